@@ -1,0 +1,38 @@
+# Everything a newcomer needs: `make demo` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format clean
+
+help: ## what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.run: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[review]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[review,dev]'
+	touch $@
+
+demo: $(VENV)/.run ## a simulated outing through the real detector, shown live in the terminal
+	$(BIN)/rearguard demo
+
+test: $(VENV)/.dev ## the fast tests, in parallel
+	$(BIN)/python -m pytest -n $(JOBS) -q
+
+check: $(VENV)/.dev ## lint, format and types
+	$(BIN)/ruff check src tests models
+	$(BIN)/ruff format --check src tests models
+	$(BIN)/mypy
+
+format: $(VENV)/.dev ## put the code into house format
+	$(BIN)/ruff check --fix-only -q src tests models
+	$(BIN)/ruff format -q src tests models
+
+clean: ## remove what make made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Picture sources: files, webcams, picamera2 and the simulated world, one interface."""

@@ -1,0 +1,29 @@
+"""How the camera is worn and what it delivers."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from rearguard.config.field import about, within
+
+
+class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The camera pod: where it sits, what it sees."""
+
+    mount: Annotated[
+        Literal["back", "front"],
+        about("plate of the chest harness the camera sits on: back for running backwards, front for forwards"),
+    ] = "back"
+    height_m: Annotated[float, within(0.3, 2.2, "lens above the ground; only range estimates use it")] = 1.35
+    pitch_deg: Annotated[
+        float, within(-45, 45, "lens tilt, up is negative; a forward lean tilts a back-plate camera up")
+    ] = -2.0
+    hfov_deg: Annotated[
+        float, within(20, 140, "horizontal field of view; 66 sees a cyclist at 25 m, 102 sees walls and crowds")
+    ] = 66.0
+    width_px: Annotated[int, within(160, 1920, "picture width; more reaches further and costs time")] = 1280
+    height_px: Annotated[int, within(120, 1440, "picture height")] = 720
+    fps: Annotated[float, within(1, 120, "frames per second asked of the camera; below 8 warnings come late")] = (
+        15.0
+    )
+    rotation_deg: Annotated[Literal[0, 90, 180, 270], about("turn the picture when the pod sits sideways")] = 0

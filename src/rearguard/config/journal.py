@@ -1,0 +1,21 @@
+"""What is kept, and for how long."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from rearguard.config.field import about, within
+
+
+class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The near-miss log."""
+
+    folder: Annotated[
+        str, about("where the journal lives; empty: $STATE_DIRECTORY under systemd, else the user's data folder")
+    ] = ""
+    clips: Annotated[
+        Literal["redacted", "off", "full"],
+        about("pictures kept of a near miss: heads pixelated, none, or as seen (only with everyone's consent)"),
+    ] = "redacted"
+    pictures_keep_h: Annotated[float, within(0, 8760, "pictures expire after this many hours")] = 72.0
+    numbers_keep_days: Annotated[float, within(1, 3650, "near-miss numbers expire after this many days")] = 90.0

@@ -1,0 +1,1 @@
+"""What is felt: the table of cues, which one is due, and the motors that play it."""

@@ -1,0 +1,1 @@
+"""The TFLite detector: from a frame to labelled boxes."""

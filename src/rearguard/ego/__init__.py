@@ -1,0 +1,1 @@
+"""Ego-motion: how the camera turned, from the flow of the background."""

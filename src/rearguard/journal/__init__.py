@@ -1,0 +1,1 @@
+"""The near-miss log: SQLite and pictures, written beside the warning path, never in it."""

@@ -1,0 +1,1 @@
+"""Pure judgement: tracks in, verdict out; no I/O, no clock, no hardware."""

@@ -1,0 +1,1 @@
+"""The class-agnostic channel: patches of the picture that expand."""

@@ -1,0 +1,1 @@
+"""Reading the journal: lists, stories, plots and pictures in a terminal."""

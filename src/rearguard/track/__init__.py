@@ -1,0 +1,1 @@
+"""Tracks over time, with time to collision from the log-scale Kalman filter."""

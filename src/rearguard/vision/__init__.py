@@ -1,0 +1,1 @@
+"""The process that sees: camera, detect, track, judge, journal."""

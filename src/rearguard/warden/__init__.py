@@ -1,0 +1,1 @@
+"""The small parent process: owns the pins, plays cues, watches vision."""

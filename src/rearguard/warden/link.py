@@ -1,0 +1,127 @@
+"""What warden and vision say to each other: typed messages over a SOCK_SEQPACKET pair.
+
+Vision sends a `Judged` for every judged frame. It is at once the heartbeat ("a fresh frame was captured
+and judged") and the whole present state (level, side, troubles), so that a lost or merged message loses
+nothing: the newest one is all there is to know. The warden answers with `Felt`, what it really played.
+
+All times `*_ns` are the frame's own clock: CLOCK_MONOTONIC for a live source, the file's own time from 0
+for a source that is not run in real time (`Hello.realtime` False); then the cues follow the file's time.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Literal
+
+import msgspec
+
+MAX_MESSAGE = 64 * 1024
+
+
+class Judged(msgspec.Struct, frozen=True, tag="judged"):
+    """Vision → warden: a fresh frame was judged. The heartbeat and the state in one."""
+
+    seq: int
+    captured_ns: int
+    level: int = 0
+    side: str = "centre"
+    track: int | None = None
+    ttc_s: float | None = None
+    reason: str = ""
+    troubles: tuple[str, ...] = ()
+
+
+class Armed(msgspec.Struct, frozen=True, tag="armed"):
+    """Vision → warden: the self-test passed (`problems` empty) or not."""
+
+    problems: tuple[str, ...] = ()
+
+
+class Ended(msgspec.Struct, frozen=True, tag="ended"):
+    """Vision → warden: the source came to its end; nothing is wrong."""
+
+    exit_code: int = 0
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    """Warden → vision, first message: which start this is and what the wearer felt while vision was away."""
+
+    start: int = 0
+    last_trouble: str | None = None
+    down_s: float = 0.0
+
+
+class Felt(msgspec.Struct, frozen=True, tag="felt"):
+    """Warden → vision: a cue began to play. `seq` is the frame it answers; None for the warden's own cues."""
+
+    at_ns: int
+    cue: str
+    side: str = "centre"
+    seq: int | None = None
+    track: int | None = None
+    ttc_s: float | None = None
+    reason: str = ""
+
+
+class Mark(msgspec.Struct, frozen=True, tag="mark"):
+    """Warden → vision: the wearer pressed the button to mark this moment."""
+
+    at_ns: int
+
+
+class Stop(msgspec.Struct, frozen=True, tag="stop"):
+    """Warden → vision: finish the journal and leave."""
+
+    reason: Literal["asked", "shutdown"] = "asked"
+
+
+ToWarden = Judged | Armed | Ended
+ToVision = Hello | Felt | Mark | Stop
+
+_to_warden = msgspec.msgpack.Decoder(ToWarden)
+_to_vision = msgspec.msgpack.Decoder(ToVision)
+_encoder = msgspec.msgpack.Encoder()
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """A connected pair (warden's end, vision's end), both non-blocking."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    return ours, theirs
+
+
+def send(sock: socket.socket, message: ToWarden | ToVision) -> bool:
+    """Send one message without ever blocking; False when the peer is gone or its queue is full."""
+    try:
+        sock.send(_encoder.encode(message))
+    except OSError:
+        return False
+    return True
+
+
+def receive_from_vision(sock: socket.socket) -> list[ToWarden] | None:
+    """All messages waiting, oldest first; None once vision is gone. Malformed ones are skipped."""
+    return _drain(sock, _to_warden)
+
+
+def receive_from_warden(sock: socket.socket) -> list[ToVision] | None:
+    """All messages waiting, oldest first; None once the warden is gone. Malformed ones are skipped."""
+    return _drain(sock, _to_vision)
+
+
+def _drain(sock: socket.socket, decoder: msgspec.msgpack.Decoder) -> list | None:  # type: ignore[type-arg]
+    messages: list = []  # type: ignore[type-arg]
+    while True:
+        try:
+            data = sock.recv(MAX_MESSAGE)
+        except BlockingIOError:
+            return messages
+        except OSError:
+            return messages or None
+        if not data:
+            return messages or None
+        try:
+            messages.append(decoder.decode(data))
+        except msgspec.DecodeError:
+            continue

@@ -1,0 +1,1 @@
+"""A simulated world with exact ground truth, rendered well enough that the real detector sees it."""
