@@ -76,6 +76,7 @@ class Trouble(StrEnum):
     STAGE_FAILED = "stage_failed"
     VISION_SILENT = "vision_silent"
     VISION_DIED = "vision_died"
+    GAVE_UP = "gave_up"
     SELF_TEST = "self_test"
     MOTOR_FAILED = "motor_failed"
 
@@ -166,13 +167,33 @@ class EgoMotion:
 
 
 @dataclass(frozen=True, slots=True)
+class Lateral:
+    """Where a thing is beside the wearer's path and how it drifts, positive to picture-right.
+
+    Offset in metres and drift in metres per second, with their variances and covariance.
+    """
+
+    offset_m: float
+    drift_m_s: float
+    var_offset: float
+    cov: float
+    var_drift: float
+
+    def after(self, seconds: float) -> tuple[float, float]:
+        """Offset and its standard deviation, in metres, `seconds` from now if the drift goes on."""
+        variance = self.var_offset + 2 * seconds * self.cov + seconds * seconds * self.var_drift
+        return self.offset_m + seconds * self.drift_m_s, max(0.0, variance) ** 0.5
+
+
+@dataclass(frozen=True, slots=True)
 class Track:
     """One thing over time, as of `at_ns` (the capture time of the newest frame).
 
-    `ttc_s` is None while it is not closing; `closing_per_s` is the relative expansion rate r = d ln s/dt
-    with standard deviation `closing_sd_per_s`, so ttc_s = 1/r. `bearing_rad` is the direction relative to
-    the direction of travel, stride rotation removed, positive to picture-right; `range_m` comes from a
-    size prior and is secondary. `truncated`: the box touches the picture's edge, so its height is no scale.
+    `closing_per_s` is the relative expansion rate r = d ln s/dt with standard deviation `closing_sd_per_s`;
+    `ttc_s` = 1/r, None while it is not closing. `range_m` comes from a size prior and is secondary; it and
+    `lateral` are None where the label has no known size. `truncated`: the box touches the picture's edge,
+    so that its height is no measure of scale. `kind` is "detected", or "looming" from the class-agnostic
+    channel.
     """
 
     id: int
@@ -187,11 +208,14 @@ class Track:
     closing_sd_per_s: float
     ttc_s: float | None
     range_m: float | None
-    bearing_rad: float
-    bearing_rate_rad_s: float
-    bearing_rate_sd_rad_s: float
+    lateral: Lateral | None
     truncated: bool = False
-    kind: str = "detected"  # or "looming": from the class-agnostic channel
+    kind: str = "detected"
+
+    @property
+    def ttc_sd_s(self) -> float | None:
+        """Standard deviation of `ttc_s`, to first order: sigma_r / r²."""
+        return None if self.ttc_s is None else self.closing_sd_per_s * self.ttc_s**2
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,71 @@
+"""The pinhole camera: pixels, rays and what a small turn of the camera does to them.
+
+Camera axes: x to picture-right, y down, z into the scene. Angles in radians.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rearguard.words import Box, EgoMotion
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Pinhole:
+    """An ideal lens: picture size and focal length in pixels, principal point in the middle."""
+
+    width_px: int
+    height_px: int
+    focal_px: float
+
+    @classmethod
+    def from_fov(cls, width_px: int, height_px: int, hfov_deg: float) -> Pinhole:
+        return cls(width_px, height_px, 0.5 * width_px / math.tan(math.radians(hfov_deg) / 2))
+
+    def bearing_rad(self, x_px: float) -> float:
+        """Angle of a picture column from the optical axis, positive to picture-right."""
+        return math.atan2(x_px - 0.5 * self.width_px, self.focal_px)
+
+    def rays(self, points_px: Array) -> Array:
+        """Rays (n, 3) with z = 1 through picture points (n, 2)."""
+        rays = np.ones((len(points_px), 3))
+        rays[:, 0] = (points_px[:, 0] - 0.5 * self.width_px) / self.focal_px
+        rays[:, 1] = (points_px[:, 1] - 0.5 * self.height_px) / self.focal_px
+        return rays
+
+    def pixels(self, rays: Array) -> Array:
+        """Picture points (n, 2) of rays (n, 3) in front of the camera."""
+        z = np.maximum(rays[:, 2], 1e-6)
+        out = np.empty((len(rays), 2))
+        out[:, 0] = rays[:, 0] / z * self.focal_px + 0.5 * self.width_px
+        out[:, 1] = rays[:, 1] / z * self.focal_px + 0.5 * self.height_px
+        return out
+
+
+def turn(ego: EgoMotion) -> Array:
+    """The matrix (3, 3) that takes a far point's ray before the camera turned to its ray afterwards."""
+    # Turning right is a rotation about +y (z towards x), turning down about -x, rolling clockwise about +z;
+    # the scene moves the other way, hence the transpose (Rodrigues' formula).
+    w = np.array([-ego.pitch_rad, ego.yaw_rad, ego.roll_rad])
+    angle = float(np.linalg.norm(w))
+    if angle < 1e-12:
+        return np.eye(3)
+    k = w / angle
+    cross = np.array([[0, -k[2], k[1]], [k[2], 0, -k[0]], [-k[1], k[0], 0]])
+    rotation = np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * (cross @ cross)
+    return np.asarray(rotation.T)
+
+
+def moved(box: Box, ego: EgoMotion, lens: Pinhole) -> Box:
+    """Where a box stands after the camera turned: its centre follows the turn, its size stays."""
+    if ego.quality <= 0:
+        return box
+    centre = lens.pixels(lens.rays(np.array([[box.cx, box.cy]])) @ turn(ego).T)[0]
+    dx, dy = float(centre[0]) - box.cx, float(centre[1]) - box.cy
+    return Box(box.x0 + dx, box.y0 + dy, box.x1 + dx, box.y1 + dy)

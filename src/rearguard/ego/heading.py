@@ -1,0 +1,58 @@
+"""Which way the wearer travels, while the chest swings about that way at stride rate.
+
+The camera's yaw, summed up from frame to frame, swings by about ±10 deg at 1.5 Hz around the direction of
+travel. The mean over a window of about three strides, Hann-weighted so that it does not matter whether the
+window holds a whole number of them, is that direction; on a bend it lags by half the window, which the
+yaw's own slope over a longer time makes good.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from rearguard.clock import NS_PER_S
+
+WINDOW_S = 1.8  # about 2.7 strides at 1.5 Hz; the first zero of a Hann window is at 2/WINDOW_S = 1.1 Hz
+SLOPE_WINDOW_S = 5.0  # long, so that the swing leaves hardly any slope
+
+
+class Heading:
+    """Sums yaw and tells how far the camera points away from the direction of travel."""
+
+    def __init__(self) -> None:
+        self._yaw_rad = 0.0
+        self._past: deque[tuple[float, float]] = deque()  # (time s, summed yaw rad)
+
+    def turn(self, yaw_rad: float, at_ns: int) -> float:
+        """Add a turn; return the camera's angle from the direction of travel, positive to picture-right."""
+        t = at_ns / NS_PER_S
+        if math.isfinite(yaw_rad):
+            self._yaw_rad += yaw_rad
+        self._past.append((t, self._yaw_rad))
+        while t - self._past[0][0] > SLOPE_WINDOW_S:
+            self._past.popleft()
+        return self._yaw_rad - self._travel(t)
+
+    def _travel(self, now_s: float) -> float:
+        span = min(WINDOW_S, now_s - self._past[0][0])
+        if span <= 0:
+            return self._yaw_rad
+        total = weighted = middle = 0.0
+        for t, yaw in self._past:
+            age = now_s - t
+            if age <= span:
+                # Hann over the window; while the window still fills, every sample counts somewhat.
+                weight = 0.5 - 0.5 * math.cos(2 * math.pi * (1 - age / span)) + 1e-3
+                total += weight
+                weighted += weight * yaw
+                middle += weight * t
+        slope = self._slope() if now_s - self._past[0][0] > 0.8 * SLOPE_WINDOW_S else 0.0
+        return weighted / total + slope * (now_s - middle / total)
+
+    def _slope(self) -> float:
+        n = len(self._past)
+        mt = sum(t for t, _ in self._past) / n
+        my = sum(y for _, y in self._past) / n
+        var = sum((t - mt) ** 2 for t, _ in self._past)
+        return sum((t - mt) * (y - my) for t, y in self._past) / var if var > 0 else 0.0

@@ -1,0 +1,240 @@
+"""Tracks over time: detections in, tracks with time to collision out.
+
+Made for a bouncing camera: the boxes are first moved by the measured turn of the camera, matched in two passes
+(good scores, then weak ones that may only continue a track, as in ByteTrack, Zhang et al. 2022), and a track
+lives on unseen for a while.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from rearguard.clock import NS_PER_S
+from rearguard.config.track import Track as Settings
+from rearguard.ego.geometry import Pinhole, moved
+from rearguard.ego.heading import Heading
+from rearguard.track import associate, lateral, scale
+from rearguard.words import Box, Detection, EgoMotion, Track
+from rearguard.words import Lateral as LateralState
+
+_GATE = 0.9
+_GATE_UNSEEN_PER_S = 1.5
+_GATE_NO_EGO = 1.8
+_DUPLICATE_IOU = 0.55
+_EDGE_PX = 3.0
+_WIDTH_NOISE_FACTOR = 3.0  # arms and legs swing: a width is that much noisier than a height
+_BEARING_SD_RAD = 0.012  # box centre and what is left of the swing after compensation
+_BEARING_SD_BLIND_RAD = 0.08  # with no ego-motion the whole swing of the trunk is in the bearing
+_GOOD_EGO = 0.35
+
+
+class Live:
+    """A track being followed; only the tracker touches it."""
+
+    def __init__(self, id_: int, detection: Detection, at_ns: int, state: scale.ScaleState) -> None:
+        self.id = id_
+        self.votes = {detection.label: detection.score}
+        self.box = detection.box
+        self.score = detection.score
+        self.first_ns = self.seen_ns = at_ns
+        self.hits = 1
+        self.scale = state
+        self.ln_aspect = math.log(max(detection.box.width, 1.0) / max(detection.box.height, 1.0))
+        self.lateral: LateralState | None = None
+        self.truncated = False
+
+    @property
+    def label(self) -> str:
+        return max(self.votes, key=lambda k: self.votes[k])
+
+
+class Tracker:
+    """Follows things from frame to frame. `height_prior_m(label)` gives a true height, or None if unknown."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        lens: Pinhole,
+        height_prior_m: Callable[[str], float | None],
+        *,
+        min_score: float = 0.3,
+    ) -> None:
+        self._settings = settings
+        self._lens = lens
+        self._prior = height_prior_m
+        self._min_score = min_score
+        self._heading = Heading()
+        self._live: list[Live] = []
+        self._last_ns: int | None = None
+        self._next_id = 1
+
+    def step(self, at_ns: int, detections: Sequence[Detection], ego: EgoMotion) -> list[Track]:
+        """The tracks as of a frame captured at `at_ns`; frames that do not move on in time change nothing.
+
+        Only confirmed tracks (`min_hits` detections) are returned.
+        """
+        if self._last_ns is not None and at_ns <= self._last_ns:
+            return [self._tell(t, at_ns) for t in self._live if self._confirmed(t)]
+        dt = 0.0 if self._last_ns is None else (at_ns - self._last_ns) / NS_PER_S
+        self._last_ns = at_ns
+        swing = self._heading.turn(ego.yaw_rad, at_ns)
+        self._predict(dt, ego)
+        usable = [d for d in detections if _sane(d)]
+        strong = [d for d in usable if d.score >= self._min_score]
+        weak = [d for d in usable if d.score < self._min_score]
+        left = self._match(self._live, strong, at_ns, ego, swing)
+        unseen = [t for t in self._live if t.seen_ns != at_ns]
+        self._match(unseen, weak, at_ns, ego, swing)
+        self._begin(left, at_ns, ego, swing)
+        horizon_ns = at_ns - round(self._settings.max_missed_s * NS_PER_S)
+        self._live = [t for t in self._live if t.seen_ns >= horizon_ns and self._keeps(t, at_ns)]
+        return [self._tell(t, at_ns) for t in self._live if self._confirmed(t)]
+
+    # ── prediction ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _predict(self, dt: float, ego: EgoMotion) -> None:
+        for track in self._live:
+            before = track.scale.size_px
+            track.scale = scale.predict(track.scale, dt, self._settings.rate_noise)
+            drift_px = 0.0
+            if track.lateral is not None:
+                distance = self._range_m(track)
+                if distance:
+                    drift_px = self._lens.focal_px * track.lateral.drift_m_s * dt / distance
+                track.lateral = lateral.predict(track.lateral, dt)
+            box = moved(track.box, ego, self._lens)
+            grow = 1.0 if track.truncated else min(max(track.scale.size_px / before, 0.5), 2.0)
+            w, h = box.width * grow, box.height * grow
+            cx, cy = box.cx + drift_px, box.cy
+            track.box = Box(cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2)
+
+    # ── association ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _match(
+        self, tracks: list[Live], detections: list[Detection], at_ns: int, ego: EgoMotion, swing: float
+    ) -> list[Detection]:
+        """Match and update; return the detections that continue no track."""
+        if not tracks or not detections:
+            return list(detections)
+        cut = [self._cut(d.box) for d in detections]
+        costs = np.array(
+            [
+                [
+                    associate.cost(t.box, t.label, d, sizes_count=not (t.truncated or any(c)))
+                    for d, c in zip(detections, cut, strict=True)
+                ]
+                for t in tracks
+            ]
+        )
+        base = _GATE if ego.quality >= _GOOD_EGO else _GATE_NO_EGO
+        gates = [base + _GATE_UNSEEN_PER_S * (at_ns - t.seen_ns) / NS_PER_S for t in tracks]
+        pairs = associate.assign(costs, gates)
+        for i, j in pairs:
+            self._update(tracks[i], detections[j], at_ns, ego, swing)
+        taken = {j for _, j in pairs}
+        return [d for j, d in enumerate(detections) if j not in taken]
+
+    def _begin(self, detections: list[Detection], at_ns: int, ego: EgoMotion, swing: float) -> None:
+        for detection in sorted(detections, key=lambda d: -d.score):
+            if any(t.seen_ns == at_ns and associate.iou(t.box, detection.box) > _DUPLICATE_IOU for t in self._live):
+                continue
+            track = Live(self._next_id, detection, at_ns, self._first_scale(detection))
+            track.truncated = any(self._cut(detection.box))
+            self._next_id += 1
+            self._live.append(track)
+            self._see_lateral(track, detection.box, ego, swing)
+
+    def _first_scale(self, detection: Detection) -> scale.ScaleState:
+        """Before two sightings, assume that the wearer runs at a usual pace towards something that stands."""
+        height = max(detection.box.height, 1.0)
+        prior = self._prior(detection.label)
+        pace = self._settings.usual_pace_m_s
+        rate = pace * height / (prior * self._lens.focal_px) if prior else 0.3
+        return scale.begin(
+            height, self._settings.scale_noise, r=min(0.5 * rate, 1.0), r_sd=min(max(rate, 0.15), 2.0)
+        )
+
+    # ── measurement ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _update(self, track: Live, detection: Detection, at_ns: int, ego: EgoMotion, swing: float) -> None:
+        box = detection.box
+        left, top, right, bottom = self._cut(box)
+        floor = self._settings.scale_noise * 0.4
+        if not (top or bottom):
+            track.scale = scale.update(track.scale, box.height, floor)
+            if not (left or right):
+                track.ln_aspect += 0.2 * (math.log(box.width / box.height) - track.ln_aspect)
+        elif not (left or right):
+            size = box.width * math.exp(-track.ln_aspect)
+            track.scale = scale.update(track.scale, size, self._settings.scale_noise * _WIDTH_NOISE_FACTOR)
+        # Cut on both: no measurement; r' = r² alone lets the time run down.
+        track.truncated = left or top or right or bottom
+        track.box = box
+        track.score = detection.score
+        track.votes[detection.label] = track.votes.get(detection.label, 0.0) + detection.score
+        track.seen_ns = at_ns
+        track.hits += 1
+        if not (left or right):
+            self._see_lateral(track, box, ego, swing)
+
+    def _see_lateral(self, track: Live, box: Box, ego: EgoMotion, swing: float) -> None:
+        distance = self._range_m(track)
+        if distance is None:
+            return
+        bearing = self._lens.bearing_rad(box.cx) + swing
+        offset = distance * math.sin(bearing)
+        sd = distance * (_BEARING_SD_RAD if ego.quality >= _GOOD_EGO else _BEARING_SD_BLIND_RAD)
+        sd = math.hypot(sd, 0.1)
+        if track.lateral is None:
+            track.lateral = lateral.begin(offset, sd)
+        else:
+            track.lateral = lateral.update(track.lateral, offset, sd)
+
+    def _range_m(self, track: Live) -> float | None:
+        prior = self._prior(track.label)
+        return None if prior is None else prior * self._lens.focal_px / track.scale.size_px
+
+    def _cut(self, box: Box) -> tuple[bool, bool, bool, bool]:
+        """Which sides of a box the picture's edge cuts: left, top, right, bottom."""
+        return (
+            box.x0 <= _EDGE_PX,
+            box.y0 <= _EDGE_PX,
+            box.x1 >= self._lens.width_px - _EDGE_PX,
+            box.y1 >= self._lens.height_px - _EDGE_PX,
+        )
+
+    # ── telling ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def _confirmed(self, track: Live) -> bool:
+        return track.hits >= self._settings.min_hits
+
+    def _keeps(self, track: Live, at_ns: int) -> bool:
+        """A track that is not yet confirmed must be seen in nearly every frame."""
+        return self._confirmed(track) or (at_ns - track.seen_ns) <= 0.5 * self._settings.max_missed_s * NS_PER_S
+
+    def _tell(self, track: Live, at_ns: int) -> Track:
+        return Track(
+            id=track.id,
+            label=track.label,
+            box=track.box,
+            score=track.score,
+            at_ns=at_ns,
+            first_ns=track.first_ns,
+            seen_ns=track.seen_ns,
+            hits=track.hits,
+            closing_per_s=track.scale.r,
+            closing_sd_per_s=track.scale.r_sd,
+            ttc_s=scale.ttc_s(track.scale),
+            range_m=self._range_m(track),
+            lateral=track.lateral,
+            truncated=track.truncated,
+        )
+
+
+def _sane(detection: Detection) -> bool:
+    box = detection.box
+    numbers = (box.x0, box.y0, box.x1, box.y1, detection.score)
+    return all(math.isfinite(v) and abs(v) < 1e6 for v in numbers) and box.width >= 1.0 and box.height >= 1.0
