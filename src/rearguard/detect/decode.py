@@ -1,0 +1,79 @@
+"""From a network's raw output to scored boxes in input pixels, looking only at the few cells that score."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rearguard.detect.card import Card
+from rearguard.detect.model import Model
+
+Floats = NDArray[np.float32]
+Found = tuple[Floats, Floats, NDArray[np.intp]]  # boxes (n, 4), scores (n,), class indices (n,)
+
+
+class Decoder(Protocol):
+    """Reads a model's outputs after an invoke."""
+
+    def __call__(self, model: Model, min_score: float) -> Found: ...
+
+
+def logit(score: float) -> float:
+    """The number whose sigmoid is `score`."""
+    return math.log(score / (1.0 - score))
+
+
+class CenterNet:
+    """Peaks of the class heat map, with distances to the four sides (Zhou et al. 2019, Objects as Points).
+
+    Scores are (1, rows, columns, classes); boxes (1, rows, columns, 4) hold the distances from the cell's
+    position to left, top, right and bottom in input pixels.
+    """
+
+    def __init__(self, card: Card) -> None:
+        _, self._rows, self._columns, self._classes = card.scores.shape
+        self._stride_px = card.boxes.stride_px
+        self._logits = card.scores.kind == "logit"
+        self._mask = np.empty(self._rows * self._columns * self._classes, np.bool_)
+        steps = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
+        self._dy, self._dx = np.array(steps, np.intp).T
+
+    def __call__(self, model: Model, min_score: float) -> Found:
+        heat = model.scores[0]
+        flat = heat.reshape(-1)
+        np.greater_equal(flat, logit(min_score) if self._logits else min_score, out=self._mask)
+        cells, classes = np.divmod(np.flatnonzero(self._mask), self._classes)
+        ys, xs = np.divmod(cells, self._columns)
+        values = heat[ys, xs, classes]
+        around_y = np.clip(ys[:, None] + self._dy, 0, self._rows - 1)
+        around_x = np.clip(xs[:, None] + self._dx, 0, self._columns - 1)
+        peak = (values[:, None] >= heat[around_y, around_x, classes[:, None]]).all(axis=1)
+        ys, xs, classes, values = ys[peak], xs[peak], classes[peak], values[peak]
+        sides = model.boxes[0][ys, xs]
+        centres = np.stack([xs, ys], axis=1).astype(np.float32) * self._stride_px
+        boxes = np.concatenate([centres - sides[:, :2], centres + sides[:, 2:]], axis=1)
+        scores = 1.0 / (1.0 + np.exp(-values)) if self._logits else values
+        return boxes, scores, classes
+
+
+DECODERS: dict[str, type[CenterNet]] = {"centernet": CenterNet}
+
+
+def suppress(
+    boxes: Floats, scores: Floats, classes: NDArray[np.intp], overlap: float, most: int
+) -> NDArray[np.intp]:
+    """Which boxes to keep, best first: none overlaps a better one of its class by more than IoU `overlap`."""
+    order = np.argsort(-scores, kind="stable")
+    kept: list[int] = []
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    while order.size and len(kept) < most:
+        best, order = order[0], order[1:]
+        kept.append(int(best))
+        near = np.minimum(boxes[order, 2:], boxes[best, 2:]) - np.maximum(boxes[order, :2], boxes[best, :2])
+        shared = np.prod(np.maximum(near, 0), axis=1)
+        iou = shared / np.maximum(areas[order] + areas[best] - shared, 1e-9)
+        order = order[(iou <= overlap) | (classes[order] != classes[best])]
+    return np.array(kept, np.intp)
