@@ -19,7 +19,7 @@ class Track(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     ] = 0.03
     rate_noise: Annotated[
         float, within(0.01, 2.0, "how fast the expansion rate may wander, 1/s per root s; more is quicker and jumpier")
-    ] = 0.15
+    ] = 0.1
     usual_pace_m_s: Annotated[
         float, within(0.5, 8.0, "the wearer's usual speed: what a new track is assumed to close at until it is seen")
     ] = 2.5

@@ -22,7 +22,6 @@ _MAX_CORNERS = 160
 _MIN_POINTS = 12
 _HUBER_PX = 1.0
 _INLIER_PX = 1.5
-_LK = {"winSize": (15, 15), "maxLevel": 4, "criteria": (3, 12, 0.03)}
 
 
 class FlowEgo:
@@ -60,7 +59,9 @@ class FlowEgo:
         if corners is None:
             empty = np.empty((0, 2), np.float32)
             return empty, empty
-        moved, ok, _ = cv2.calcOpticalFlowPyrLK(before, after, corners, None, **_LK)
+        moved, ok, _ = cv2.calcOpticalFlowPyrLK(
+            before, after, corners, np.empty(0), winSize=(15, 15), maxLevel=4, criteria=(3, 12, 0.03)
+        )
         good = ok.ravel() == 1
         return corners[good].reshape(-1, 2), moved[good].reshape(-1, 2)
 

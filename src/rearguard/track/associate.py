@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import lap
 import numpy as np
+from numpy.typing import NDArray
 
 from rearguard.words import Box, Detection
 
@@ -32,7 +33,7 @@ def cost(predicted: Box, label: str, detection: Detection, *, sizes_count: bool)
     return away + _SIZE_WEIGHT * size + (0.0 if detection.label == label else _LABEL_PENALTY)
 
 
-def assign(costs: np.ndarray, gates: Sequence[float]) -> list[tuple[int, int]]:
+def assign(costs: NDArray[np.float64], gates: Sequence[float]) -> list[tuple[int, int]]:
     """Pairs (row, column) of least total cost; a pair above its row's gate is no pair.
 
     `costs` is (tracks, detections); `gates` one bound a track.

@@ -139,7 +139,10 @@ class Tracker:
 
     def _begin(self, detections: list[Detection], at_ns: int, ego: EgoMotion, swing: float) -> None:
         for detection in sorted(detections, key=lambda d: -d.score):
-            if any(t.seen_ns == at_ns and associate.iou(t.box, detection.box) > _DUPLICATE_IOU for t in self._live):
+            if any(
+                t.seen_ns == at_ns and associate.iou(t.box, detection.box) > _DUPLICATE_IOU
+                for t in self._live
+            ):
                 continue
             track = Live(self._next_id, detection, at_ns, self._first_scale(detection))
             track.truncated = any(self._cut(detection.box))
@@ -213,7 +216,9 @@ class Tracker:
 
     def _keeps(self, track: Live, at_ns: int) -> bool:
         """A track that is not yet confirmed must be seen in nearly every frame."""
-        return self._confirmed(track) or (at_ns - track.seen_ns) <= 0.5 * self._settings.max_missed_s * NS_PER_S
+        return (
+            self._confirmed(track) or (at_ns - track.seen_ns) <= 0.5 * self._settings.max_missed_s * NS_PER_S
+        )
 
     def _tell(self, track: Live, at_ns: int) -> Track:
         return Track(

@@ -1,0 +1,52 @@
+"""`rearguard demo`: a simulated outing through the real detector."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from rearguard.cli.options import config_option, journal_option, json_option
+from rearguard.cli.run import see_through
+from rearguard.config import load
+
+WORLD = "sim:demo"
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  rearguard demo                watch it
+  rearguard demo --headless     only what was felt and logged
+  rearguard demo --json | jq .cues"""
+)
+@click.option("--headless", is_flag=True, help="Show no picture.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the simulated world.")
+@journal_option
+@config_option
+@json_option
+def demo(
+    headless: bool, seed: int, journal_folder: Path | None, config_file: Path | None, as_json: bool
+) -> None:
+    """Run backwards through a simulated world for about half a minute.
+
+    The pictures are rendered, the rest is real: detector, tracks, judgement, cues on gpiozero pins (mock pins
+    where there is no GPIO) and the near-miss log, which lands in the folder `out/demo` unless --journal says
+    otherwise.
+    """
+    show = not headless and not as_json and sys.stdout.isatty()
+    journal = journal_folder or Path("out/demo")
+    sys.exit(
+        see_through(
+            load(config_file),
+            WORLD,
+            fps=None,
+            live=False,
+            realtime=False,
+            show=show,
+            seed=seed,
+            journal=journal,
+            summary="json" if as_json else "text",
+        )
+    )

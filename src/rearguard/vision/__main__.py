@@ -1,0 +1,51 @@
+"""`python -m rearguard.vision --link-fd N --job JSON`: the vision process, started by the warden only."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import socket
+import sys
+
+import msgspec
+
+from rearguard.errors import EXIT_PART_FAILED, RearguardError
+from rearguard.vision.job import Job
+from rearguard.vision.outing import Outing
+from rearguard.vision.tell import tell
+from rearguard.warden import link
+
+
+def main() -> int:
+    """Run one outing; the exit code is that of the `rearguard` command."""
+    parser = argparse.ArgumentParser(prog="rearguard.vision", description=__doc__)
+    parser.add_argument("--link-fd", type=int, required=True)
+    parser.add_argument("--job", required=True)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="rearguard: %(message)s", stream=sys.stderr)
+    # Ctrl-C reaches the whole process group; only the warden decides, and says Stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    wire = socket.socket(fileno=args.link_fd)
+    wire.setblocking(False)
+    job = Job.from_json(args.job)
+    try:
+        summary, error = Outing(job, wire).run()
+    except RearguardError as e:
+        link.send(wire, link.Armed(problems=(str(e),)))
+        link.send(wire, link.Ended(exit_code=e.exit_code))
+        print(f"rearguard: {e}", file=sys.stderr, flush=True)
+        return e.exit_code
+    tell(summary, job.summary)
+    if error is None:
+        return 0
+    print(f"rearguard: {error}", file=sys.stderr, flush=True)
+    return error.exit_code
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except msgspec.ValidationError as e:
+        print(f"rearguard.vision: bad job: {e}", file=sys.stderr)
+        sys.exit(EXIT_PART_FAILED)

@@ -1,0 +1,237 @@
+"""One outing, seen through: frames in, verdicts to the warden, near misses to the journal."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from concurrent.futures import Future
+from contextlib import ExitStack
+from pathlib import Path
+
+from rearguard.camera.catalogue import open_source
+from rearguard.camera.newest import Feed, feed
+from rearguard.clock import NS_PER_S
+from rearguard.config import digest
+from rearguard.detect.detector import Detector
+from rearguard.ego.geometry import Pinhole
+from rearguard.errors import BadInput, PartFailed, RearguardError
+from rearguard.journal.picture import Snapshot
+from rearguard.journal.place import journal_folder
+from rearguard.journal.rows import OutingStats, outing_start
+from rearguard.journal.writer import JournalWriter
+from rearguard.judge.episodes import Episodes
+from rearguard.vision.job import Job
+from rearguard.vision.pipeline import Pipeline, Step, age_of_file, age_of_live
+from rearguard.vision.screen import LastFelt, Screen
+from rearguard.vision.summary import Ledger, ModelLine, NearMissLine, Summary
+from rearguard.warden import link
+from rearguard.words import NearMiss, Trouble
+
+_FRAME_TIMEOUT_S = 0.25
+_STATS_EVERY = 15  # frames
+_FELT_WAIT_S = 1.0
+_log = logging.getLogger(__name__)
+
+
+class Stopped(Exception):
+    """The warden asked vision to leave, or is gone."""
+
+
+class Outing:
+    """Everything one outing needs, wired once."""
+
+    def __init__(self, job: Job, wire: socket.socket) -> None:
+        self._job = job
+        self._wire = wire
+        self._ledger = Ledger()
+        self._episodes = Episodes()
+        self._logged: list[tuple[NearMiss, Future[int]]] = []
+        self._worst: dict[int, Snapshot] = {}
+        self._troubles: dict[Trouble, str] = {}
+        self._felt: LastFelt | None = None
+        self._armed = False
+        self._pipeline: Pipeline | None = None
+        self._size = (0, 0)
+
+    def run(self) -> tuple[Summary, RearguardError | None]:
+        """See the source through to its end or until told to stop.
+
+        Returns what happened and, when the source broke on the way, its error. Raises `RearguardError` when
+        nothing could be seen at all.
+        """
+        job = self._job
+        detector = Detector(job.config.detect)
+        source = open_source(job.source, job.config.camera, fps=job.fps, realtime=job.realtime, seed=job.seed)
+        with ExitStack() as stack:
+            frames = feed(source)
+            stack.callback(frames.stop)
+            start = outing_start(
+                job.config,
+                job.source,
+                realtime=frames.info.live,
+                model=detector.model.name,
+                model_digest=detector.model.digest,
+            )
+            folder = Path(job.journal) if job.journal else journal_folder(job.config.journal)
+            self._journal = JournalWriter(
+                folder,
+                start,
+                self._journal_trouble,
+                settings=job.config.journal,
+                min_free_mb=job.config.health.min_disk_mb,
+            )
+            stack.callback(self._journal.close)
+            screen = stack.enter_context(Screen(job.source, frames.info.frames)) if job.show else None
+            began = time.perf_counter()
+            failed: RearguardError | None = None
+            try:
+                self._watch(frames, detector, screen)
+            except Stopped:
+                pass
+            except RearguardError as e:
+                # What was seen before the source broke is kept and told.
+                failed = e
+            took_s = time.perf_counter() - began
+            near_misses = self._finish()
+        return self._summary(detector, frames, took_s, near_misses), failed
+
+    # ── the loop ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _watch(self, frames: Feed, detector: Detector, screen: Screen | None) -> None:
+        while not frames.ended:
+            self._listen()
+            frame = frames.get(_FRAME_TIMEOUT_S)
+            if frame is None:
+                continue
+            if self._pipeline is None:
+                self._pipeline = self._make_pipeline(frames, detector, frame.image.shape)
+            elif self._size != frame.image.shape[:2]:
+                raise BadInput(f"{self._job.source}: the picture changes size at frame {frame.seq}")
+            step = self._pipeline.step(frame, tuple(self._troubles))
+            self._tell(step)
+            self._keep(step, frames)
+            if screen is not None:
+                screen.show(step, self._ledger.seconds(frame.captured_ns), self._felt)
+        if self._ledger.frames == 0:
+            raise BadInput(f"{self._job.source}: no picture in it")
+
+    def _make_pipeline(self, frames: Feed, detector: Detector, shape: tuple[int, ...]) -> Pipeline:
+        height, width = shape[:2]
+        self._size = (height, width)
+        lens = Pinhole.from_fov(width, height, frames.info.hfov_deg)
+        return Pipeline(self._job.config, lens, detector, age_of_live if frames.info.live else age_of_file)
+
+    def _tell(self, step: Step) -> None:
+        """The verdict goes out before anything else is done with the frame."""
+        verdict = step.verdict
+        worst = verdict.worst
+        message = link.Judged(
+            seq=verdict.seq,
+            captured_ns=verdict.captured_ns,
+            level=int(verdict.level),
+            side=verdict.side.value,
+            track=worst.track if worst else None,
+            ttc_s=worst.ttc_s if worst else None,
+            reason="; ".join(worst.reasons) if worst else "",
+            troubles=tuple(t.value for t in verdict.troubles),
+        )
+        if not self._armed:
+            self._armed = True
+            link.send(self._wire, link.Armed())
+        if not link.send(self._wire, message):
+            _log.warning("the warden did not take frame %d", verdict.seq)
+
+    def _listen(self) -> None:
+        """Hear what the warden says; leave when it is gone."""
+        messages = link.receive_from_warden(self._wire)
+        if messages is None:
+            raise Stopped
+        for message in messages:
+            match message:
+                case link.Felt():
+                    self._ledger.felt(message)
+                    self._journal.cue(message)
+                    self._felt = LastFelt(message.cue, message.side, self._ledger.seconds(message.at_ns))
+                case link.Mark():
+                    self._journal.mark(message.at_ns)
+                case link.Stop():
+                    raise Stopped
+                case link.Hello():
+                    pass
+
+    # ── what is kept ────────────────────────────────────────────────────────────────────────────────────
+
+    def _keep(self, step: Step, frames: Feed) -> None:
+        self._ledger.step(step)
+        for seen in self._episodes.step(step.verdict):
+            self._log(seen)
+        worst = self._episodes.worst_now
+        if worst:
+            people = tuple(d.box for d in step.detections if d.label == "person")
+            snapshot = Snapshot(step.frame.image, people)
+            for track in worst:
+                self._worst[track] = snapshot
+        if self._ledger.frames % _STATS_EVERY == 0:
+            self._journal.stats(self._stats(frames))
+
+    def _log(self, seen: NearMiss) -> None:
+        committed = self._journal.near_miss(seen, self._worst.pop(seen.track, None))
+        self._logged.append((seen, committed))
+
+    def _stats(self, frames: Feed) -> OutingStats:
+        return OutingStats(
+            frames=self._ledger.frames, late=frames.dropped, worn_s=self._ledger.duration_s, blind_s=0.0
+        )
+
+    def _journal_trouble(self, trouble: Trouble | None, line: str) -> None:
+        """Called on the journal's thread; the next verdict carries the trouble to the warden."""
+        if trouble is None:
+            self._troubles = {}
+        else:
+            self._troubles = {trouble: line}
+            _log.error("%s", line)
+
+    def _finish(self) -> list[NearMissLine]:
+        """Close what is open, wait for the last cues, and for the journal."""
+        at_ns = round(self._ledger.duration_s * NS_PER_S)
+        first_ns = round(-self._ledger.seconds(0) * NS_PER_S)
+        for seen in self._episodes.finish(first_ns + at_ns):
+            self._log(seen)
+        deadline = time.monotonic() + _FELT_WAIT_S
+        link.send(self._wire, link.Ended())
+        try:
+            while time.monotonic() < deadline:
+                self._listen()
+                time.sleep(0.01)
+        except Stopped:
+            pass
+        return [self._ledger.near_miss(seen, _id(committed)) for seen, committed in self._logged]
+
+    def _summary(
+        self, detector: Detector, frames: Feed, took_s: float, near_misses: list[NearMissLine]
+    ) -> Summary:
+        model = detector.model
+        return Summary(
+            source=self._job.source,
+            frames=self._ledger.frames,
+            fps=round(self._ledger.frames / took_s, 2) if took_s > 0 else 0.0,
+            duration_s=round(self._ledger.duration_s, 3),
+            dropped=frames.dropped,
+            cues=self._ledger.cues,
+            near_misses=near_misses,
+            faults=self._ledger.faults,
+            signs=self._ledger.signs,
+            model=ModelLine(name=model.name, digest=model.digest, runtime=model.runtime),
+            config=digest(self._job.config),
+            took_ms=self._ledger.took_ms,
+        )
+
+
+def _id(committed: Future[int]) -> int | None:
+    """The near miss's id once it is on the disk; None when it never got there."""
+    try:
+        return committed.result(timeout=5.0)
+    except (PartFailed, BadInput, TimeoutError, OSError, RuntimeError) as e:
+        _log.error("a near miss was not logged: %s", e)
+        return None

@@ -1,0 +1,89 @@
+"""The way of the data, once per frame: detect, ego-motion, track, judge."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rearguard.clock import NS_PER_S
+from rearguard.config import Config
+from rearguard.detect.classes import priors
+from rearguard.detect.detector import Detector
+from rearguard.ego.flow import FlowEgo
+from rearguard.ego.geometry import Pinhole
+from rearguard.judge.judge import Memory, judge
+from rearguard.track.tracker import Tracker
+from rearguard.words import Detection, EgoMotion, Frame, Track, Trouble, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """All that one frame led to, with the time each stage took in seconds."""
+
+    frame: Frame
+    detections: tuple[Detection, ...]
+    ego: EgoMotion
+    tracks: tuple[Track, ...]
+    verdict: Verdict
+    took_s: dict[str, float]
+
+
+class Pipeline:
+    """Holds the state of every stage. One frame at a time, in order.
+
+    `age_s(frame)` tells how old a frame is when it is judged; for a file that is judged on its own time it
+    is 0.
+    """
+
+    def __init__(
+        self, config: Config, lens: Pinhole, detector: Detector, age_s: Callable[[Frame], float]
+    ) -> None:
+        self._config = config
+        self._detector = detector
+        self._age_s = age_s
+        self._ego = FlowEgo(lens)
+        self._tracker = Tracker(config.track, lens, _heights(config), min_score=config.detect.min_score)
+        self._memory = Memory()
+        self._tracks: tuple[Track, ...] = ()
+
+    def step(self, frame: Frame, troubles: tuple[Trouble, ...] = ()) -> Step:
+        """See, follow and judge one frame."""
+        clock = time.perf_counter
+        t0 = clock()
+        detections = tuple(self._detector.detect(frame.image))
+        t1 = clock()
+        ego = self._ego.look(frame.image, tuple(t.box for t in self._tracks))
+        t2 = clock()
+        self._tracks = tuple(self._tracker.step(frame.captured_ns, detections, ego))
+        t3 = clock()
+        self._memory, verdict = judge(
+            self._memory,
+            self._tracks,
+            self._config.judge,
+            seq=frame.seq,
+            captured_ns=frame.captured_ns,
+            latency_s=self._age_s(frame),
+            mount=self._config.camera.mount,
+            troubles=troubles,
+        )
+        t4 = clock()
+        took = {"detect": t1 - t0, "ego": t2 - t1, "track": t3 - t2, "judge": t4 - t3}
+        return Step(frame, detections, ego, self._tracks, verdict, took)
+
+
+def age_of_live(frame: Frame) -> float:
+    """Seconds since a live frame was captured."""
+    return max(0.0, (time.monotonic_ns() - frame.captured_ns) / NS_PER_S)
+
+
+def age_of_file(frame: Frame) -> float:  # noqa: ARG001
+    """A file is judged on its own time: its frames are never old."""
+    return 0.0
+
+
+def _heights(config: Config) -> Callable[[str], float | None]:
+    table = {
+        label: row.height_m for label, row in priors(config.detect.ignore, config.detect.heights_m).items()
+    }
+    return table.get
