@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -95,8 +100,9 @@ def load_model(name_or_path: str = "", *, runtime: str = "auto", threads: int = 
         )
     runtime, interpreter_class = _runtime(runtime)
     try:
-        interpreter = interpreter_class(model_content=content, num_threads=threads)
-        interpreter.allocate_tensors()
+        with _without_chatter():
+            interpreter = interpreter_class(model_content=content, num_threads=threads)
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as e:
         raise BadInput(f"{path}: {runtime} cannot load it: {_first_line(e)}") from e
     try:
@@ -146,6 +152,24 @@ def _runtime(wanted: str) -> tuple[str, Any]:
         except ImportError:
             continue
     raise PartFailed(f"TFLite runtime {wanted!r} is not installed; pip install ai-edge-litert")
+
+
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Hold back the runtime's INFO lines, which it writes straight to file descriptor 2; pass on the rest."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as caught:
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            caught.seek(0)
+            for line in caught.read().splitlines(keepends=True):
+                if not line.startswith(b"INFO:"):
+                    os.write(2, line)
 
 
 def _only_input(card: Card, interpreter: Any) -> int:
