@@ -60,7 +60,13 @@ class FlowEgo:
             empty = np.empty((0, 2), np.float32)
             return empty, empty
         moved, ok, _ = cv2.calcOpticalFlowPyrLK(
-            before, after, corners, np.empty(0), winSize=(15, 15), maxLevel=4, criteria=(3, 12, 0.03)
+            before,
+            after,
+            corners,
+            np.zeros_like(corners),
+            winSize=(15, 15),
+            maxLevel=4,
+            criteria=(3, 12, 0.03),
         )
         good = ok.ravel() == 1
         return corners[good].reshape(-1, 2), moved[good].reshape(-1, 2)
