@@ -10,12 +10,16 @@ for a source that is not run in real time (`Hello.realtime` False); then the cue
 
 from __future__ import annotations
 
+import select
 import socket
+import time
+from contextlib import suppress
 from typing import Literal
 
 import msgspec
 
 MAX_MESSAGE = 64 * 1024
+MAX_DRAIN = 256
 
 
 class Judged(msgspec.Struct, frozen=True, tag="judged"):
@@ -38,7 +42,10 @@ class Armed(msgspec.Struct, frozen=True, tag="armed"):
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended"):
-    """Vision → warden: the source came to its end; nothing is wrong."""
+    """Vision → warden: the source came to its end; nothing is wrong.
+
+    The warden answers with `Stop` once it has sent every `Felt` there will be; then vision leaves.
+    """
 
     exit_code: int = 0
 
@@ -49,6 +56,7 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     start: int = 0
     last_trouble: str | None = None
     down_s: float = 0.0
+    realtime: bool = True
 
 
 class Felt(msgspec.Struct, frozen=True, tag="felt"):
@@ -61,6 +69,7 @@ class Felt(msgspec.Struct, frozen=True, tag="felt"):
     track: int | None = None
     ttc_s: float | None = None
     reason: str = ""
+    repeat: bool = False  # the same cue for the same reason goes on
 
 
 class Mark(msgspec.Struct, frozen=True, tag="mark"):
@@ -100,6 +109,26 @@ def send(sock: socket.socket, message: ToWarden | ToVision) -> bool:
     return True
 
 
+def send_waiting(sock: socket.socket, message: ToWarden | ToVision, timeout_s: float) -> bool:
+    """Send one message, waiting while the peer's queue is full; for a file, where no frame may be lost.
+
+    False when the peer is gone or did not listen for `timeout_s`."""
+    data = _encoder.encode(message)
+    poller = select.poll()
+    poller.register(sock, select.POLLOUT)
+    deadline = time.monotonic() + timeout_s
+    while (left_s := deadline - time.monotonic()) > 0:
+        try:
+            sock.send(data)
+        except BlockingIOError:
+            poller.poll(left_s * 1000)
+        except OSError:
+            return False
+        else:
+            return True
+    return False
+
+
 def receive_from_vision(sock: socket.socket) -> list[ToWarden] | None:
     """All messages waiting, oldest first; None once vision is gone. Malformed ones are skipped."""
     return _drain(sock, _to_warden)
@@ -112,7 +141,7 @@ def receive_from_warden(sock: socket.socket) -> list[ToVision] | None:
 
 def _drain(sock: socket.socket, decoder: msgspec.msgpack.Decoder) -> list | None:  # type: ignore[type-arg]
     messages: list = []  # type: ignore[type-arg]
-    while True:
+    for _ in range(MAX_DRAIN):  # bounded, so that a flood cannot keep the receiver from its timers
         try:
             data = sock.recv(MAX_MESSAGE)
         except BlockingIOError:
@@ -121,7 +150,6 @@ def _drain(sock: socket.socket, decoder: msgspec.msgpack.Decoder) -> list | None
             return messages or None
         if not data:
             return messages or None
-        try:
+        with suppress(msgspec.DecodeError):
             messages.append(decoder.decode(data))
-        except msgspec.DecodeError:
-            continue
+    return messages

@@ -1,0 +1,181 @@
+"""`rearguard buzz`: feel the cues one by one, and learn them."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from pathlib import Path
+
+import click
+import msgspec
+
+from rearguard.clock import NS_PER_S
+from rearguard.config import Config, load
+from rearguard.cue.motors import Motors, Player, open_motors, say_if_absent
+from rearguard.cue.table import CUES, CueRow, Kind
+from rearguard.errors import BadInput
+from rearguard.words import CueName, Side
+
+_CELL_S = 0.05  # one character of the rhythm shown in the terminal
+_LEARNED = [CueName.NOTICE, CueName.CAUTION, CueName.CRITICAL, CueName.BLIND, CueName.FAULT, CueName.DEGRADED,
+            CueName.READY, CueName.ALIVE]  # fmt: skip
+
+
+@click.command(
+    epilog="Examples:\n\n\b\n  rearguard buzz\n  rearguard buzz CAUTION --side left\n  rearguard buzz --learn"
+)
+@click.argument("cue", required=False)
+@click.option(
+    "--side", type=click.Choice([s.value for s in Side]), default="centre", help="Where it is felt."
+)
+@click.option("--times", type=click.IntRange(1, 100), default=1, show_default=True, help="Play it again.")
+@click.option("--learn", is_flag=True, help="Teach the cues one by one, then quiz.")
+@click.option("--config", "config_path", type=click.Path(path_type=Path), help="Configuration file.")
+@click.option("--json", "as_json", is_flag=True, help="Print what there is, or what was played, as JSON.")
+def buzz(
+    cue: str | None, side: str, times: int, learn: bool, config_path: Path | None, as_json: bool
+) -> None:
+    """Feel the cues, one by one, to learn them.
+
+    Without CUE, list them with what each means. With CUE, play it on the motors; on a machine without GPIO
+    its rhythm is shown in the terminal, # for strong, + for soft, one character per 50 ms.
+    """
+    if learn and (cue or as_json):
+        raise BadInput("buzz: --learn takes neither a cue nor --json")
+    if learn:
+        _learn(load(config_path))
+    elif cue is None:
+        _list(as_json)
+    else:
+        row = _row(cue)
+        _play_on_motors(load(config_path), row, Side(side), times, show=not as_json)
+        if as_json:
+            click.echo(msgspec.json.encode({**_facts(row), "side": side, "times": times}).decode())
+
+
+def rhythm(row: CueRow) -> str:
+    """The pattern as text, one character per 50 ms: # strong, + soft, . off."""
+    return "".join(
+        ("+" if p.soft else "#") * max(1, round(p.on_s / _CELL_S)) + "." * round(p.off_s / _CELL_S)
+        for p in row.pattern
+    )
+
+
+def _row(word: str) -> CueRow:
+    name = word.upper().replace("-", "_")
+    if name not in CueName.__members__:
+        raise BadInput(f"{word}: no such cue; there are {', '.join(CueName)}")
+    return CUES[CueName[name]]
+
+
+def _facts(row: CueRow) -> dict[str, object]:
+    return {
+        "cue": row.name,
+        "kind": row.kind,
+        "priority": row.priority,
+        "length_s": round(row.length_s, 3),
+        "pattern": [[p.on_s, p.off_s, "soft" if p.soft else "strong"] for p in row.pattern],
+        "sided": row.sided,
+        "meaning": row.meaning,
+    }
+
+
+def _list(as_json: bool) -> None:
+    rows = sorted(CUES.values(), key=lambda row: -row.priority)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode([_facts(row) for row in rows])).decode())
+        return
+    for kind, title in ((Kind.THREAT, "Threats"), (Kind.FAULT, "Faults"), (Kind.INFO, "News")):
+        click.echo(f"{title} (one character is 50 ms, # strong, + soft, . off)")
+        for row in rows:
+            if row.kind is kind:
+                click.echo(f"  {row.name:<10} {rhythm(row)}\n  {'':<10} {row.meaning}")
+
+
+def _play_on_motors(config: Config, row: CueRow, side: Side, times: int, *, show: bool) -> None:
+    with open_motors(config.cue) as motors:
+        say_if_absent(motors)
+        for _ in range(times):
+            _play(motors, config, row, side, show=show)
+
+
+def _play(motors: Motors, config: Config, row: CueRow, side: Side, *, show: bool) -> None:
+    """Play one cue in real time, its rhythm growing in the terminal as it is felt."""
+    player = Player(motors, config.cue)
+    text = rhythm(row)
+    began_ns = time.monotonic_ns()
+    due_ns: int | None = player.play(row, side, began_ns)
+    shown = 0
+    if show:
+        click.echo(f"{row.name:<10} ", nl=False)
+    while due_ns is not None or shown < len(text):
+        now_ns = time.monotonic_ns()
+        if due_ns is not None and now_ns >= due_ns:
+            due_ns = player.tick(now_ns)
+        cells = min(len(text), int((now_ns - began_ns) / NS_PER_S / _CELL_S) + 1)
+        if show and cells > shown:
+            click.echo(text[shown:cells], nl=False)
+            sys.stdout.flush()
+        shown = max(shown, cells)
+        time.sleep(0.002)
+    if show:
+        click.echo(f"  {_where(motors, row, side)}")
+
+
+def _where(motors: Motors, row: CueRow, side: Side) -> str:
+    if not row.sided or len(motors) == 1:
+        return "all motors" if len(motors) > 1 else "the motor"
+    return f"{side} side"
+
+
+def _learn(config: Config) -> None:
+    """Teach, then ask until each cue was told apart once, or the learner leaves with an empty line."""
+    with open_motors(config.cue) as motors:
+        say_if_absent(motors)
+        click.echo("Each cue plays twice. Press Enter for the next.")
+        for name in _LEARNED:
+            row = CUES[name]
+            click.echo(f"\n{name}: {row.meaning}")
+            for _ in range(2):
+                _play(motors, config, row, Side.CENTRE, show=bool(motors.absent))
+                time.sleep(0.4)
+            if not _ask(""):
+                break
+        _quiz(motors, config)
+
+
+def _ask(prompt: str) -> str | None:
+    """A line from the learner, stripped; None at the end of input."""
+    click.echo(prompt, nl=False)
+    line = sys.stdin.readline()
+    return line.strip() or "." if line else None
+
+
+def _quiz(motors: Motors, config: Config) -> None:
+    names = _LEARNED.copy()
+    random.shuffle(names)
+    click.echo("\nQuiz: which cue is it? Type its name, or its number; Enter alone ends.")
+    for i, name in enumerate(_LEARNED, 1):
+        click.echo(f"  {i} {name}")
+    right = asked = 0
+    for name in names:
+        _play_unnamed(motors, config, CUES[name])
+        answer = _ask("? ")
+        if answer in (None, "."):
+            break
+        asked += 1
+        assert answer is not None
+        if answer.upper() == name or answer == str(_LEARNED.index(name) + 1):
+            right += 1
+            click.echo("Yes.")
+        else:
+            click.echo(f"That was {name}: {CUES[name].meaning}")
+    click.echo(f"{right} of {asked} right." if asked else "No question answered.")
+
+
+def _play_unnamed(motors: Motors, config: Config, row: CueRow) -> None:
+    """As `_play`, without giving the name away."""
+    if motors.absent:
+        click.echo(f"  {rhythm(row)}")
+    _play(motors, config, row, Side.CENTRE, show=False)

@@ -1,0 +1,230 @@
+"""Which cue plays when: the latest state in, at most one cue to start out; pure, time injected.
+
+The rules, in the order they matter:
+
+1. CRITICAL starts at once, over anything, and is never muted, delayed or rate-limited.
+2. A more urgent cue cuts off a less urgent one at once. A cue whose reason is gone gives way to any other
+   after its minimum hold; otherwise a cue that has begun plays to its end.
+3. A lasting threat is re-armed when its pattern ends; NOTICE of the same thing only after `notice_gap_s`.
+   Going down a level is not news: it is never told by NOTICE.
+4. A fault is told when it comes and again at an interval while it lasts.
+5. A mute holds back everything below CRITICAL, except signs of life and the first telling of a new BLIND or
+   FAULT: silence must keep meaning "safe".
+6. When nothing else was felt for `alive_every_s` and rearguard is watching, the alive tick plays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from rearguard.clock import NS_PER_S
+from rearguard.config.cue import Cue as CueConfig
+from rearguard.cue.table import CUES, LEVEL_CUE, TROUBLES, CueRow, Kind
+from rearguard.words import CueName, Level, Side, Trouble
+
+# A fault that flickers is not told more often than this, from the end of one telling to the next.
+_FLICKER_GAP_S = 1.0
+# Different things noticed one after the other, from the end of a threat cue.
+_NOTICE_APART_S = 2.0
+# An announcement that could not be played within this time is no longer news.
+_STALE_S = 3.0
+_NEVER_MUTED = {CueName.CRITICAL, CueName.ALIVE, CueName.MUTED, CueName.SHUTDOWN}
+_NO_SIGHT = {CueName.BLIND, CueName.FAULT}
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * NS_PER_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """The present state, from the newest judged frame and the warden's own knowledge.
+
+    `watching`: the self-test passed and fresh frames arrive; only then does the alive tick play.
+    """
+
+    level: Level = Level.CLEAR
+    side: Side = Side.CENTRE
+    track: int | None = None
+    ttc_s: float | None = None
+    reason: str = ""
+    seq: int | None = None
+    troubles: frozenset[Trouble] = frozenset()
+    watching: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A cue to start now. `repeat`: the same cue for the same reason goes on."""
+
+    at_ns: int
+    cue: CueName
+    side: Side = Side.CENTRE
+    seq: int | None = None
+    track: int | None = None
+    ttc_s: float | None = None
+    reason: str = ""
+    repeat: bool = False
+
+    @property
+    def row(self) -> CueRow:
+        return CUES[self.cue]
+
+
+def fault_cues(troubles: frozenset[Trouble]) -> dict[CueName, str]:
+    """The fault cues these troubles call for, each with the troubles' names as its reason."""
+    reasons: dict[CueName, list[str]] = {}
+    for trouble in sorted(troubles):
+        reasons.setdefault(TROUBLES[trouble].cue, []).append(trouble.value)
+    return {cue: ", ".join(names) for cue, names in reasons.items()}
+
+
+class Arbiter:
+    """Decides which cue starts; remembers only what was played and when."""
+
+    def __init__(self, config: CueConfig, repeat_every_s: float = 5.0, mute_s: float = 60.0) -> None:
+        self._alive_ns = _ns(config.alive_every_s)
+        self._notice_ns = _ns(config.notice_gap_s)
+        self._clear_cue = config.clear_cue
+        self._repeat_s = repeat_every_s
+        self._mute_ns = _ns(mute_s)
+        self._playing: Start | None = None
+        self._hold_ns = 0
+        self._ends_ns = 0
+        self._felt_ns: int | None = None  # end of the last cue of any kind
+        self._threat_ns: int | None = None  # end of the last threat cue
+        self._ended: dict[CueName, int] = {}
+        self._told: dict[int | None, int] = {}  # track → end of the last threat cue about it
+        self._standing: dict[
+            CueName, bool
+        ] = {}  # fault cues called for at the last look → told since they came
+        self._news: dict[CueName, tuple[int, str]] = {}  # announcement → when it goes stale, reason
+        self._muted_until_ns: int | None = None
+        self._was = Level.CLEAR
+
+    @property
+    def playing(self) -> Start | None:
+        """What plays, or played last."""
+        return self._playing
+
+    def muted(self, now_ns: int) -> bool:
+        """Whether cues below CRITICAL are held back."""
+        return self._muted_until_ns is not None and now_ns < self._muted_until_ns
+
+    def mute(self, now_ns: int) -> None:
+        """Hold back everything below CRITICAL for a while; the wearer feels MUTED."""
+        self._muted_until_ns = now_ns + self._mute_ns
+        self.announce(CueName.MUTED, now_ns, "button")
+
+    def announce(self, cue: CueName, now_ns: int, reason: str = "") -> None:
+        """Ask for a one-off cue; it plays as soon as nothing more urgent does, or is dropped after 3 s."""
+        self._news[cue] = (now_ns + _ns(_STALE_S), reason)
+
+    def decide(self, now_ns: int, situation: Situation) -> Start | None:
+        """The cue to start now, replacing what plays, or None to leave things as they are."""
+        self._look(now_ns, situation)
+        due = [start for at_ns, start in self._wanted(now_ns, situation) if at_ns <= now_ns]
+        best = max(due, key=lambda start: start.row.priority, default=None)
+        if best is None or not self._may_start(best, now_ns, situation):
+            return None
+        best = replace(best, at_ns=now_ns, repeat=self._is_repeat(best, now_ns))
+        self._begin(best, now_ns)
+        return best
+
+    def next_due_ns(self, now_ns: int, situation: Situation) -> int | None:
+        """When `decide` should be asked again if nothing changes until then; None: not before a change."""
+        times = [at_ns for at_ns, _ in self._wanted(now_ns, situation)]
+        times += [self._hold_ns, self._ends_ns]
+        return min((t for t in times if t > now_ns), default=None)
+
+    def stop(self, now_ns: int) -> None:
+        """What played was cut off from outside."""
+        self._ends_ns = min(self._ends_ns, now_ns)
+
+    def _look(self, now_ns: int, situation: Situation) -> None:
+        """Take note of what changed since the last look."""
+        cues = fault_cues(situation.troubles)
+        self._standing = {cue: self._standing.get(cue, False) for cue in cues}
+        if self._clear_cue and situation.level == Level.CLEAR and self._was >= Level.CAUTION:
+            self.announce(CueName.CLEAR, now_ns, "danger passed")
+        self._was = situation.level
+        self._news = {cue: news for cue, news in self._news.items() if news[0] > now_ns}
+        self._told = {track: end for track, end in self._told.items() if now_ns - end < self._notice_ns}
+
+    def _wanted(self, now_ns: int, situation: Situation) -> Iterator[tuple[int, Start]]:
+        """Every cue there is a reason for, with the time it is due (in the past: at once)."""
+        for at_ns, start in self._reasons(situation):
+            if not self.muted(now_ns) or start.cue in _NEVER_MUTED or self._is_new_blindness(start.cue):
+                yield at_ns, start
+            elif self._muted_until_ns is not None:
+                yield max(at_ns, self._muted_until_ns), start
+
+    def _reasons(self, situation: Situation) -> Iterator[tuple[int, Start]]:
+        if situation.level in LEVEL_CUE:
+            cue = LEVEL_CUE[situation.level]
+            start = Start(
+                0, cue, situation.side, situation.seq, situation.track, situation.ttc_s, situation.reason
+            )
+            yield (self._notice_due_ns(situation.track) if cue is CueName.NOTICE else 0), start
+        cues = fault_cues(situation.troubles)
+        for cue, reason in cues.items():
+            yield self._fault_due_ns(cue), Start(0, cue, seq=situation.seq, reason=reason)
+        for cue, (_, reason) in self._news.items():
+            yield 0, Start(0, cue, reason=reason)
+        if situation.watching and not _NO_SIGHT & cues.keys():
+            due = 0 if self._felt_ns is None else self._felt_ns + self._alive_ns
+            yield due, Start(0, CueName.ALIVE, seq=situation.seq)
+
+    def _notice_due_ns(self, track: int | None) -> int:
+        apart = 0 if self._threat_ns is None else self._threat_ns + _ns(_NOTICE_APART_S)
+        return max(apart, self._told[track] + self._notice_ns if track in self._told else 0)
+
+    def _fault_due_ns(self, cue: CueName) -> int:
+        if cue not in self._ended:
+            return 0
+        factor = CUES[cue].repeat_gap_s or 1.0
+        gap_s = self._repeat_s * factor if self._standing.get(cue) else _FLICKER_GAP_S
+        return self._ended[cue] + _ns(gap_s)
+
+    def _is_new_blindness(self, cue: CueName) -> bool:
+        return cue in _NO_SIGHT and not self._standing.get(cue, False)
+
+    def _may_start(self, start: Start, now_ns: int, situation: Situation) -> bool:
+        if self._playing is None or now_ns >= self._ends_ns:
+            return True
+        if start.row.priority > self._playing.row.priority:
+            return True
+        return now_ns >= self._hold_ns and start.cue != self._playing.cue and not self._still_due(situation)
+
+    def _still_due(self, situation: Situation) -> bool:
+        """Whether there is still a reason for what plays."""
+        playing = self._playing
+        if playing is None or playing.row.kind is Kind.INFO:
+            return True
+        if playing.row.kind is Kind.FAULT:
+            return playing.cue in fault_cues(situation.troubles)
+        return LEVEL_CUE.get(situation.level) is playing.cue
+
+    def _is_repeat(self, start: Start, now_ns: int) -> bool:
+        if start.row.kind is Kind.FAULT:
+            return self._standing.get(start.cue, False)
+        last = self._playing
+        return (
+            start.row.kind is Kind.THREAT
+            and last is not None
+            and last.cue is start.cue
+            and last.track == start.track
+            and now_ns - self._ends_ns < _ns(_FLICKER_GAP_S)
+        )
+
+    def _begin(self, start: Start, now_ns: int) -> None:
+        row = start.row
+        self._playing = start
+        self._hold_ns = now_ns + _ns(row.min_hold_s)
+        self._ends_ns = self._felt_ns = self._ended[start.cue] = now_ns + _ns(row.length_s)
+        self._news.pop(start.cue, None)
+        if row.kind is Kind.THREAT:
+            self._threat_ns = self._told[start.track] = self._ends_ns
+        elif row.kind is Kind.FAULT:
+            self._standing[start.cue] = True

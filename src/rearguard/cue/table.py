@@ -1,0 +1,145 @@
+"""What each cue feels like and means, and which cue tells of which trouble: two tables.
+
+Rules every row obeys (walked by the tests):
+
+- finite: a pattern ends by itself; whoever wants more of it must ask again, so that a hung program falls
+  silent instead of buzzing on, and the missing alive tick tells the rest;
+- no pulse under 80 ms, which an eccentric-mass motor can hardly start in, and none repeating at
+  2.6–3.4 Hz, the step rate of backward running, where steps mask it (Cavagna et al., J Exp Biol 215:75);
+- threats are made of short pulses (≤ 150 ms) and faults of long ones (≥ 400 ms), so that the two differ in
+  rhythm, which survives motion and thick clothing, and not only in strength, which does not;
+- shorter gaps mean more urgent (Lewis et al. 2014, perceived urgency scaling); at most two strengths.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rearguard.words import CueName, Level, Trouble
+
+STEP_BAND_HZ = (2.6, 3.4)
+SHORTEST_PULSE_S = 0.08
+
+
+class Kind(StrEnum):
+    """What a cue is about."""
+
+    THREAT = "threat"  # something may hit you
+    FAULT = "fault"  # rearguard cannot protect, or not well
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """One step of a pattern: on, then off. `soft` is the weaker of the two strengths there are."""
+
+    on_s: float
+    off_s: float
+    soft: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CueRow:
+    """One cue. `repeat_gap_s` is the silence between its end and its next start while the reason lasts
+    (None: it is not repeated); `sided`: only the motor on the threat's side plays it."""
+
+    name: CueName
+    kind: Kind
+    priority: int
+    pattern: tuple[Pulse, ...]
+    min_hold_s: float
+    repeat_gap_s: float | None
+    sided: bool
+    meaning: str
+
+    @property
+    def length_s(self) -> float:
+        """From the first pulse to the end of the last silence."""
+        return sum(p.on_s + p.off_s for p in self.pattern)
+
+    @property
+    def on_s(self) -> float:
+        """Total time the motor runs."""
+        return sum(p.on_s for p in self.pattern)
+
+
+def _times(n: int, pulse: Pulse) -> tuple[Pulse, ...]:
+    return (pulse,) * n
+
+
+# For faults the gap is in units of the configuration's health.repeat_every_s: 1 is "every 5 s" by default.
+_ROWS: tuple[CueRow, ...] = (
+    CueRow(CueName.CRITICAL, Kind.THREAT, 100, _times(4, Pulse(0.10, 0.05)), 0.6, 0.0, True,
+           "Collision in about two seconds: stop, look, step aside now."),
+    CueRow(CueName.BLIND, Kind.FAULT, 90, _times(3, Pulse(0.40, 0.15)), 1.2, 1.0, False,
+           "rearguard cannot see: there is no usable picture. Stop running backwards."),
+    CueRow(CueName.FAULT, Kind.FAULT, 80, _times(2, Pulse(0.80, 0.20)), 1.2, 1.0, False,
+           "A part of rearguard failed: do not rely on it. Stop and look at its log."),
+    CueRow(CueName.CAUTION, Kind.THREAT, 70, (Pulse(0.10, 0.08), Pulse(0.10, 0.40)), 0.6, 0.0, True,
+           "Something is coming into your path: slow down and look."),
+    CueRow(CueName.SHUTDOWN, Kind.INFO, 60, (Pulse(0.90, 0.20), Pulse(0.60, 0.20), Pulse(0.40, 0.20)), 2.5,
+           None, False, "rearguard is switching off; from here on there is no warning."),
+    CueRow(CueName.DEGRADED, Kind.FAULT, 50, (Pulse(0.60, 0.20),), 0.6, 6.0, False,
+           "rearguard still sees, but worse: warnings may come late."),
+    CueRow(CueName.LOW_POWER, Kind.FAULT, 45, (Pulse(0.80, 0.20), Pulse(0.40, 0.20)), 1.2, 12.0, False,
+           "The supply voltage is too low: change the battery before it dies."),
+    CueRow(CueName.NOTICE, Kind.THREAT, 40, (Pulse(0.15, 0.60), Pulse(0.15, 0.20)), 0.9, 5.0, True,
+           "Something is behind you and closing; there is time."),
+    CueRow(CueName.MUTED, Kind.INFO, 30, _times(2, Pulse(0.25, 0.25, soft=True)), 0.9, None, False,
+           "Everything below CRITICAL is quiet for a minute; it comes back by itself."),
+    CueRow(CueName.READY, Kind.INFO, 20, (Pulse(0.10, 0.15), Pulse(0.10, 0.15), Pulse(0.50, 0.20)), 1.0, None,
+           False, "The self-test passed, or sight is back: rearguard is watching."),
+    CueRow(CueName.CLEAR, Kind.INFO, 10, (Pulse(0.30, 0.20, soft=True),), 0.3, None, False,
+           "The danger has passed (only if switched on)."),
+    CueRow(CueName.ALIVE, Kind.INFO, 0, (Pulse(0.09, 0.20),), 0.09, None, False,
+           "All is well and rearguard is awake; if this tick stays away, rearguard is gone."),
+)  # fmt: skip
+
+CUES: dict[CueName, CueRow] = {row.name: row for row in _ROWS}
+
+LEVEL_CUE: dict[Level, CueName] = {
+    Level.NOTICE: CueName.NOTICE,
+    Level.CAUTION: CueName.CAUTION,
+    Level.CRITICAL: CueName.CRITICAL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TroubleRow:
+    """One trouble: the fault cue that tells of it, what it means and what to do."""
+
+    trouble: Trouble
+    cue: CueName
+    meaning: str
+    remedy: str
+
+
+_B, _D, _F = CueName.BLIND, CueName.DEGRADED, CueName.FAULT
+_TROUBLES: tuple[TroubleRow, ...] = (
+    TroubleRow(Trouble.NO_FRAME, _B, "the camera delivers no picture", "check the camera's cable and power"),
+    TroubleRow(Trouble.FROZEN_FRAME, _B, "the camera's time stands still", "check the camera's cable"),
+    TroubleRow(Trouble.REPEATED_PICTURE, _B, "the same picture comes again and again", "restart the camera"),
+    TroubleRow(Trouble.DARK, _B, "the picture is too dark to see anyone", "run where there is light"),
+    TroubleRow(Trouble.COVERED, _B, "something covers the lens", "free the lens of hair, strap or jacket"),
+    TroubleRow(Trouble.BLURRED, _D, "the picture is blurred or fogged", "wipe the lens dry"),
+    TroubleRow(Trouble.GLARE, _D, "the sun or a lamp blinds the camera", "keep the light out of the picture"),
+    TroubleRow(Trouble.OUT_OF_AIM, _D, "the camera no longer looks where you go", "straighten the pod"),
+    TroubleRow(Trouble.NO_TEXTURE, _D, "nothing in the picture to see motion by", "mind walls yourself"),
+    TroubleRow(Trouble.LOW_FRAME_RATE, _D, "too few pictures are judged per second", "cool the Pi"),
+    TroubleRow(Trouble.SLOW_DETECTOR, _D, "the detector takes too long", "choose a smaller model; cool the Pi"),
+    TroubleRow(Trouble.HOT, _D, "the processor is hot", "give the pod air or shade"),
+    TroubleRow(Trouble.THROTTLED, _D, "the processor is slowed down", "give the pod air; check the supply"),
+    TroubleRow(Trouble.UNDERVOLTAGE, CueName.LOW_POWER, "the supply voltage is low", "change battery or cable"),
+    TroubleRow(Trouble.DISK_FULL, _D, "the disk is nearly full; clips are not kept", "run `rearguard purge`"),
+    TroubleRow(Trouble.JOURNAL_FAILED, _D, "the near-miss log cannot be written", "see `rearguard doctor`"),
+    TroubleRow(Trouble.CAMERA_LOST, _B, "the camera is gone", "plug it in; rearguard keeps trying"),
+    TroubleRow(Trouble.STAGE_FAILED, _F, "a stage of the program failed", "see the log; restart"),
+    TroubleRow(Trouble.VISION_SILENT, _B, "no fresh picture has been judged", "it is started again"),
+    TroubleRow(Trouble.VISION_DIED, _B, "the vision process died", "it is started again"),
+    TroubleRow(Trouble.GAVE_UP, _F, "vision could not be kept alive", "see the log; restart"),
+    TroubleRow(Trouble.SELF_TEST, _F, "the self-test did not pass", "see `rearguard doctor`"),
+    TroubleRow(Trouble.MOTOR_FAILED, _F, "a motor's pin cannot be driven", "see `rearguard doctor`"),
+)  # fmt: skip
+
+TROUBLES: dict[Trouble, TroubleRow] = {row.trouble: row for row in _TROUBLES}

@@ -1,0 +1,89 @@
+"""The vision process as the warden sees it: start it, hear it, and be sure that it is gone."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+
+from rearguard.errors import PartFailed
+from rearguard.warden import link
+
+
+class Vision:
+    """One start of the vision program: `[*argv, "--link-fd", N]`.
+
+    Raises `PartFailed` when the program cannot be started at all.
+    """
+
+    def __init__(self, argv: Sequence[str], hello: link.Hello) -> None:
+        self.link, theirs = link.pair()
+        try:
+            # GPIO is open here, and a plain fork would leave the child holding the pins. subprocess spawns
+            # by vfork and exec with every other descriptor closed (no preexec_fn, which would force a fork).
+            # A process group of its own: Ctrl-C in a terminal reaches the warden only, which then says Stop.
+            self._process = subprocess.Popen(
+                [*argv, "--link-fd", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                process_group=0,
+            )
+        except OSError as e:
+            self.link.close()
+            raise PartFailed(f"{argv[0]}: cannot start the vision process: {e.strerror}") from e
+        finally:
+            theirs.close()
+        self.hung_up = False
+        link.send(self.link, hello)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def hear(self) -> list[link.ToWarden]:
+        """What it said since the last time; `hung_up` is set when it will say no more."""
+        if self.hung_up:
+            return []
+        messages = link.receive_from_vision(self.link)
+        if messages is None:
+            self.hung_up = True
+            return []
+        return messages
+
+    def say(self, message: link.ToVision) -> bool:
+        """Tell it something, without waiting; False when it cannot hear."""
+        return not self.hung_up and link.send(self.link, message)
+
+    def gone(self) -> int | None:
+        """Its exit code (negative: killed by that signal), or None while it lives."""
+        return self._process.poll()
+
+    def kill(self) -> int:
+        """End it for good, also when it is stopped or stuck; its exit code."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGKILL)
+        code = self._process.wait()
+        self.close()
+        return code
+
+    def close(self) -> None:
+        """Close our end of the link."""
+        self.hung_up = True
+        with suppress(OSError):
+            self.link.close()
+
+    def __enter__(self) -> Vision:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+
+def describe_exit(code: int) -> str:
+    """An exit code in words: "killed by SIGKILL", "left with code 3"."""
+    if code < 0:
+        with suppress(ValueError):
+            return f"killed by {signal.Signals(-code).name}"
+        return f"killed by signal {-code}"
+    return f"left with code {code}"

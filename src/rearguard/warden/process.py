@@ -1,0 +1,548 @@
+"""The warden: the small parent process that owns the motors and cannot be talked into silence.
+
+    run_warden(config, [sys.executable, "-m", "rearguard.vision", …], realtime=True)
+
+One thread, one loop: hear what vision judged, notice when it says nothing, decide on a cue, drive the pins,
+tell systemd. Nothing heavy is imported here. Two kinds of time:
+
+- *real* time (CLOCK_MONOTONIC) for everything about processes: heartbeat, deadlines, restarts;
+- *cue* time for what is felt: the same clock for a live source, the frames' own time for a file, so that a
+  file judged faster than life still gives the cues it would have given.
+"""
+
+from __future__ import annotations
+
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from enum import Enum
+from types import FrameType
+
+from rearguard.clock import NS_PER_S, Clock, HandClock, MonotonicClock
+from rearguard.config import Config
+from rearguard.cue.arbiter import Arbiter, Situation, Start, fault_cues
+from rearguard.cue.motors import Motors, Player, open_motors, say_if_absent
+from rearguard.cue.table import CUES, Kind
+from rearguard.errors import EXIT_BAD_INPUT, EXIT_PART_FAILED, PartFailed
+from rearguard.warden import link
+from rearguard.warden.child import Vision, describe_exit
+from rearguard.warden.heartbeat import Heartbeat
+from rearguard.warden.systemd import Supervisor
+from rearguard.words import CueName, Level, Side, Trouble
+
+OnFelt = Callable[[link.Felt], None]
+OnPin = Callable[[int, tuple[float, ...]], None]
+
+_LONGEST_WAIT_S = 0.05  # the timer tick: a dead child or a mended motor is noticed within it
+_PING_EVERY_NS = NS_PER_S // 5
+_STEADY_NS = 10 * NS_PER_S  # this long without trouble, and the next death is the first in a row again
+_LONGEST_BACKOFF_S = 30.0
+_NO_SIGHT = {CueName.BLIND, CueName.FAULT}
+
+
+class _Phase(Enum):
+    STARTING = "starting"  # vision runs, nothing judged yet
+    WATCHING = "watching"
+    DOWN = "waiting to start vision again"
+    GIVING_UP = "vision could not be kept alive"
+    ENDED = "source ended"
+    STOPPING = "stopping"
+
+
+def run_warden(
+    config: Config,
+    vision_argv: Sequence[str],
+    *,
+    realtime: bool,
+    on_felt: OnFelt | None = None,
+    on_pin: OnPin | None = None,
+    motors: Motors | None = None,
+) -> int:
+    """Run vision under guard until its source ends or someone stops it; returns the exit code.
+
+    `on_felt` hears of each cue as it begins, `on_pin` of each change of the motors' duties (cue time in ns);
+    neither may block. SIGTERM and SIGINT stop it cleanly. Motors are off when this returns or raises.
+    Raises `PartFailed` when there are no pins to drive on a Pi, or the last motor fails for good.
+    """
+    with _signals() as wakeup, _given_or_opened(motors, config) as pins:
+        say_if_absent(pins)
+        warden = _Warden(config, vision_argv, pins, realtime=realtime, on_felt=on_felt, on_pin=on_pin)
+        try:
+            return warden.run(wakeup)
+        finally:
+            pins.off()  # first: whatever else goes wrong on the way out, nothing keeps buzzing
+            warden.close()
+
+
+class _Warden:
+    """The loop's state; see the module."""
+
+    def __init__(
+        self,
+        config: Config,
+        argv: Sequence[str],
+        motors: Motors,
+        *,
+        realtime: bool,
+        on_felt: OnFelt | None,
+        on_pin: OnPin | None,
+    ) -> None:
+        self._config = config
+        self._argv = argv
+        self._realtime = realtime
+        self._on_felt = on_felt
+        self._motors = motors
+        self._hand = HandClock()
+        self._clock: Clock = MonotonicClock() if realtime else self._hand
+        self._arbiter = Arbiter(config.cue, config.health.repeat_every_s, config.warden.mute_s)
+        self._player = Player(motors, config.cue, on_pin)
+        self._heartbeat = Heartbeat(config.warden, aged=realtime)
+        self._systemd = Supervisor()
+        self._vision: Vision | None = None
+        self._phase = _Phase.STARTING
+        self._since_ns = 0  # real time of the last change of phase
+        self._starts = 0
+        self._deaths = 0  # in a row
+        self._steady_since_ns: int | None = None
+        self._judged: link.Judged | None = None
+        self._troubles: set[Trouble] = set()  # the warden's own
+        self._trouble_since_ns: int | None = None
+        self._last_trouble: Trouble | None = None
+        self._armed = False
+        self._ready_due = False
+        self._player_due_ns: int | None = None
+        self._exit: int | None = None
+        self._ended_code = 0
+        self._pinged_ns = 0
+        self._beats_pinged: int | None = None
+        self._fault_felt_ns = 0
+        self._mend_ns = 0
+        self._status = ""
+
+    def run(self, wakeup: socket.socket) -> int:
+        with selectors.DefaultSelector() as selector:
+            self._selector = selector
+            selector.register(wakeup, selectors.EVENT_READ)
+            self._start_vision()
+            while self._exit is None:
+                selector.select(self._wait_s())
+                self._heed_signals(wakeup)
+                self._hear()
+                self._watch(time.monotonic_ns())
+                if self._realtime:
+                    self._act()
+                self._tell_supervisor(time.monotonic_ns())
+            self._play_out()
+        return self._exit
+
+    def close(self) -> None:
+        """Whatever is left of vision is ended."""
+        if self._vision is not None:
+            self._vision.kill()
+        self._systemd.notify("STOPPING=1")
+        self._systemd.close()
+
+    # -- vision's life -------------------------------------------------------------------------------
+
+    def _start_vision(self) -> None:
+        now_ns = time.monotonic_ns()
+        down_s = (now_ns - self._trouble_since_ns) / NS_PER_S if self._trouble_since_ns else 0.0
+        hello = link.Hello(self._starts, self._last_trouble, down_s, self._realtime)
+        self._vision = Vision(self._argv, hello)
+        self._selector.register(self._vision.link, selectors.EVENT_READ)
+        self._starts += 1
+        self._heartbeat.forget()
+        self._enter(_Phase.STARTING, "starting" if self._starts == 1 else f"start {self._starts} of vision")
+
+    def _drop_vision(self) -> int:
+        """Make sure that vision is gone; its exit code."""
+        assert self._vision is not None
+        if not self._vision.hung_up:
+            self._unwatch_link()
+        code = self._vision.kill()
+        self._vision = None
+        return code
+
+    def _unwatch_link(self) -> None:
+        assert self._vision is not None
+        with suppress(KeyError, ValueError):
+            self._selector.unregister(self._vision.link)
+
+    def _enter(self, phase: _Phase, status: str) -> None:
+        self._phase = phase
+        self._since_ns = time.monotonic_ns()
+        self._say_status(status)
+
+    def _hear(self) -> None:
+        """Take in what vision said. The newest state counts, but the most urgent one is never passed over."""
+        vision = self._vision
+        if vision is None or vision.hung_up:
+            return
+        messages = vision.hear()
+        if vision.hung_up:
+            self._unwatch_link()
+        news: list[link.Judged] = []
+        for message in messages:
+            if isinstance(message, link.Judged):
+                self._note(message)
+                news.append(message)
+                if not self._realtime:
+                    self._advance(message)
+            elif isinstance(message, link.Armed):
+                self._arm(message)
+            elif self._phase is not _Phase.STOPPING:
+                self._ended_code = message.exit_code
+                self._enter(_Phase.ENDED, "the source ended")
+                vision.say(link.Stop())  # every Felt there will be has been sent: it may leave
+        if self._realtime and news:
+            worst = max(news, key=lambda judged: judged.level)
+            if worst.level > news[-1].level:
+                self._judged = worst
+                self._act()
+            self._judged = news[-1]
+
+    def _note(self, judged: link.Judged) -> None:
+        now_ns = time.monotonic_ns()
+        if not self._heartbeat.feed(now_ns, judged) or self._phase in (_Phase.STOPPING, _Phase.ENDED):
+            return
+        if self._phase is _Phase.STARTING:
+            self._enter(_Phase.WATCHING, "watching")
+            self._steady_since_ns = now_ns
+        if self._troubles & {Trouble.VISION_DIED, Trouble.VISION_SILENT}:
+            self._troubles -= {Trouble.VISION_DIED, Trouble.VISION_SILENT}
+            self._ready_due = self._armed
+            self._steady_since_ns = now_ns
+            self._trouble_since_ns = None
+            self._say_status("watching again")
+
+    def _arm(self, message: link.Armed) -> None:
+        self._armed = True
+        if message.problems:
+            self._troubles.add(Trouble.SELF_TEST)
+            status = "self-test: " + "; ".join(message.problems)
+            _say(status)
+        else:
+            self._troubles.discard(Trouble.SELF_TEST)
+            self._ready_due = True
+            status = "armed"
+        self._systemd.notify("READY=1")
+        self._say_status(status)
+
+    # -- deadlines -----------------------------------------------------------------------------------
+
+    def _watch(self, now_ns: int) -> None:
+        """Notice what did not happen in time."""
+        vision, since_s = self._vision, (now_ns - self._since_ns) / NS_PER_S
+        warden = self._config.warden
+        if vision is not None and (vision.hung_up or vision.gone() is not None):
+            self._vision_gone(now_ns)
+        elif self._phase is _Phase.STARTING and since_s > warden.starting_s:
+            self._lose(
+                Trouble.VISION_SILENT, f"vision judged no frame within {warden.starting_s:g} s", now_ns
+            )
+        elif self._phase is _Phase.WATCHING:
+            self._watch_heartbeat(now_ns)
+        elif self._phase is _Phase.DOWN and now_ns >= self._restart_ns:
+            self._start_vision()
+        elif self._phase is _Phase.GIVING_UP and since_s > warden.tell_giving_up_s:
+            self._exit = EXIT_PART_FAILED
+        elif self._phase is _Phase.ENDED and since_s > max(warden.stop_s, 10.0):
+            _say("vision did not leave after its end; killed")
+            self._drop_vision()
+            self._exit = self._ended_code
+        elif self._phase is _Phase.STOPPING and since_s > warden.stop_s:
+            _say(f"vision did not stop within {warden.stop_s:g} s; killed")
+            self._drop_vision()
+            self._exit = 0
+        if self._motors.broken:
+            self._mend(now_ns)
+
+    def _watch_heartbeat(self, now_ns: int) -> None:
+        last_ns = self._heartbeat.last_ns or now_ns
+        silent_s = (now_ns - last_ns) / NS_PER_S
+        if not self._realtime:  # a file may be slow to judge; only a standstill is a fault
+            if silent_s > self._config.warden.starting_s:
+                self._lose(Trouble.VISION_SILENT, f"vision silent for {silent_s:.0f} s", now_ns)
+            return
+        if silent_s > self._config.warden.hung_s:
+            self._lose(Trouble.VISION_SILENT, f"vision silent for {silent_s:.1f} s; killed", now_ns)
+        elif self._heartbeat.lost(now_ns):
+            if Trouble.VISION_SILENT not in self._troubles:
+                self._add_trouble(Trouble.VISION_SILENT, now_ns)
+                self._say_status("BLIND: no fresh frame judged")
+        elif self._steady_since_ns is not None and now_ns - self._steady_since_ns > _STEADY_NS:
+            self._deaths = 0
+
+    def _add_trouble(self, trouble: Trouble, now_ns: int) -> None:
+        self._troubles.add(trouble)
+        self._last_trouble = trouble
+        self._trouble_since_ns = self._trouble_since_ns or now_ns
+
+    def _vision_gone(self, now_ns: int) -> None:
+        """Vision hung up or died; what that means depends on what went before."""
+        assert self._vision is not None
+        code = self._vision.gone()
+        if code is None:  # it closed the link and may be finishing; never wait for it in the way of a warning
+            grace_s = 10.0 if self._phase is _Phase.ENDED else 0.2
+            if self._hung_up_ns is None:
+                self._hung_up_ns = now_ns
+                if self._phase in (_Phase.STARTING, _Phase.WATCHING):
+                    self._add_trouble(Trouble.VISION_DIED, now_ns)
+            if (now_ns - self._hung_up_ns) / NS_PER_S < grace_s:
+                return
+        else:
+            while not self._vision.hung_up:  # what it said before it left still counts
+                self._hear()
+        self._hung_up_ns = None
+        phase, code = self._phase, self._drop_vision()
+        if phase is _Phase.ENDED:
+            self._exit = self._ended_code or max(code, 0)
+        elif phase is _Phase.STOPPING:
+            self._exit = 0
+        else:
+            self._lose(Trouble.VISION_DIED, f"vision {describe_exit(code)}", now_ns, code)
+
+    _hung_up_ns: int | None = None
+    _restart_ns = 0
+
+    def _lose(self, trouble: Trouble, why: str, now_ns: int, code: int = EXIT_PART_FAILED) -> None:
+        """Vision is lost: tell the wearer, then start it again, give up, or leave."""
+        if self._vision is not None:
+            self._drop_vision()
+        self._judged = None
+        self._add_trouble(trouble, now_ns)
+        if not self._realtime or code == EXIT_BAD_INPUT:
+            if code != EXIT_BAD_INPUT or self._starts == 0:
+                _say(why)
+            if not self._realtime:  # nothing moves cue time on any more: let what plays end, then tell
+                self._run_hand_to(self._hand.now_ns() + NS_PER_S)
+            self._act()
+            self._exit = EXIT_BAD_INPUT if code == EXIT_BAD_INPUT else EXIT_PART_FAILED
+            return
+        self._deaths += 1
+        if self._deaths > self._config.warden.max_restarts:
+            self._add_trouble(Trouble.GAVE_UP, now_ns)
+            _say(f"{why}; giving up after {self._deaths - 1} restarts in a row")
+            self._systemd.notify("READY=1")  # so that the watchdog, not a start timeout, guards the telling
+            self._enter(_Phase.GIVING_UP, f"FAULT: {why}; gave up")
+            return
+        wait_s = min(self._config.warden.restart_backoff_s * 2 ** (self._deaths - 1), _LONGEST_BACKOFF_S)
+        self._restart_ns = now_ns + round(wait_s * NS_PER_S)
+        _say(f"{why}; starting it again in {wait_s:g} s")
+        self._enter(_Phase.DOWN, f"BLIND: {why}; starting again")
+
+    # -- what is felt --------------------------------------------------------------------------------
+
+    def _situation(self) -> Situation:
+        judged = self._judged
+        blind = bool(self._troubles & {Trouble.VISION_DIED, Trouble.VISION_SILENT, Trouble.GAVE_UP})
+        if judged is None or blind or self._phase in (_Phase.ENDED, _Phase.STOPPING):
+            return Situation(troubles=frozenset(self._troubles))
+        troubles = {_trouble(name) for name in judged.troubles} | self._troubles
+        level = Level(min(max(judged.level, Level.CLEAR), Level.CRITICAL))
+        side = Side(judged.side) if judged.side in set(Side) else Side.CENTRE
+        return Situation(
+            level, side, judged.track, judged.ttc_s, judged.reason, judged.seq, frozenset(troubles),
+            watching=self._armed and self._phase is _Phase.WATCHING,
+        )  # fmt: skip
+
+    def _act(self) -> None:
+        """Decide on a cue and drive the motors, now in cue time."""
+        now_ns = self._clock.now_ns()
+        situation = self._situation()
+        if self._phase is _Phase.STOPPING:
+            return
+        if self._ready_due and not _NO_SIGHT & fault_cues(situation.troubles).keys():
+            self._ready_due = False
+            self._arbiter.announce(CueName.READY, now_ns, "armed")
+        start = self._arbiter.decide(now_ns, situation)
+        try:
+            if start is not None:
+                self._player_due_ns = self._player.play(start.row, start.side, now_ns)
+            elif self._player_due_ns is not None and now_ns >= self._player_due_ns:
+                self._player_due_ns = self._player.tick(now_ns)
+        except PartFailed as e:
+            self._motor_failed(str(e), now_ns)
+        if self._motors.broken and Trouble.MOTOR_FAILED not in self._troubles:
+            self._motor_failed("; ".join(self._motors.broken.values()), now_ns)
+        if start is not None:
+            self._tell(start)
+
+    def _tell(self, start: Start) -> None:
+        """Vision writes down what was felt; the terminal may show it."""
+        if CUES[start.cue].kind is Kind.FAULT:
+            self._fault_felt_ns = time.monotonic_ns()
+        felt = link.Felt(
+            start.at_ns,
+            start.cue,
+            start.side,
+            start.seq,
+            start.track,
+            start.ttc_s,
+            start.reason,
+            start.repeat,
+        )
+        if self._vision is not None:
+            self._vision.say(felt)
+        if self._on_felt is not None:
+            try:
+                self._on_felt(felt)
+            except Exception as e:  # a closed terminal must not end the warnings
+                self._on_felt = None
+                _say(f"cues are no longer shown: {e}")
+
+    def _advance(self, judged: link.Judged) -> None:
+        """Cue time moves on to this frame, playing everything that falls due on the way."""
+        self._run_hand_to(judged.captured_ns)
+        self._judged = judged
+        self._act()
+
+    def _run_hand_to(self, until_ns: int) -> None:
+        while True:
+            due = self._next_cue_ns()
+            if due is None or due > until_ns:
+                break
+            self._hand.set_ns(due)
+            self._act()
+        self._hand.set_ns(until_ns)
+
+    def _play_out(self) -> None:
+        """Let the last cue end, unless someone asked to stop."""
+        if self._phase is _Phase.STOPPING:
+            return
+        while self._player_due_ns is not None:
+            if self._realtime:
+                time.sleep(max(0.0, (self._player_due_ns - time.monotonic_ns()) / NS_PER_S))
+            else:
+                self._hand.set_ns(self._player_due_ns)
+            self._player_due_ns = self._player.tick(self._clock.now_ns())
+
+    def _next_cue_ns(self) -> int | None:
+        now_ns = self._clock.now_ns()
+        due = self._arbiter.next_due_ns(now_ns, self._situation())
+        times = [t for t in (due, self._player_due_ns) if t is not None]
+        return max(min(times), now_ns) if times else None
+
+    def _motor_failed(self, why: str, now_ns: int) -> None:
+        self._player_due_ns = None
+        self._mend_ns = time.monotonic_ns() + NS_PER_S
+        if Trouble.MOTOR_FAILED in self._troubles:
+            return
+        self._broken_since_ns = time.monotonic_ns()
+        self._add_trouble(Trouble.MOTOR_FAILED, now_ns)
+        _say(why)
+        self._say_status(f"FAULT: {why}")
+
+    _broken_since_ns = 0
+
+    def _mend(self, now_ns: int) -> None:
+        """Try broken motors again each second; without any motor for 10 s leave it to the supervisor."""
+        if now_ns < self._mend_ns:
+            return
+        self._mend_ns = now_ns + NS_PER_S
+        if self._motors.mend():
+            self._troubles.discard(Trouble.MOTOR_FAILED)
+            self._ready_due = self._armed
+            self._say_status("motors work again")
+        elif len(self._motors.broken) == len(self._motors) and now_ns - self._broken_since_ns > _STEADY_NS:
+            raise PartFailed("; ".join(self._motors.broken.values()) + "; no motor works")
+
+    # -- the outside world ---------------------------------------------------------------------------
+
+    def _wait_s(self) -> float:
+        """How long nothing needs doing, at most one timer tick."""
+        if not self._realtime:
+            return _LONGEST_WAIT_S
+        times = [t for t in (self._next_cue_ns(), self._heartbeat.due_ns()) if t is not None]
+        now_ns = time.monotonic_ns()
+        ahead = [t - now_ns for t in times if t > now_ns]
+        if self._player_due_ns is not None and self._player_due_ns <= now_ns:
+            return 0.0
+        return min([_LONGEST_WAIT_S, *(ns / NS_PER_S for ns in ahead)])
+
+    def _heed_signals(self, wakeup: socket.socket) -> None:
+        asked = 0
+        with suppress(BlockingIOError):
+            asked = len(wakeup.recv(64))
+        if not asked:
+            return
+        if self._phase is _Phase.STOPPING or self._vision is None:
+            self._exit = 0
+            self._phase = _Phase.STOPPING
+            return
+        self._player.stop(self._clock.now_ns())
+        self._player_due_ns = None
+        self._vision.say(link.Stop())
+        self._enter(_Phase.STOPPING, "stopping")
+
+    def _tell_supervisor(self, now_ns: int) -> None:
+        """Ping the watchdog, but only with proof: a fresh judged frame, or a fault that is being told."""
+        if now_ns - self._pinged_ns < _PING_EVERY_NS:
+            return
+        beat = self._heartbeat.last_ns
+        fresh = beat is not None and beat != self._beats_pinged
+        recent_ns = round(2 * self._config.health.repeat_every_s * NS_PER_S)
+        telling = self._fault_felt_ns and now_ns - self._fault_felt_ns < recent_ns
+        stopping = self._phase in (_Phase.STOPPING, _Phase.ENDED)
+        if fresh or telling or stopping:
+            self._beats_pinged = beat
+            self._pinged_ns = now_ns
+            self._systemd.notify("WATCHDOG=1")
+
+    def _say_status(self, status: str) -> None:
+        if status != self._status:
+            self._status = status
+            self._systemd.notify(f"STATUS={status}")
+
+
+def _trouble(name: str) -> Trouble:
+    """The trouble of that name; one this version does not know is still a fault."""
+    try:
+        return Trouble(name)
+    except ValueError:
+        return Trouble.STAGE_FAILED
+
+
+def _say(text: str) -> None:
+    """One line on stderr, if there still is one."""
+    with suppress(OSError, ValueError, AttributeError):
+        print(f"rearguard: {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _given_or_opened(motors: Motors | None, config: Config) -> Iterator[Motors]:
+    if motors is not None:
+        yield motors
+        return
+    with open_motors(config.cue) as opened:
+        yield opened
+
+
+@contextmanager
+def _signals() -> Iterator[socket.socket]:
+    """A socket that becomes readable on SIGTERM or SIGINT, so that the loop, not a handler, acts on them."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+
+    def heard(_signum: int, _frame: FrameType | None) -> None:
+        """Nothing here: the wake-up descriptor tells the loop."""
+
+    try:
+        old_fd = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        old = {number: signal.signal(number, heard) for number in (signal.SIGTERM, signal.SIGINT)}
+    except ValueError:  # not the main thread: whoever runs us there handles signals
+        old_fd, old = None, {}
+    try:
+        yield ours
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+        if old_fd is not None:
+            signal.set_wakeup_fd(old_fd)
+        ours.close()
+        theirs.close()

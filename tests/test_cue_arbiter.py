@@ -1,0 +1,228 @@
+"""Which cue starts when, told by what a wearer would feel over a stretch of time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rearguard.clock import NS_PER_S
+from rearguard.config.cue import Cue as CueConfig
+from rearguard.cue.arbiter import Arbiter, Situation, Start
+from rearguard.cue.table import CUES
+from rearguard.words import CueName, Level, Side, Trouble
+
+QUIET = Situation(watching=True)
+STEP_NS = 10_000_000  # the timer tick of these tests
+
+
+def seconds(value: float) -> int:
+    return round(value * NS_PER_S)
+
+
+def feel(arbiter: Arbiter, script: Callable[[float], Situation], until_s: float) -> list[Start]:
+    """What is felt while the situation follows `script` (seconds → situation)."""
+    felt = []
+    for now_ns in range(0, seconds(until_s), STEP_NS):
+        start = arbiter.decide(now_ns, script(now_ns / NS_PER_S))
+        if start:
+            felt.append(start)
+    return felt
+
+
+def times(felt: Iterable[Start]) -> list[tuple[str, float]]:
+    return [(str(s.cue), round(s.at_ns / NS_PER_S, 2)) for s in felt]
+
+
+def arbiter(**options: float) -> Arbiter:
+    return Arbiter(CueConfig(**options), repeat_every_s=5.0, mute_s=60.0)  # type: ignore[arg-type]
+
+
+def test_alive_ticks_when_all_is_well() -> None:
+    felt = feel(arbiter(alive_every_s=10.0), lambda _t: QUIET, 25.0)
+    assert times(felt) == [("ALIVE", 0.0), ("ALIVE", 10.29), ("ALIVE", 20.58)]
+
+
+def test_nothing_ticks_before_rearguard_watches() -> None:
+    assert feel(arbiter(), lambda _t: Situation(), 40.0) == []
+
+
+def test_alive_stays_away_while_a_warning_plays() -> None:
+    caution = Situation(Level.CAUTION, track=1, watching=True)
+    felt = feel(arbiter(alive_every_s=2.0), lambda _t: caution, 10.0)
+    assert {s.cue for s in felt} == {CueName.CAUTION}
+
+
+def test_caution_repeats_without_a_pause_and_says_that_it_is_a_repeat() -> None:
+    felt = feel(arbiter(), lambda _t: Situation(Level.CAUTION, Side.LEFT, track=4), 2.0)
+    assert times(felt) == [("CAUTION", 0.0), ("CAUTION", 0.68), ("CAUTION", 1.36)]
+    assert [s.repeat for s in felt] == [False, True, True]
+    assert {s.side for s in felt} == {Side.LEFT}
+
+
+@pytest.mark.parametrize("before", [name for name in CueName if name is not CueName.CRITICAL])
+@pytest.mark.parametrize("after_s", [0.0, 0.01, 0.3])
+def test_critical_wins_at_once_over_any_cue_just_started(before: CueName, after_s: float) -> None:
+    a = arbiter()
+    a.announce(before, 0)
+    started = a.decide(0, Situation())
+    assert started is not None
+    assert started.cue is before
+    critical = a.decide(seconds(after_s), Situation(Level.CRITICAL, track=1))
+    assert critical is not None
+    assert critical.cue is CueName.CRITICAL
+    assert critical.at_ns == seconds(after_s)
+
+
+def test_critical_is_felt_during_a_mute() -> None:
+    a = arbiter()
+    a.mute(0)
+    felt = feel(a, lambda t: Situation(Level.CRITICAL if 5 <= t < 6 else Level.CAUTION, track=1), 8.0)
+    assert times(felt) == [("MUTED", 0.0), ("CRITICAL", 5.0), ("CRITICAL", 5.6)]
+
+
+def test_mute_ends_by_itself() -> None:
+    a = arbiter()
+    a.mute(0)
+    felt = feel(a, lambda _t: Situation(Level.CAUTION, track=1), 61.0)
+    assert times(felt) == [("MUTED", 0.0), ("CAUTION", 60.0), ("CAUTION", 60.68)]
+
+
+def test_new_blindness_is_told_once_during_a_mute() -> None:
+    a = arbiter()
+    a.mute(0)
+    blind = frozenset({Trouble.COVERED})
+    felt = feel(a, lambda t: Situation(troubles=blind if t >= 2 else frozenset()), 30.0)
+    assert times(felt) == [("MUTED", 0.0), ("BLIND", 2.0)]
+
+
+def test_notice_is_rare_per_track() -> None:
+    felt = feel(arbiter(), lambda _t: Situation(Level.NOTICE, track=1), 14.0)
+    assert times(felt) == [("NOTICE", 0.0), ("NOTICE", 6.1), ("NOTICE", 12.2)]
+
+
+def test_another_thing_is_noticed_sooner() -> None:
+    felt = feel(arbiter(), lambda t: Situation(Level.NOTICE, track=1 if t < 1 else 2), 5.0)
+    assert times(felt) == [("NOTICE", 0.0), ("NOTICE", 3.1)]
+
+
+def test_a_hundred_tracks_flickering_give_few_notices() -> None:
+    felt = feel(arbiter(), lambda t: Situation(Level.NOTICE, track=int(t * 100) % 100), 20.0)
+    assert len(felt) <= 7
+
+
+def test_escalation_cuts_off_the_lesser_cue() -> None:
+    def script(t: float) -> Situation:
+        level = Level.NOTICE if t < 0.2 else Level.CAUTION if t < 0.4 else Level.CRITICAL
+        return Situation(level, track=1)
+
+    felt = feel(arbiter(), script, 0.5)
+    assert times(felt) == [("NOTICE", 0.0), ("CAUTION", 0.2), ("CRITICAL", 0.4)]
+
+
+def test_going_down_a_level_is_no_notice() -> None:
+    felt = feel(arbiter(), lambda t: Situation(Level.CAUTION if t < 0.5 else Level.NOTICE, track=1), 5.0)
+    assert times(felt) == [("CAUTION", 0.0)]
+
+
+def test_a_short_critical_plays_for_its_hold_and_then_gives_way() -> None:
+    felt = feel(arbiter(), lambda t: Situation(Level.CRITICAL if t < 0.05 else Level.CAUTION, track=1), 1.0)
+    assert times(felt) == [("CRITICAL", 0.0), ("CAUTION", 0.6)]
+
+
+def test_a_lasting_fault_is_told_again_at_its_interval() -> None:
+    felt = feel(arbiter(), lambda _t: Situation(troubles=frozenset({Trouble.COVERED})), 15.0)
+    assert times(felt) == [("BLIND", 0.0), ("BLIND", 6.65), ("BLIND", 13.3)]
+    assert [s.repeat for s in felt] == [False, True, True]
+    assert felt[0].reason == "covered"
+
+
+def test_fault_interrupts_caution_and_lets_it_go_on() -> None:
+    def script(t: float) -> Situation:
+        troubles = frozenset({Trouble.STAGE_FAILED}) if t >= 0.3 else frozenset()
+        return Situation(Level.CAUTION, track=1, troubles=troubles)
+
+    assert times(feel(arbiter(), script, 3.0)) == [
+        ("CAUTION", 0.0), ("FAULT", 0.3), ("CAUTION", 2.3), ("CAUTION", 2.98),
+    ]  # fmt: skip
+
+
+def test_a_flickering_fault_is_not_a_buzz_saw() -> None:
+    flicker = frozenset({Trouble.DARK})
+    felt = feel(arbiter(), lambda t: Situation(troubles=flicker if int(t * 10) % 2 else frozenset()), 10.0)
+    assert 3 <= len(felt) <= 5
+
+
+def test_two_troubles_of_one_cue_are_told_together() -> None:
+    start = arbiter().decide(0, Situation(troubles=frozenset({Trouble.HOT, Trouble.GLARE})))
+    assert start is not None
+    assert (start.cue, start.reason) == (CueName.DEGRADED, "glare, hot")
+
+
+def test_an_announcement_grows_stale() -> None:
+    a = arbiter()
+    a.announce(CueName.READY, 0)
+    critical = Situation(Level.CRITICAL, track=1)
+    felt = feel(a, lambda t: critical if t < 4 else Situation(), 6.0)
+    assert CueName.READY not in {s.cue for s in felt}
+
+
+def test_clear_only_if_switched_on() -> None:
+    def script(t: float) -> Situation:
+        return Situation(Level.CAUTION if t < 0.5 else Level.CLEAR, track=1)
+
+    assert [s.cue for s in feel(arbiter(), script, 3.0)] == ["CAUTION"]
+    assert [s.cue for s in feel(arbiter(clear_cue=True), script, 3.0)] == ["CAUTION", "CLEAR"]
+
+
+situations = st.builds(
+    Situation,
+    level=st.sampled_from(Level),
+    side=st.sampled_from(Side),
+    track=st.none() | st.integers(0, 3),
+    troubles=st.frozensets(st.sampled_from(Trouble), max_size=3),
+    watching=st.booleans(),
+)
+
+
+@given(st.lists(st.tuples(st.integers(1, 3000), situations, st.booleans()), max_size=60))
+@settings(max_examples=200, deadline=None)
+def test_critical_is_never_late_and_cues_never_overlap_wrongly(
+    script: list[tuple[int, Situation, bool]],
+) -> None:
+    """Whatever comes in whatever order: CRITICAL is playing right after each look at a CRITICAL situation;
+    a cue only ever cuts off a lesser one, or one past its hold."""
+    a, now_ns, last = arbiter(), 0, None
+    for wait_ms, situation, mute in script:
+        now_ns += wait_ms * 1_000_000
+        if mute:
+            a.mute(now_ns)
+        start = a.decide(now_ns, situation)
+        if start is not None:
+            if last is not None and now_ns < last.at_ns + seconds(CUES[last.cue].min_hold_s):
+                assert CUES[start.cue].priority > CUES[last.cue].priority
+            last = start
+        if situation.level is Level.CRITICAL:
+            assert last is not None
+            assert last.cue is CueName.CRITICAL
+            assert now_ns < last.at_ns + seconds(CUES[last.cue].length_s)
+
+
+@given(situations, st.integers(0, 10_000))
+def test_waiting_until_next_due_misses_nothing(situation: Situation, start_ms: int) -> None:
+    """Asking only when `next_due_ns` says gives the same cues as asking every millisecond."""
+    dense, sparse = arbiter(), arbiter()
+    now_ns = start_ms * 1_000_000
+    end_ns = now_ns + seconds(8.0)
+    felt_dense = [s for t in range(now_ns, end_ns, 1_000_000) if (s := dense.decide(t, situation))]
+    felt_sparse, t = [], now_ns
+    while t < end_ns:
+        if s := sparse.decide(t, situation):
+            felt_sparse.append(s)
+        due = sparse.next_due_ns(t, situation)
+        if due is None:
+            break
+        t = due
+    assert times(felt_dense) == times(felt_sparse)
