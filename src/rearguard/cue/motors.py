@@ -130,7 +130,7 @@ def no_gpio() -> str | None:
 
 def _open(config: CueConfig) -> Motors:
     absent = no_gpio()
-    factory = _mock_factory() if absent else _real_factory()
+    factory = _mock_factory() if absent else real_factory()
     from gpiozero import PWMOutputDevice
 
     devices: list[Any] = []
@@ -150,7 +150,8 @@ def _mock_factory() -> Any:
     return MockFactory(pin_class=MockPWMPin)
 
 
-def _real_factory() -> Any:
+def real_factory() -> Any:
+    """gpiozero's factory of this Pi's pins. Raises `PartFailed` when there is no library for them."""
     from gpiozero import Device
 
     # Only lgpio knows every Pi; gpiozero would fall back to another library with no more than a warning.
