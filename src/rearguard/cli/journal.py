@@ -1,0 +1,31 @@
+"""What the review commands share: which journal, opened for reading, without anything heavy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rearguard.journal.store import Journal
+
+journal_option = click.option(
+    "--journal",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="The journal's folder; else the configuration's, the service's, or the user's data folder.",
+)
+
+
+def find_folder(folder: Path | None) -> Path:
+    """The folder named on the command line, or where the journal lives."""
+    if folder is not None:
+        return folder
+    from rearguard.config import load
+    from rearguard.journal.place import journal_folder
+
+    return journal_folder(load().journal, reading=True)
+
+
+def open_journal(folder: Path | None) -> Journal:
+    """The journal, for reading. Raises `BadInput` or `PartFailed`, see `Journal.open`."""
+    return Journal.open(find_folder(folder), readonly=True)

@@ -1,0 +1,121 @@
+"""`rearguard show ID`: one near miss as a story, a plot and a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rearguard.cli.journal import journal_option, open_journal
+
+if TYPE_CHECKING:
+    from rearguard.review.story import Story
+
+_EPILOG = """
+\b
+Examples:
+  rearguard show 12
+  rearguard show 12 --no-image          over a slow link
+  rearguard show 12 --json | jq .trace
+"""
+_MOST_REASONS = 12
+
+
+@click.command("show", epilog=_EPILOG)
+@click.argument("near_miss", type=click.IntRange(min=1), metavar="ID")
+@click.option(
+    "--image",
+    type=click.Choice(["auto", "kitty", "sixel", "blocks", "ascii", "none"]),
+    default="auto",
+    show_default=True,
+    help="How to draw the picture; auto asks the terminal.",
+)
+@click.option("--no-image", is_flag=True, help="No picture; the same as --image none.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object with the trace, the cues and the outing."
+)
+@journal_option
+def show(near_miss: int, image: str, no_image: bool, as_json: bool, journal: Path | None) -> None:
+    """Tell near miss ID: what happened, time to collision over time, why it warned, and the picture.
+
+    Exit code 1 when there is no such near miss.
+    """
+    from rearguard.review.story import read
+
+    with open_journal(journal) as opened:
+        story = read(opened, near_miss)
+    if as_json:
+        click.echo(_as_json(story))
+    else:
+        _print(story, "none" if no_image else image)
+
+
+def _as_json(story: Story) -> str:
+    from rearguard.review import jsonable
+
+    worst = story.row.worst_ns
+    return jsonable.dumps(
+        {
+            **jsonable.near_miss(story.row),
+            "outing_details": jsonable.outing(story.outing),
+            "files": {kind: m.file for kind, m in story.media.items()},
+            "trace": [jsonable.trace_point(p, worst) for p in story.trace],
+            "cues_felt": [jsonable.cue(c, worst) for c in story.cues],
+        }
+    )
+
+
+def _print(story: Story, image: str) -> None:
+    from rich.text import Text
+
+    from rearguard.review.plot import plot
+    from rearguard.review.terminal import columns, console
+    from rearguard.review.text import clean, sentence
+
+    out, wide = console(), min(columns(), 100)
+    out.print(Text(f"Near miss {story.row.id}", "bold") + Text(f"  outing {story.row.outing}", "dim"))
+    out.print(Text(sentence(story.row, story.mount)), width=wide)
+    out.print()
+    for line in plot(story.samples, story.thresholds, story.events, wide):
+        out.print(line, no_wrap=True, overflow="crop")
+    _print_picture(story, image, wide)
+    out.print()
+    _print_reasons(story)
+    o = story.outing
+    judged = f"judged by rearguard {o.version}, model {o.model} {o.model_digest[:12]}, settings {o.config_digest[:12]}"
+    out.print(Text(clean(judged), "dim"), width=wide)
+
+
+def _print_reasons(story: Story) -> None:
+    from rich.text import Text
+
+    from rearguard.review.plot import STYLE
+    from rearguard.review.terminal import console
+    from rearguard.review.text import clean
+    from rearguard.words import Level
+
+    changes = story.reasons()
+    if changes:
+        console().print(Text("Why", "bold"))
+    for t_s, number, reasons in changes[:_MOST_REASONS]:
+        level = Level(min(3, max(0, number)))
+        why = clean("; ".join(reasons)) or "no reason given"
+        console().print(Text(f"{t_s:+6.2f} s  ") + Text(f"{level.name:<9}", STYLE[level]) + Text(why))
+    if len(changes) > _MOST_REASONS:
+        console().print(Text(f"... and {len(changes) - _MOST_REASONS} more changes, see --json", "dim"))
+
+
+def _print_picture(story: Story, image: str, wide: int) -> None:
+    from rearguard.review.image import Way, best_way, draw
+
+    if image == "none":
+        return
+    thumbs = story.thumbs()
+    if not thumbs:
+        click.echo("(no picture was kept, or it has expired)")
+        return
+    ways: dict[str, Way] = {"kitty": "kitty", "sixel": "sixel", "blocks": "blocks", "ascii": "ascii"}
+    way = ways[image] if image in ways else best_way()
+    key = min(thumbs, key=lambda t: abs(t.offset_s))
+    click.echo(draw(key, way, wide), nl=False, color=True)

@@ -1,0 +1,292 @@
+"""The journal's file: opened, repaired, written in whole transactions, and read a page at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from rearguard.errors import BadInput, PartFailed
+from rearguard.journal.place import DATABASE, create_private, make_folder, move_aside
+from rearguard.journal.rows import CueRow, FaultRow, Filter, MediaRow, NearMissRow, OutingRow, TraceRow
+from rearguard.journal.schema import VERSION, check_version, migrate
+from rearguard.words import Level
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+# A full check reads the whole file; beyond this size opening would take longer than a second on an SD card.
+_CHECK_BELOW_BYTES = 16 << 20
+_BUSY_S = 3.0
+
+_ANY = Filter()
+
+_NEAR_MISS = """
+  SELECT n.*, o.device AS device,
+    (SELECT group_concat(kind, ' ') FROM media m WHERE m.near_miss = n.id) AS media
+  FROM near_miss n JOIN outing o ON o.id = n.outing
+"""
+
+
+class Journal:
+    """One journal folder. Not for use from several threads; open one per thread."""
+
+    def __init__(self, folder: Path, db: sqlite3.Connection, *, readonly: bool) -> None:
+        self.folder = folder
+        self.db = db
+        self.readonly = readonly
+
+    @classmethod
+    def open(cls, folder: Path, *, readonly: bool = False, thorough: bool = False) -> Journal:
+        """Open the journal in `folder`; a missing one is begun, unless `readonly`: that one is empty.
+
+        A damaged file is moved aside, with a line on stderr, and a new one begun; what a kill or a pulled
+        battery left half done is rolled back by SQLite. `thorough`: check every page, however large the
+        file. Raises `BadInput` when the folder is no folder,
+        the file damaged (`readonly`) or of a newer rearguard, `PartFailed` when it cannot be read or written.
+        """
+        if readonly:
+            return cls(folder, _open_to_read(folder), readonly=True)
+        make_folder(folder)
+        path = folder / DATABASE
+        try:
+            return cls(folder, _open_to_write(path, thorough), readonly=False)
+        except sqlite3.DatabaseError as e:
+            if not damaged(e):
+                raise PartFailed(f"{path}: cannot open the journal: {e}") from e
+        except OSError as e:
+            raise PartFailed(f"{path}: cannot open the journal: {e.strerror}") from e
+        try:
+            move_aside(path)
+            return cls(folder, _open_to_write(path, False), readonly=False)
+        except (OSError, sqlite3.Error) as e:
+            raise PartFailed(f"{path}: damaged, and cannot be moved aside: {e}") from e
+
+    def close(self) -> None:
+        """Close the file; the last connection folds the write-ahead log into it."""
+        with contextlib.suppress(sqlite3.Error):
+            self.db.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def transaction(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
+        """Everything inside is written or nothing is; `durable`: on the disk itself before this returns.
+
+        Raises `PartFailed` when the journal may only be read, `sqlite3.Error` when writing fails.
+        """
+        if self.readonly:
+            raise PartFailed(f"{self.folder}: the journal is open for reading only")
+        self.db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self.db
+            self.db.execute("COMMIT")
+        except BaseException:
+            if self.db.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
+                    self.db.execute("ROLLBACK")
+            raise
+
+    def near_misses(
+        self, wanted: Filter = _ANY, limit: int = 20, after: NearMissRow | None = None
+    ) -> list[NearMissRow]:
+        """Near misses, newest first; `after` is the last row of the page before."""
+        where, values = _where(wanted)
+        if after is not None:
+            where.append("(n.wall_s, n.id) < (?, ?)")
+            values += [after.wall_s, after.id]
+        clause = f"WHERE {' AND '.join(where)}" if where else ""
+        sql = f"{_NEAR_MISS} {clause} ORDER BY n.wall_s DESC, n.id DESC LIMIT ?"
+        return [_near_miss(row) for row in self._all(sql, [*values, limit])]
+
+    def near_miss(self, near_miss_id: int) -> NearMissRow | None:
+        """One near miss, or None."""
+        rows = self._all(f"{_NEAR_MISS} WHERE n.id = ?", [near_miss_id])
+        return _near_miss(rows[0]) if rows else None
+
+    def trace(self, near_miss_id: int) -> list[TraceRow]:
+        """The frames of a near miss, in order."""
+        rows = self._all("SELECT * FROM trace WHERE near_miss = ? ORDER BY n", [near_miss_id])
+        return [_as(TraceRow, {**row, "reasons": _reasons(row["reasons"])}) for row in rows]
+
+    def media(self, near_miss_id: int) -> dict[str, MediaRow]:
+        """The files of a near miss by kind: picture, strip, clip."""
+        rows = self._all("SELECT * FROM media WHERE near_miss = ?", [near_miss_id])
+        return {row["kind"]: _as(MediaRow, row) for row in rows}
+
+    def outings(self, limit: int = 20, after: OutingRow | None = None) -> list[OutingRow]:
+        """Outings, newest first; `after` is the last row of the page before."""
+        clause, values = ("WHERE (wall_s, id) < (?, ?)", [after.wall_s, after.id]) if after else ("", [])
+        sql = f"SELECT * FROM outing {clause} ORDER BY wall_s DESC, id DESC LIMIT ?"
+        return [_as(OutingRow, row) for row in self._all(sql, [*values, limit])]
+
+    def outing(self, outing_id: int) -> OutingRow | None:
+        """One outing, or None."""
+        rows = self._all("SELECT * FROM outing WHERE id = ?", [outing_id])
+        return _as(OutingRow, rows[0]) if rows else None
+
+    def cues(self, outing_id: int, from_ns: int = -(2**63), to_ns: int = 2**63 - 1) -> list[CueRow]:
+        """Cues felt in an outing between two moments of the frames' clock."""
+        sql = "SELECT * FROM cue WHERE outing = ? AND at_ns BETWEEN ? AND ? ORDER BY at_ns, id"
+        return [_as(CueRow, row) for row in self._all(sql, [outing_id, from_ns, to_ns])]
+
+    def faults(self, outing_id: int) -> list[FaultRow]:
+        """Faults of an outing, in order."""
+        sql = "SELECT * FROM fault WHERE outing = ? ORDER BY began_ns, id"
+        return [_as(FaultRow, row) for row in self._all(sql, [outing_id])]
+
+    def _all(self, sql: str, values: list[Any]) -> list[dict[str, Any]]:
+        """Rows as plain dicts; what SQLite says against it becomes one line for the user."""
+        try:
+            cursor = self.db.execute(sql, values)
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor]
+        except sqlite3.Error as e:
+            raise _unreadable(self.folder / DATABASE, e) from e
+
+
+def damaged(error: sqlite3.Error) -> bool:
+    """Whether an error says that the file itself is broken, rather than the disk, a lock or a right."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _open_to_write(path: Path, thorough: bool) -> sqlite3.Connection:
+    create_private(path)
+    db = _connect(f"{path.resolve().as_uri()}?mode=rw")
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA secure_delete = ON")
+        migrate(db, str(path))
+        _check(db, path, thorough)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _check(db: sqlite3.Connection, path: Path, thorough: bool) -> None:
+    """Raise `sqlite3.DatabaseError` with SQLITE_CORRUPT when pages or tables are broken."""
+    db.execute("SELECT * FROM near_miss ORDER BY id DESC LIMIT 5").fetchall()
+    db.execute("SELECT * FROM outing ORDER BY id DESC LIMIT 5").fetchall()
+    if thorough or path.stat().st_size < _CHECK_BELOW_BYTES:
+        said = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
+        if said != "ok":
+            error = sqlite3.DatabaseError(said)
+            error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise error
+
+
+def _open_to_read(folder: Path) -> sqlite3.Connection:
+    """Read-only, for somebody who may have no right to write in the folder."""
+    path = folder / DATABASE
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise BadInput(f"{folder}: not a folder; --journal takes the folder that holds {DATABASE}")
+        if not path.exists():
+            db = _connect("file::memory:")
+            migrate(db, ":memory:")
+            return db
+        path.open("rb").close()
+    except OSError as e:
+        raise PartFailed(
+            f"{path}: cannot read the journal: {e.strerror}; its owner's group may (see docs/review.md)"
+        ) from e
+    uri = path.resolve().as_uri()
+    # Without a -wal there is nothing to share with a writer, and SQLite need not make one in a folder
+    # that the reader may not write to.
+    modes = ("mode=ro", "mode=ro&immutable=1") if not _wal(path) else ("mode=ro",)
+    for mode in modes:
+        db = _connect(f"{uri}?{mode}")
+        try:
+            found = check_version(db, str(path))
+            if found == VERSION:
+                return db
+        except sqlite3.Error as e:
+            db.close()
+            if mode == modes[-1] or damaged(e):
+                raise _unreadable(path, e) from e
+        except BaseException:
+            db.close()
+            raise
+        else:
+            db.close()
+            return _migrated_copy(path, found)
+    raise AssertionError("unreachable")
+
+
+def _wal(path: Path) -> bool:
+    wal = path.with_name(path.name + "-wal")
+    return wal.exists() and wal.stat().st_size > 0
+
+
+def _migrated_copy(path: Path, found: int) -> sqlite3.Connection:
+    """An older file, brought up to date in memory so that reading it changes nothing on the device."""
+    source = _connect(f"{path.resolve().as_uri()}?mode=ro")
+    db = _connect("file::memory:")
+    try:
+        source.backup(db)
+        migrate(db, str(path))
+    except sqlite3.Error as e:
+        db.close()
+        raise BadInput(f"{path}: cannot read this journal of version {found}: {e}") from e
+    finally:
+        source.close()
+    return db
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_S, check_same_thread=False)
+
+
+def _unreadable(path: Path, error: sqlite3.Error) -> BadInput | PartFailed:
+    if damaged(error):
+        return BadInput(
+            f"{path}: damaged ({error}); the next outing moves it aside, or move it away yourself"
+        )
+    return PartFailed(f"{path}: cannot read the journal: {error}")
+
+
+def _where(wanted: Filter) -> tuple[list[str], list[Any]]:
+    """SQL conditions of a filter. A level is asked by equality, so that its index also gives the order."""
+    level = wanted.level if wanted.level is not None and wanted.level > Level.CAUTION else None
+    table: tuple[tuple[str, Any], ...] = (
+        ("n.wall_s >= ?", wanted.since_s),
+        ("n.wall_s < ?", wanted.until_s),
+        ("n.level = ?", level),
+        ("n.label = ?", wanted.label),
+        ("n.outing = ?", wanted.outing),
+        ("o.device = ?", wanted.device),
+    )
+    asked = [(sql, value) for sql, value in table if value is not None]
+    return [sql for sql, _ in asked], [value for _, value in asked]
+
+
+def _near_miss(row: dict[str, Any]) -> NearMissRow:
+    return _as(NearMissRow, {**row, "media": tuple((row["media"] or "").split())})
+
+
+def _reasons(text: str) -> list[str]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return [text]
+    return [str(item) for item in found] if isinstance(found, list) else [str(found)]
+
+
+def _as(kind: type[T], row: dict[str, Any]) -> T:
+    """A row as its type; a database somebody tampered with is refused, not believed."""
+    try:
+        return msgspec.convert(row, kind, strict=False)
+    except msgspec.ValidationError as e:
+        raise BadInput(f"the journal holds a {kind.__name__} that makes no sense: {e}") from e

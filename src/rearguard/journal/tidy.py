@@ -1,0 +1,56 @@
+"""What a writer puts right when it opens a journal: half-written files, outings that were cut short."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from rearguard.journal.place import CLIPS, is_clip_name
+from rearguard.journal.store import Journal
+
+_LOCK = ".lock"
+
+
+class WriterLock:
+    """Held while an outing is written. The first writer of a folder tidies up; a second one leaves it alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self._fd = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Whether nobody else writes; inside, nobody begins to. Afterwards the lock is shared."""
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield True
+        except BlockingIOError:
+            yield False
+        finally:
+            fcntl.flock(self._fd, fcntl.LOCK_SH)  # waits while another tidies, which is short
+
+    def release(self) -> None:
+        """Let go; also happens by itself when the process dies."""
+        os.close(self._fd)
+
+
+def tidy(journal: Journal) -> None:
+    """End outings that a kill or a pulled battery cut, and delete files that no row names.
+
+    Only for a writer that is alone. Raises OSError or `sqlite3.Error`.
+    """
+    with journal.transaction(durable=False) as db:
+        db.execute("UPDATE outing SET ended = 'cut' WHERE ended IS NULL")
+        db.execute(
+            """UPDATE fault SET ended_ns = (SELECT max(f.began_ns, o.origin_ns + CAST(o.worn_s * 1e9 AS INTEGER))
+                 FROM outing o, fault f WHERE o.id = fault.outing AND f.id = fault.id)
+               WHERE ended_ns IS NULL AND outing IN (SELECT id FROM outing WHERE ended = 'cut')"""
+        )
+    known = {name for (name,) in journal.db.execute("SELECT file FROM media")}
+    folder = journal.folder / CLIPS
+    for entry in os.scandir(folder):
+        half_written = entry.name.startswith(".") and entry.name.endswith(".tmp")
+        if half_written or (is_clip_name(entry.name) and entry.name not in known):
+            (folder / entry.name).unlink(missing_ok=True)

@@ -1,0 +1,345 @@
+"""The journal's own thread: takes what happened, never makes the warning wait, and never gives up.
+
+Near misses are on the disk before they count as committed; cues, faults and marks go with the next flush.
+Whatever fails (disk full, read-only, I/O error, a lock) is told once, kept in memory as far as it fits,
+and tried again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rearguard.clock import Stamp, clock_synced, stamp
+from rearguard.config.journal import Journal as Settings
+from rearguard.errors import PartFailed, RearguardError
+from rearguard.journal import insert
+from rearguard.journal.picture import Snapshot, encode
+from rearguard.journal.place import CLIPS, write_whole
+from rearguard.journal.rows import MediaRow, OutingStart, OutingStats
+from rearguard.journal.store import Journal, damaged
+from rearguard.journal.tidy import WriterLock, tidy
+from rearguard.warden.link import Felt
+from rearguard.words import NearMiss, Trouble
+
+OnTrouble = Callable[[Trouble | None, str], None]
+
+_MAX_ROWS = 4096  # an hour of cues at a bad time; older ones are dropped first, and counted
+_MAX_NEAR_MISSES = 512
+_MAX_PICTURES = 8  # full frames kept waiting: 2.8 MB each at 1280x720
+_BATCH = 256
+_RETRY_S = 1.0
+_STATS_EVERY_S = 5.0
+_CLOCK_EVERY_S = 10.0
+_DEFAULTS = Settings()
+_log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class _Row:
+    """A cue, fault or mark on its way."""
+
+    store: Callable[[sqlite3.Connection, int], None]
+
+
+@dataclass(eq=False)
+class _Seen:
+    """A near miss on its way, with its picture until that is stored or given up."""
+
+    number: int
+    near_miss: NearMiss
+    snapshot: Snapshot | None
+    committed: Future[int] = field(default_factory=Future)
+
+
+class JournalWriter:
+    """Writes one outing. No method blocks or raises; `close` waits at most as long as it is told."""
+
+    def __init__(
+        self,
+        folder: Path,
+        outing: OutingStart,
+        on_trouble: OnTrouble,
+        *,
+        settings: Settings = _DEFAULTS,
+        min_free_mb: int = 0,
+        true_clock: Callable[[], Stamp | None] | None = None,
+    ) -> None:
+        """`on_trouble(trouble, line)` is called on the writer's thread when the journal fails, and with None
+        when it works again. Below `min_free_mb` of free disk no pictures are written. `true_clock` gives the
+        present moment once the wall clock is synchronised, None before (by default systemd says so).
+        """
+        self._folder, self._outing, self._on_trouble = folder, outing, on_trouble
+        self._settings, self._min_free_mb = settings, min_free_mb
+        self._true_clock = true_clock or (lambda: stamp() if clock_synced() else None)
+        self._wake = threading.Condition()
+        self._near_misses: deque[_Seen] = deque()
+        self._rows: deque[_Row] = deque()
+        self._stats, self._stats_due = OutingStats(), True
+        self._numbers = 0
+        self._closing = False
+        self._told: Trouble | None = None
+        self.dropped = 0  # rows that no longer fitted into memory
+        self._journal: Journal | None = None
+        self._lock: WriterLock | None = None
+        self._outing_id = 0
+        self._suspect = False
+        self._next_stats_s = self._next_clock_s = 0.0
+        self._dated = outing.stamp.clock_synced
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    def near_miss(self, seen: NearMiss, snapshot: Snapshot | None = None) -> Future[int]:
+        """Log a near miss; the future gives its id once it is on the disk, or the error when it never will be."""
+        with self._wake:
+            self._numbers += 1
+            item = _Seen(self._numbers, seen, snapshot)
+            self._near_misses.append(item)
+            waiting = [s for s in self._near_misses if s.snapshot is not None]
+            for old in waiting[:-_MAX_PICTURES]:
+                old.snapshot = None
+            if len(self._near_misses) > _MAX_NEAR_MISSES:
+                self._give_up(self._near_misses.popleft(), "too many near misses wait for the disk")
+            self._wake.notify()
+        return item.committed
+
+    def cue(self, felt: Felt) -> None:
+        """Log a cue that was felt."""
+        self._put(lambda db, outing: insert.cue(db, outing, felt))
+
+    def fault(self, trouble: Trouble, began_ns: int, ended_ns: int | None = None) -> None:
+        """Log that a fault began (`ended_ns` None) or, with the same beginning, that it ended."""
+        self._put(lambda db, outing: insert.fault(db, outing, trouble, began_ns, ended_ns))
+
+    def mark(self, at_ns: int) -> None:
+        """Log that the wearer pressed the button."""
+        self._put(lambda db, outing: insert.mark(db, outing, at_ns))
+
+    def stats(self, now: OutingStats) -> None:
+        """Tell how the outing goes; cheap, call as often as you like."""
+        with self._wake:
+            self._stats, self._stats_due = now, True
+
+    def close(self, timeout_s: float = 5.0) -> bool:
+        """End the outing and wait until everything is written; False when something was not."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive() and self._told is None and not self.dropped
+
+    def _put(self, store: Callable[[sqlite3.Connection, int], None]) -> None:
+        with self._wake:
+            if len(self._rows) >= _MAX_ROWS:
+                self._rows.popleft()
+                self.dropped += 1
+            self._rows.append(_Row(store))
+            self._wake.notify()
+
+    # From here on: the journal's thread.
+
+    def _run(self) -> None:
+        with contextlib.suppress(OSError):  # the vision loop goes first
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+        while True:
+            with self._wake:
+                if not (self._near_misses or self._rows or self._closing):
+                    self._wake.wait(_RETRY_S)
+                last = self._closing
+            worked = self._turn(last)
+            if last and not (worked and (self._near_misses or self._rows)):
+                break
+            if not worked:
+                self._pause()
+        self._finish()
+
+    def _turn(self, last: bool) -> bool:
+        """Write what waits; False, with the trouble told, when that did not work."""
+        try:
+            journal = self._opened()
+            while self._near_misses:
+                item = self._near_misses[0]
+                self._write_near_miss(journal, item)
+                with self._wake:
+                    if self._near_misses[0] is item:
+                        self._near_misses.popleft()
+            self._write_rows(journal)
+            self._write_stats(journal, last)
+            self._correct_clock(journal)
+        except Exception as e:  # whatever it is, the thread lives on and tries again
+            self._suspect = isinstance(e, sqlite3.Error) and damaged(e)
+            self._tell(_which(e), f"the journal cannot be written: {e}")
+            self._drop_connection()
+            return False
+        if self._told is Trouble.JOURNAL_FAILED or (self._told and self._room()):
+            self._tell(None, "the journal is being written again")
+        return True
+
+    def _opened(self) -> Journal:
+        if self._journal is None:
+            journal = Journal.open(self._folder, thorough=self._suspect)
+            try:
+                if self._lock is None:
+                    self._lock = WriterLock(self._folder)
+                    with self._lock.alone() as alone:
+                        if alone:
+                            tidy(journal)
+                with journal.transaction(durable=True) as db:
+                    self._outing_id = insert.outing(db, self._outing)
+            except BaseException:
+                journal.close()
+                raise
+            self._journal = journal
+        return self._journal
+
+    def _write_near_miss(self, journal: Journal, item: _Seen) -> None:
+        if not item.committed.done():
+            try:
+                with journal.transaction(durable=True) as db:
+                    found = insert.near_miss(db, self._outing_id, item.number, self._outing, item.near_miss)
+            except Exception as e:
+                if not _hopeless(e):
+                    raise
+                self._give_up(item, f"a near miss cannot be stored: {e}")
+                return
+            item.committed.set_result(found)
+        snapshot, item.snapshot = item.snapshot, None
+        if snapshot is not None and self._room():
+            try:
+                self._write_picture(journal, item, snapshot)
+            except Exception as e:
+                if not _hopeless(e):
+                    raise
+                _log.warning("no picture of near miss %d: %s", item.number, e)
+
+    def _write_picture(self, journal: Journal, item: _Seen, snapshot: Snapshot) -> None:
+        encoded = encode(snapshot, self._settings.clips)
+        if encoded is None:
+            return
+        stem = f"{self._outing.key}-{item.number}"
+        for kind, suffix, data in (("picture", "jpg", encoded.jpeg), ("strip", "strip", encoded.strip)):
+            name = f"{stem}.{suffix}"
+            write_whole(self._folder / CLIPS / name, data)
+            digest = hashlib.sha256(data).hexdigest()
+            row = MediaRow(kind=kind, file=name, bytes=len(data), sha256=digest, redacted=encoded.redacted)
+            with journal.transaction(durable=True) as db:
+                insert.media(db, item.committed.result(), row)
+
+    def _write_rows(self, journal: Journal) -> None:
+        while batch := list(self._rows)[:_BATCH]:
+            try:
+                with journal.transaction(durable=False) as db:
+                    for row in batch:
+                        row.store(db, self._outing_id)
+            except Exception as e:
+                if not _hopeless(e):
+                    raise
+                self._write_one_by_one(journal, batch)
+            written = set(map(id, batch))
+            with self._wake:
+                while self._rows and id(self._rows[0]) in written:
+                    self._rows.popleft()
+
+    def _write_one_by_one(self, journal: Journal, batch: list[_Row]) -> None:
+        """A row that no database would take must not hold up the others."""
+        for row in batch:
+            try:
+                with journal.transaction(durable=False) as db:
+                    row.store(db, self._outing_id)
+            except Exception as e:
+                if not _hopeless(e):
+                    raise
+                self.dropped += 1
+                _log.warning("a row cannot be stored: %s", e)
+
+    def _write_stats(self, journal: Journal, last: bool) -> None:
+        if not last and (not self._stats_due or time.monotonic() < self._next_stats_s):
+            return
+        with self._wake:
+            now, self._stats_due = self._stats, False
+        with journal.transaction(durable=last) as db:
+            insert.stats(db, self._outing_id, now, "stopped" if last else None)
+        self._next_stats_s = time.monotonic() + _STATS_EVERY_S
+
+    def _correct_clock(self, journal: Journal) -> None:
+        if self._dated or time.monotonic() < self._next_clock_s:
+            return
+        self._next_clock_s = time.monotonic() + _CLOCK_EVERY_S
+        true = self._true_clock()
+        if true is not None:
+            with journal.transaction(durable=False) as db:
+                insert.correct_clock(db, true)
+            self._dated = True
+
+    def _room(self) -> bool:
+        """Whether pictures may still be written."""
+        disk = os.statvfs(self._folder)
+        if disk.f_bavail * disk.f_frsize >= self._min_free_mb << 20:
+            return True
+        self._tell(
+            Trouble.DISK_FULL, f"{self._folder}: less than {self._min_free_mb} MB free; no more pictures"
+        )
+        return False
+
+    def _tell(self, trouble: Trouble | None, line: str) -> None:
+        """Once per change, and never so that a mistake in the listener stops the journal."""
+        if trouble is self._told:
+            return
+        self._told = trouble
+        try:
+            self._on_trouble(trouble, line)
+        except Exception:
+            _log.exception("on_trouble failed")
+
+    def _give_up(self, item: _Seen, why: str) -> None:
+        self.dropped += 1
+        item.snapshot = None
+        if not item.committed.done():
+            item.committed.set_exception(PartFailed(why))
+
+    def _pause(self) -> None:
+        until_s = time.monotonic() + _RETRY_S
+        with self._wake:
+            while not self._closing and (left_s := until_s - time.monotonic()) > 0:
+                self._wake.wait(left_s)
+
+    def _drop_connection(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+
+    def _finish(self) -> None:
+        with self._wake:
+            while self._near_misses:
+                self._give_up(self._near_misses.popleft(), "the journal could not be written before the end")
+            self.dropped += len(self._rows)
+            self._rows.clear()
+        self._drop_connection()
+        if self._lock is not None:
+            self._lock.release()
+
+
+def _hopeless(error: Exception) -> bool:
+    """Whether trying again cannot help, because the row itself is at fault and not the disk."""
+    row = (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.DataError)
+    return isinstance(error, row) or not isinstance(error, (sqlite3.Error, OSError, RearguardError))
+
+
+def _which(error: Exception) -> Trouble:
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+    code = getattr(error, "sqlite_errorcode", None)
+    if full or (code is not None and code & 0xFF == sqlite3.SQLITE_FULL):
+        return Trouble.DISK_FULL
+    cause = error.__cause__
+    return _which(cause) if isinstance(cause, Exception) else Trouble.JOURNAL_FAILED

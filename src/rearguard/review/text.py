@@ -1,0 +1,99 @@
+"""Words and numbers for the terminal. Text from the journal is hostile until it has been through `clean`."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import datetime, timedelta
+
+from rearguard.errors import BadInput
+from rearguard.journal.rows import NearMissRow, OutingRow
+
+_AGO = re.compile(r"(\d{1,5})\s*(m|h|d|w)")
+_UNIT = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def clean(text: str, most: int = 500) -> str:
+    """Text that cannot move the cursor, recolour or reorder what the terminal shows.
+
+    Control characters (escape, C1), and format characters such as bidirectional overrides, become U+FFFD.
+    """
+    return "".join("\ufffd" if unicodedata.category(c)[0] == "C" else c for c in text[:most])
+
+
+def seconds(value: float | None) -> str:
+    """`2.4 s`, or a dash."""
+    return "–" if value is None else f"{value:.1f} s"
+
+
+def metres(value: float | None) -> str:
+    """`4.2 m`, or a dash."""
+    return "–" if value is None else f"{value:.1f} m"
+
+
+def local(wall_s: float) -> datetime:
+    """Wall time in the reader's time zone; what no calendar has is 1970."""
+    try:
+        return datetime.fromtimestamp(wall_s).astimezone()
+    except (OverflowError, ValueError, OSError):
+        return datetime.fromtimestamp(0).astimezone()
+
+
+def when(row: NearMissRow | OutingRow) -> str:
+    """`2026-11-21 14:32:07`, with `?` where the clock was not set, `~` where it was put right afterwards."""
+    mark = "~" if row.wall_corrected else "" if row.clock_synced else "?"
+    return f"{local(row.wall_s):%Y-%m-%d %H:%M:%S}{mark}"
+
+
+def clock_word(row: NearMissRow | OutingRow) -> str:
+    """How far to believe the wall time: `synced`, `corrected` or `unsure`."""
+    return "corrected" if row.wall_corrected else "synced" if row.clock_synced else "unsure"
+
+
+def parse_moment(text: str, now: datetime | None = None) -> float:
+    """Seconds since 1970 from `2026-11-21`, `2026-11-21 14:30`, `today`, `yesterday`, or `12h`, `7d`, `2w` ago.
+
+    Raises `BadInput`.
+    """
+    now = now or datetime.now().astimezone()
+    word = text.strip().lower()
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if word in ("today", "yesterday"):
+        return (midnight - timedelta(days=word == "yesterday")).timestamp()
+    ago = _AGO.fullmatch(word)
+    try:
+        if ago:
+            return (now - timedelta(**{_UNIT[ago[2]]: int(ago[1])})).timestamp()
+        moment = datetime.fromisoformat(text.strip())
+        return (moment if moment.tzinfo else moment.astimezone()).timestamp()
+    except (ValueError, OverflowError, OSError) as e:
+        raise BadInput(
+            f"{clean(text)!r}: no date; try 2026-11-21, '2026-11-21 14:30', yesterday, 12h or 7d"
+        ) from e
+
+
+_THING = {"looming": "something that grew in the picture"}
+_SIDE = {"left": "on the left", "right": "on the right", "centre": "right behind"}
+
+
+def sentence(row: NearMissRow, mount: str = "back") -> str:
+    """The story of a near miss in a sentence or two, as one would tell it."""
+    thing = _THING.get(row.kind) or f"{'an' if row.label[:1] in 'aeiou' else 'a'} {clean(row.label)}"
+    side = (
+        "straight ahead"
+        if row.side == "centre" and mount == "front"
+        else _SIDE.get(row.side, clean(row.side))
+    )
+    came = f"At {when(row)[11:]} on {local(row.wall_s):%d %B %Y}, {thing} came close {side}"
+    least = f": least time to collision {seconds(row.min_ttc_s)}" if row.min_ttc_s is not None else ""
+    at = f", about {row.range_m:.1f} m away" if row.range_m is not None else ""
+    felt = "You felt CRITICAL" if row.level_name == "CRITICAL" else f"It reached {row.level_name}"
+    if row.lead_time_s is not None:
+        lead = f"the first warning was due {seconds(row.lead_time_s)} before contact"
+    else:
+        lead = "when the first warning was due, no time to collision was known"
+    return f"{came}{least}{at}. {felt}; {lead}, and it was over after {_lasted(row):.1f} s."
+
+
+def _lasted(row: NearMissRow) -> float:
+    return max(0.0, (row.released_ns - row.first_ns) / 1e9)

@@ -1,0 +1,80 @@
+"""Things to log: near misses, starts and pictures as tests need them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from rearguard.clock import Stamp
+from rearguard.config import Config
+from rearguard.journal.rows import OutingStart, outing_start
+from rearguard.journal.writer import JournalWriter
+from rearguard.words import Box, Level, NearMiss, Side, TracePoint, Trouble
+
+WALL_S = 1_790_000_000.0
+MONO_NS = 5_000_000_000_000
+
+
+def a_start(**changes: object) -> OutingStart:
+    """An outing of a live source that began at a known moment."""
+    import msgspec
+
+    start = outing_start(Config(), "sim:test", realtime=True, model="ssd", model_digest="ab" * 32)
+    start = msgspec.structs.replace(start, stamp=Stamp(MONO_NS, "boot-1", WALL_S, True), device="pi-1")
+    return msgspec.structs.replace(start, **changes)
+
+
+def a_near_miss(at_s: float = 10.0, **changes: object) -> NearMiss:
+    """A person from the left, worst `at_s` seconds into the outing, 21 frames at 10 per second."""
+    worst_ns = MONO_NS + round(at_s * 1e9)
+    trace = tuple(
+        TracePoint(
+            t_ns=worst_ns + (n - 15) * 100_000_000,
+            seq=int(at_s * 10) + n - 15,
+            box=Box(100 - n, 100 - n, 140 + n, 200 + 2 * n),
+            ttc_s=3.4 - 0.12 * n if n <= 15 else None,
+            ttc_sd_s=0.2,
+            range_m=9.0 - 0.4 * n,
+            miss_m=0.1,
+            level=Level.CLEAR if n < 4 else Level.CAUTION if n < 12 else Level.CRITICAL,
+            reasons=("in the corridor", "closing") if n >= 4 else ("too far",),
+        )
+        for n in range(21)
+    )
+    seen = NearMiss(
+        track=7,
+        label="person",
+        kind="detected",
+        side=Side.LEFT,
+        level=Level.CRITICAL,
+        min_ttc_s=1.6,
+        range_m=3.0,
+        lead_time_s=2.9,
+        first_ns=trace[0].t_ns,
+        warned_ns=trace[4].t_ns,
+        worst_ns=worst_ns,
+        released_ns=trace[-1].t_ns,
+        worst_seq=trace[15].seq,
+        trace=trace,
+    )
+    return replace(seen, **changes)  # type: ignore[arg-type]
+
+
+class Told:
+    """Remembers what the writer told."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[Trouble | None, str]] = []
+
+    def __call__(self, trouble: Trouble | None, line: str) -> None:
+        self.lines.append((trouble, line))
+
+    @property
+    def troubles(self) -> list[Trouble | None]:
+        return [trouble for trouble, _ in self.lines]
+
+
+def a_writer(folder: Path, told: Told | None = None, **changes: object) -> JournalWriter:
+    """A writer of `a_start`'s outing."""
+    start = changes.pop("start", None) or a_start()
+    return JournalWriter(folder, start, told or Told(), **changes)  # type: ignore[arg-type]

@@ -1,0 +1,344 @@
+"""The journal keeps what happened: in order, durably, in private files, whatever state the file is in."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from journal_kit import MONO_NS, WALL_S, Told, a_near_miss, a_start, a_writer
+
+from rearguard.clock import Stamp
+from rearguard.config.journal import Journal as Settings
+from rearguard.errors import BadInput, PartFailed
+from rearguard.journal import schema
+from rearguard.journal.picture import Snapshot
+from rearguard.journal.place import CLIPS, DATABASE, journal_folder, read_clip
+from rearguard.journal.rows import Filter, OutingStats
+from rearguard.journal.store import Journal
+from rearguard.warden.link import Felt
+from rearguard.words import Box, Level, Trouble
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    told = Told()
+    writer = a_writer(tmp_path, told)
+    seen = a_near_miss()
+    found = writer.near_miss(seen).result(5)
+    writer.cue(
+        Felt(at_ns=seen.warned_ns, cue="CAUTION", side="left", seq=3, track=7, ttc_s=2.9, reason="closing")
+    )
+    writer.fault(Trouble.DARK, MONO_NS + 1, None)
+    writer.fault(Trouble.DARK, MONO_NS + 1, MONO_NS + 9)
+    writer.mark(MONO_NS + 5)
+    writer.stats(OutingStats(frames=300, late=4, worn_s=20.0, blind_s=1.5))
+    assert writer.close(5)
+    assert told.lines == []
+
+    with Journal.open(tmp_path, readonly=True) as journal:
+        (row,) = journal.near_misses()
+        assert (row.id, row.label, row.side, row.level, row.level_name) == (
+            found,
+            "person",
+            "left",
+            3,
+            "CRITICAL",
+        )
+        assert (row.min_ttc_s, row.range_m, row.lead_time_s) == (1.6, 3.0, 2.9)
+        assert (row.mono_ns, row.boot_id, row.clock_synced) == (MONO_NS + 10_000_000_000, "boot-1", True)
+        assert row.wall_s == pytest.approx(WALL_S + 10.0)
+        trace = journal.trace(found)
+        assert len(trace) == 21
+        assert trace[15].ttc_s == pytest.approx(1.6)
+        assert trace[15].reasons == ("in the corridor", "closing")
+        assert [c.cue for c in journal.cues(row.outing)] == ["CAUTION"]
+        assert [(f.trouble, f.ended_ns) for f in journal.faults(row.outing)] == [("dark", MONO_NS + 9)]
+        outing = journal.outing(row.outing)
+        assert outing is not None
+        assert (outing.ended, outing.frames, outing.blind_s) == ("stopped", 300, 1.5)
+        assert outing.model_digest == "ab" * 32
+
+
+def test_a_file_judged_on_its_own_time_is_dated_from_its_start(tmp_path: Path) -> None:
+    start = msgspec.structs.replace(a_start(), realtime=False)
+    writer = a_writer(tmp_path, start=start)
+    writer.near_miss(a_near_miss(worst_ns=12_000_000_000))
+    assert writer.close(5)
+    with Journal.open(tmp_path, readonly=True) as journal:
+        (row,) = journal.near_misses()
+    assert row.wall_s == pytest.approx(WALL_S + 12.0)
+    assert row.mono_ns == MONO_NS + 12_000_000_000
+
+
+def test_committed_means_that_another_process_sees_it(tmp_path: Path) -> None:
+    writer = a_writer(tmp_path)
+    found = writer.near_miss(a_near_miss()).result(5)
+    db = sqlite3.connect(tmp_path / DATABASE)
+    assert db.execute("SELECT id FROM near_miss").fetchall() == [(found,)]
+    db.close()
+    writer.close(5)
+
+
+def test_files_are_for_owner_and_group_only(tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    writer = a_writer(folder)
+    picture = Snapshot(np.full((90, 160, 3), 80, np.uint8))
+    writer.near_miss(a_near_miss(), picture).result(5)
+    modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in folder.iterdir() if p.is_file()}
+    assert modes
+    assert set(modes.values()) == {0o640}, modes
+    writer.close(5)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o750
+    assert stat.S_IMODE((folder / CLIPS).stat().st_mode) == 0o750
+    files = sorted((folder / CLIPS).iterdir())
+    assert [f.suffix for f in files] == [".jpg", ".strip"]
+    assert {stat.S_IMODE(f.stat().st_mode) for f in files} == {0o640}
+
+
+@pytest.mark.parametrize(("clips", "files"), [("off", 0), ("redacted", 2), ("full", 2)])
+def test_pictures_are_kept_as_the_configuration_says(tmp_path: Path, clips: str, files: int) -> None:
+    writer = a_writer(tmp_path, settings=Settings(clips=clips))  # type: ignore[arg-type]
+    image = np.random.default_rng(1).integers(0, 255, (180, 320, 3), dtype=np.uint8)
+    found = writer.near_miss(a_near_miss(), Snapshot(image, (Box(100, 20, 160, 170),))).result(5)
+    assert writer.close(5)
+    with Journal.open(tmp_path, readonly=True) as journal:
+        media = journal.media(found)
+    assert len(media) == files
+    assert len(list((tmp_path / CLIPS).iterdir())) == files
+    for row in media.values():
+        assert row.redacted == (clips == "redacted")
+        data = read_clip(tmp_path, row.file)
+        assert data is not None
+        assert len(data) == row.bytes
+
+
+def test_a_missing_journal_reads_as_empty_and_nothing_is_made(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "none", readonly=True) as journal:
+        assert journal.near_misses() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["noise", "truncated", "middle", "empty"])
+def test_a_damaged_file_is_kept_aside_and_a_new_journal_begins(
+    tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    writer = a_writer(tmp_path)
+    for n in range(30):
+        writer.near_miss(a_near_miss(10.0 + n))
+    assert writer.close(5)
+    path = tmp_path / DATABASE
+    whole = path.read_bytes()
+    broken = {
+        "noise": os.urandom(len(whole)),
+        "truncated": whole[: len(whole) // 2],
+        "middle": whole[:8192] + b"\xff" * 8192 + whole[16384:],
+        "empty": b"",
+    }[damage]
+    path.write_bytes(broken)
+
+    begun = time.monotonic()
+    with Journal.open(tmp_path) as journal:
+        assert journal.near_misses() == []
+    assert time.monotonic() - begun < 1.0
+    aside = tmp_path / f"{DATABASE}.damaged-1"
+    if damage == "empty":  # nothing was in it: no more than a journal not begun
+        assert not aside.exists()
+    else:
+        assert aside.read_bytes() == broken
+        assert capsys.readouterr().err.count("\n") == 1
+    writer = a_writer(tmp_path)
+    writer.near_miss(a_near_miss())
+    assert writer.close(5)
+
+
+def test_reading_a_damaged_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / DATABASE).write_bytes(b"this is no database, but it is long enough" * 100)
+    with pytest.raises(BadInput, match=r"journal\.db: damaged"):
+        Journal.open(tmp_path, readonly=True)
+
+
+def test_a_file_in_the_folders_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "journal").write_text("not a folder")
+    for readonly in (True, False):
+        with pytest.raises(BadInput, match="journal: not a folder"):
+            Journal.open(tmp_path / "journal", readonly=readonly)
+
+
+def test_a_journal_of_a_newer_rearguard_is_left_alone(tmp_path: Path) -> None:
+    Journal.open(tmp_path).close()
+    db = sqlite3.connect(tmp_path / DATABASE)
+    db.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+    db.close()
+    before = (tmp_path / DATABASE).read_bytes()
+    for readonly in (True, False):
+        with pytest.raises(BadInput, match="newer rearguard"):
+            Journal.open(tmp_path, readonly=readonly)
+    assert (tmp_path / DATABASE).read_bytes() == before
+
+
+def test_pages_follow_each_other_without_gap_or_repeat(tmp_path: Path) -> None:
+    writer = a_writer(tmp_path)
+    for n in range(25):
+        writer.near_miss(a_near_miss(10.0 + n // 3))  # some at the same moment
+    assert writer.close(5)
+    with Journal.open(tmp_path, readonly=True) as journal:
+        seen, after = [], None
+        while page := journal.near_misses(limit=4, after=after):
+            seen += [row.id for row in page]
+            after = page[-1]
+    assert sorted(seen) == list(range(1, 26))
+    assert len(seen) == 25
+
+
+def test_filters(tmp_path: Path) -> None:
+    writer = a_writer(tmp_path)
+    writer.near_miss(a_near_miss(10.0))
+    writer.near_miss(a_near_miss(20.0, label="dog", level=Level.CAUTION))
+    writer.near_miss(a_near_miss(30.0, label="dog"))
+    assert writer.close(5)
+    with Journal.open(tmp_path, readonly=True) as journal:
+
+        def ids(**wanted: object) -> list[int]:
+            return [row.id for row in journal.near_misses(Filter(**wanted))]  # type: ignore[arg-type]
+
+        assert ids() == [3, 2, 1]
+        assert ids(label="dog") == [3, 2]
+        assert ids(level=Level.CRITICAL) == [3, 1]
+        assert ids(level=Level.CAUTION, label="dog") == [3, 2]
+        assert ids(since_s=WALL_S + 15, until_s=WALL_S + 25) == [2]
+        assert ids(outing=2) == []
+        assert ids(device="pi-1") == [3, 2, 1]
+
+
+def test_an_outing_that_was_cut_is_said_to_be_and_its_leftovers_go(tmp_path: Path) -> None:
+    with Journal.open(tmp_path) as journal, journal.transaction(durable=True) as db:
+        from rearguard.journal import insert
+
+        outing = insert.outing(db, a_start())
+        insert.fault(db, outing, Trouble.DARK, MONO_NS, None)
+    (tmp_path / CLIPS / ".abc-1.jpg.tmp").write_bytes(b"half")
+    (tmp_path / CLIPS / "abc-1.jpg").write_bytes(b"no row knows it")
+    (tmp_path / CLIPS / "holiday.jpg").write_bytes(b"not ours")
+    assert a_writer(tmp_path, start=msgspec.structs.replace(a_start(), key="second")).close(5)
+    with Journal.open(tmp_path, readonly=True) as journal:
+        assert {row.key == "second": row.ended for row in journal.outings()} == {
+            True: "stopped",
+            False: "cut",
+        }
+        assert journal.faults(outing)[0].ended_ns is not None
+    assert [p.name for p in (tmp_path / CLIPS).iterdir()] == ["holiday.jpg"]
+
+
+def test_a_second_writer_does_not_cut_the_first(tmp_path: Path) -> None:
+    first = a_writer(tmp_path)
+    first.near_miss(a_near_miss()).result(5)
+    second = a_writer(tmp_path, start=a_start())
+    second.near_miss(a_near_miss()).result(5)
+    with Journal.open(tmp_path, readonly=True) as journal:
+        assert [row.ended for row in journal.outings()] == [None, None]
+    assert second.close(5)
+    assert first.close(5)
+
+
+def test_the_clock_is_put_right_when_it_gets_synchronised(tmp_path: Path) -> None:
+    """The Pi booted on 1 January; 60 s later the network told the time."""
+    stale = Stamp(MONO_NS, "boot-1", 1_000.0, False)
+    true = Stamp(MONO_NS + 60_000_000_000, "boot-1", WALL_S + 60, True)
+    other_boot = msgspec.structs.replace(a_start(), stamp=Stamp(MONO_NS, "boot-0", 900.0, False))
+    writer = a_writer(tmp_path, start=other_boot)
+    writer.near_miss(a_near_miss())
+    writer.close(5)
+    answers = iter([None, true])
+    import rearguard.journal.writer as module
+
+    start = msgspec.structs.replace(a_start(), stamp=stale)
+    module_every, module._CLOCK_EVERY_S = module._CLOCK_EVERY_S, 0.0
+    try:
+        writer = a_writer(tmp_path, start=start, true_clock=lambda: next(answers))
+        writer.near_miss(a_near_miss(10.0)).result(5)
+        writer.near_miss(a_near_miss(20.0)).result(5)
+        writer.close(5)
+    finally:
+        module._CLOCK_EVERY_S = module_every
+    with Journal.open(tmp_path, readonly=True) as journal:
+        rows = journal.near_misses()
+        outing = journal.outings(1)[0]
+    assert [(r.wall_s, r.wall_corrected, r.clock_synced) for r in rows] == [
+        (pytest.approx(WALL_S + 20), True, False),
+        (pytest.approx(WALL_S + 10), True, False),
+        (pytest.approx(910.0), False, False),
+    ]
+    assert (outing.wall_s, outing.wall_corrected) == (pytest.approx(WALL_S), True)
+
+
+def test_where_the_journal_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert journal_folder(Settings()) == tmp_path / "data" / "rearguard"
+    monkeypatch.setenv("STATE_DIRECTORY", f"{tmp_path}/state:{tmp_path}/other")
+    assert journal_folder(Settings()) == tmp_path / "state"
+    assert journal_folder(Settings(folder=str(tmp_path / "set"))) == tmp_path / "set"
+
+
+@pytest.mark.parametrize(
+    "name", ["../journal.db", "/etc/passwd", "a-1.jpg/../../journal.db", "a-2.jpg", ".a-1.jpg"]
+)
+def test_nothing_outside_the_clip_folder_is_opened(tmp_path: Path, name: str) -> None:
+    Journal.open(tmp_path).close()
+    (tmp_path / CLIPS / "a-2.jpg").symlink_to("/etc/passwd")
+    assert read_clip(tmp_path, name) is None
+    (tmp_path / CLIPS / "a-1.jpg").write_bytes(b"picture")
+    assert read_clip(tmp_path, "a-1.jpg") == b"picture"
+
+
+def test_a_reader_without_the_right_to_write_reads_all_the_same(tmp_path: Path) -> None:
+    """As somebody in the journal's group does over SSH: after a clean stop, while it runs, after a kill."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to become somebody else")
+    folder = tmp_path / "journal"
+    writer = a_writer(folder)
+    writer.near_miss(a_near_miss()).result(5)
+    for path in [folder, *folder.rglob("*")]:
+        os.chown(path, 0, 54321)
+    for path in (folder, *folder.parents):
+        if path.parent == Path("/") or path == Path("/tmp"):
+            break
+        path.chmod(path.stat().st_mode | 0o011)
+    assert _rows_as(54321, folder) == 1, "while it is written"
+    writer.close(5)
+    assert not (folder / f"{DATABASE}-wal").exists()
+    assert _rows_as(54321, folder) == 1, "after a clean stop"
+    with pytest.raises(PartFailed, match="owner's group"):
+        _rows_as(54322, folder)
+
+
+def _rows_as(gid: int, folder: Path) -> int:
+    """Near misses read by a stranger in this group; forked, because becoming somebody else is for good."""
+    import multiprocessing
+
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+
+    def read() -> None:
+        os.setgroups([])
+        os.setgid(gid)
+        os.setuid(54399)
+        try:
+            with Journal.open(folder, readonly=True) as journal:
+                theirs.send(len(journal.near_misses()))
+        except PartFailed as e:
+            theirs.send(str(e))
+
+    process = context.Process(target=read)
+    process.start()
+    assert ours.poll(20)
+    said = ours.recv()
+    process.join()
+    if isinstance(said, str):
+        raise PartFailed(said)
+    return int(said)
