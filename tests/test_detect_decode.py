@@ -35,7 +35,7 @@ def test_a_peak_becomes_a_box_around_its_cell():
     card, model = outputs()
     model.scores[0, 3, 5, 1] = logit(0.8)
     model.boxes[0, 3, 5] = [6, 2, 10, 14]
-    boxes, scores, classes = CenterNet(card)(model, 0.3)
+    boxes, scores, classes = CenterNet(card, (64, 32))(model, 0.3)
     assert boxes.tolist() == [[5 * 4 - 6, 3 * 4 - 2, 5 * 4 + 10, 3 * 4 + 14]]
     assert scores == pytest.approx([0.8])
     assert classes.tolist() == [1]
@@ -47,7 +47,7 @@ def test_a_neighbour_that_scores_less_is_not_a_peak_but_another_class_is():
     model.scores[0, 3, 6, 0] = logit(0.7)
     model.scores[0, 4, 6, 1] = logit(0.5)
     model.boxes[:] = 4
-    _, scores, classes = CenterNet(card)(model, 0.3)
+    _, scores, classes = CenterNet(card, (64, 32))(model, 0.3)
     assert dict(zip(classes.tolist(), scores.tolist(), strict=True)) == pytest.approx({0: 0.8, 1: 0.5})
 
 
@@ -55,13 +55,13 @@ def test_a_neighbour_that_scores_less_is_not_a_peak_but_another_class_is():
 def test_peaks_in_the_corners_are_found(y, x):
     card, model = outputs(kind="probability")
     model.scores[0, y, x, 0] = 0.9
-    boxes, _, _ = CenterNet(card)(model, 0.3)
+    boxes, _, _ = CenterNet(card, (64, 32))(model, 0.3)
     assert boxes.shape == (1, 4)
 
 
 def test_nothing_above_the_score_is_nothing():
     card, model = outputs()
-    boxes, scores, classes = CenterNet(card)(model, 0.3)
+    boxes, scores, classes = CenterNet(card, (64, 32))(model, 0.3)
     assert boxes.shape == (0, 4)
     assert scores.shape == classes.shape == (0,)
 
@@ -79,7 +79,7 @@ def test_peaks_are_those_of_a_plain_search(seed, least):
                 expected += (
                     model.scores[0, y, x, c] >= np.float32(least) and model.scores[0, y, x, c] == around.max()
                 )
-    assert len(CenterNet(card)(model, least)[0]) == expected
+    assert len(CenterNet(card, (64, 32))(model, least)[0]) == expected
 
 
 def test_the_better_of_two_overlapping_boxes_stays_and_other_classes_stay():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rearguard.detect.letterbox import Fit, Letterbox
+from rearguard.detect.network import input_size_for
 
 SIDES = st.integers(1, 8000)
 INPUTS = st.tuples(st.integers(1, 40), st.integers(1, 40)).map(lambda t: (32 * t[0], 32 * t[1]))
@@ -65,3 +67,24 @@ def test_the_buffer_is_the_same_memory_every_time():
     first, _ = letterbox.put(np.zeros((100, 100, 3), np.uint8))
     second, _ = letterbox.put(np.ones((50, 30, 3), np.uint8))
     assert first is second
+
+
+@given(st.integers(1, 4000), st.integers(1, 4000), st.integers(32 * 32, 400_000))
+def test_the_input_for_a_picture_keeps_to_its_budget(width, height, budget):
+    size = input_size_for((width, height), budget)
+    assert size[0] % 32 == size[1] % 32 == 0
+    assert 0 < size[0] * size[1] <= budget
+
+
+@pytest.mark.parametrize(
+    ("picture", "size"),
+    [
+        ((1280, 720), (576, 320)),
+        ((1920, 1080), (576, 320)),
+        ((640, 480), (480, 384)),
+        ((480, 640), (384, 480)),
+        ((500, 500), (416, 416)),
+    ],
+)
+def test_the_input_takes_the_shape_of_the_picture(picture, size):
+    assert input_size_for(picture, 184_320) == size

@@ -17,6 +17,9 @@ class Detect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Literal["auto", "litert", "tflite"], about("auto takes LiteRT where installed, else tflite-runtime")
     ] = "auto"
     threads: Annotated[int, within(1, 16, "interpreter threads; leave a core for the rest")] = 2
+    input_px: Annotated[
+        int, within(16_384, 1_048_576, "input pixels of the network; more sees further, time grows alike")
+    ] = 184_320
     min_score: Annotated[
         float, within(0.05, 0.95, "detections below start no track; lower finds more, and ghosts")
     ] = 0.3

@@ -16,13 +16,18 @@ _Side = Annotated[int, Meta(ge=32, le=4096)]
 
 
 class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The input tensor, (1, height, width, 3): value = (pixel − mean) · scale, pixel 0..255."""
+    """The input tensor, (1, height, width, 3): value = (pixel − mean) · scale, pixel 0..255.
+
+    `sizes_at`: where the file holds the (rows, columns) of its internal resizes, as two little-endian
+    int32 at each byte offset; rewriting them lets the model run at other multiples of 32. Empty: it cannot.
+    """
 
     width_px: _Side
     height_px: _Side
     colour: Literal["bgr", "rgb"]
     mean: float = 0.0
     scale: float = 1.0
+    sizes_at: tuple[int, ...] = ()
 
 
 class Scores(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,6 +64,29 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     boxes: Boxes
     classes: Classes
 
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(width, height) in pixels the file was made for."""
+        return self.input.width_px, self.input.height_px
+
+    def can_be(self, size: tuple[int, int]) -> bool:
+        """Whether the model can run on an input of `size` (width, height) pixels."""
+        free = bool(self.input.sizes_at) and all(32 <= side <= 4096 and side % 32 == 0 for side in size)
+        return size == self.input_size or free
+
+    def scores_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
+        """The shape of the scores at an input of `size`."""
+        return self._at(self.scores.shape, size)
+
+    def boxes_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
+        """The shape of the boxes at an input of `size`."""
+        return self._at(self.boxes.shape, size)
+
+    def _at(self, shape: tuple[int, ...], size: tuple[int, int]) -> tuple[int, ...]:
+        if size == self.input_size:
+            return shape
+        return (1, size[1] // self.boxes.stride_px, size[0] // self.boxes.stride_px, shape[-1])
+
 
 def read_card(path: Path) -> Card:
     """The card at `path`; raises `BadInput` when it is missing, malformed or contradicts itself."""
@@ -73,6 +101,9 @@ def read_card(path: Path) -> Card:
         card = msgspec.convert(tomllib.loads(raw.decode("utf-8")), Card)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as e:
         raise BadInput(f"{path}: not a model card: {e}") from e
+    grids = {len(card.scores.shape), len(card.boxes.shape)}
+    if card.input.sizes_at and grids != {4}:
+        raise BadInput(f"{path}: sizes_at needs outputs of four dimensions")
     if not card.scores.shape or card.scores.shape[-1] != len(card.classes.labels):
         raise BadInput(
             f"{path}: {len(card.classes.labels)} labels do not fit scores of shape {card.scores.shape}"

@@ -33,8 +33,9 @@ class CenterNet:
     position to left, top, right and bottom in input pixels.
     """
 
-    def __init__(self, card: Card) -> None:
-        _, self._rows, self._columns, self._classes = card.scores.shape
+    def __init__(self, card: Card, size: tuple[int, int]) -> None:
+        """`size` is the input's (width, height) in pixels."""
+        _, self._rows, self._columns, self._classes = card.scores_shape(size)
         self._stride_px = card.boxes.stride_px
         self._logits = card.scores.kind == "logit"
         self._mask = np.empty(self._rows * self._columns * self._classes, np.bool_)

@@ -2,30 +2,63 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rearguard.config.detect import Detect
-from rearguard.detect.decode import DECODERS, Found, suppress
-from rearguard.detect.letterbox import Letterbox
-from rearguard.detect.model import Model, load_model
+from rearguard.detect.decode import Found, suppress
+from rearguard.detect.model import Model, Size
+from rearguard.detect.network import Network, network_size
 from rearguard.detect.picture import as_bgr
 from rearguard.words import Box, Detection
 
+if TYPE_CHECKING:
+    from rearguard.words import Image
+
+
+class Reporter:
+    """The rules for what of a network's findings is a detection."""
+
+    def __init__(self, config: Detect, labels: tuple[str, ...]) -> None:
+        self._config = config
+        self._labels = labels
+        self._watched = np.array([label not in config.ignore for label in labels])
+
+    def report(self, found: Found, picture: Size) -> list[Detection]:
+        """Watched classes, clipped to the picture (width, height), overlaps removed, best first."""
+        boxes, scores, classes = found
+        boxes = np.clip(boxes, 0, [*picture, *picture])
+        solid = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= 1e-3
+        wanted = solid & self._watched[classes]
+        boxes, scores, classes = boxes[wanted], scores[wanted], classes[wanted]
+        keep = suppress(boxes, scores, classes, self._config.max_overlap, self._config.max_detections)
+        return [
+            Detection(Box(*box), self._labels[label], score)
+            for box, score, label in zip(
+                boxes[keep].tolist(), scores[keep].tolist(), classes[keep].tolist(), strict=True
+            )
+        ]
+
 
 class Detector:
-    """One network, its buffers, and the rules for what counts as a detection; for one thread at a time."""
+    """One network over the whole picture; for one thread at a time."""
 
-    def __init__(self, config: Detect, model: Model | None = None) -> None:
-        """Loads the configured model unless one is given; raises what `load_model` raises."""
+    def __init__(self, config: Detect, picture: Size = (1280, 720)) -> None:
+        """Loads the configured model for pictures of (width, height); raises what `load_model` raises.
+
+        Where the model can, its input takes the pictures' shape; a picture of another shape loads it anew.
+        """
         self.config = config
-        self.model = model or load_model(config.model, runtime=config.runtime, threads=config.threads)
-        self._letterbox = Letterbox(self.model.input_size)
-        self._decode = DECODERS[self.model.card.decoder](self.model.card)
-        self._labels = self.model.card.classes.labels
-        self._watched = np.array([label not in config.ignore for label in self._labels])
+        self._picture = picture
+        self._network = Network.load(config, picture)
+        self._reporter = Reporter(config, self.model.card.classes.labels)
+
+    @property
+    def model(self) -> Model:
+        """The model in use."""
+        return self._network.model
 
     def detect(self, image: NDArray[Any]) -> list[Detection]:
         """All detections scoring at least `weak_score`, best first, boxes in picture pixels, clipped to it.
@@ -33,33 +66,10 @@ class Detector:
         `image` is BGR uint8 (height, width, 3) of any size; see `as_bgr` for what else is understood and
         what is refused with `BadInput`.
         """
-        picture = as_bgr(image)
-        boxes, scores, classes = self.find(picture)
-        return [
-            Detection(Box(*map(float, box)), self._labels[label], float(score))
-            for box, score, label in zip(boxes, scores, classes, strict=True)
-        ]
-
-    def find(self, picture: NDArray[np.uint8]) -> Found:
-        """As `detect`, of a BGR uint8 picture, as arrays: boxes (n, 4), scores (n,), class indices (n,)."""
-        buffer, fit = self._letterbox.put(picture)
-        card = self.model.card.input
-        source = buffer if card.colour == "bgr" else buffer[:, :, ::-1]
-        view = self.model.input
-        if card.mean == 0.0 and card.scale == 1.0:
-            np.copyto(view[0], source)
-        else:
-            np.subtract(source, card.mean, out=view[0], casting="unsafe")
-            view *= card.scale
-        del view  # the interpreter refuses to run while anyone holds its memory
-        self.model.invoke()
-        boxes, scores, classes = self._decode(self.model, self.config.weak_score)
-        wanted = self._watched[classes]
-        boxes = fit.to_picture(boxes[wanted]).astype(np.float32)
-        scores, classes = scores[wanted], classes[wanted]
-        height, width = picture.shape[:2]
-        np.clip(boxes, 0, [width, height, width, height], out=boxes)
-        solid = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= 1e-3
-        boxes, scores, classes = boxes[solid], scores[solid], classes[solid]
-        keep = suppress(boxes, scores, classes, self.config.max_overlap, self.config.max_detections)
-        return boxes[keep], scores[keep], classes[keep]
+        picture: Image = as_bgr(image)
+        size = (picture.shape[1], picture.shape[0])
+        if size != self._picture:
+            self._picture = size
+            if network_size(self.config, size) != self.model.input_size:
+                self._network = Network.load(self.config, size)
+        return self._reporter.report(self._network.find(picture, self.config.weak_score), size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import struct
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -20,11 +21,14 @@ import rearguard
 from rearguard.detect.card import Card, read_card
 from rearguard.errors import BadInput, PartFailed
 
-DEFAULT = "centernet-576x320"
+DEFAULT = "centernet"
 
 # runtime name → the module that has `Interpreter`; `auto` takes the first that can be imported.
 RUNTIMES = {"litert": "ai_edge_litert.interpreter", "tflite": "tflite_runtime.interpreter"}
 
+Size = tuple[int, int]  # width, height in pixels
+
+_PAIR = struct.Struct("<2i")
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 _MAX_BYTES = 128 * 1024 * 1024
 
@@ -36,18 +40,18 @@ class Model:
     are views of the interpreter's own memory, made anew on each access: keep none across `invoke`.
     """
 
-    def __init__(self, card: Card, content: bytes, runtime: str, interpreter: Any) -> None:
+    def __init__(self, card: Card, content: bytes, size: Size, runtime: str, interpreter: Any) -> None:
         """`interpreter` has its tensors allocated; use `load_model`, which checks everything first."""
         self.card = card
         self.name = card.name
-        self.digest = hashlib.sha256(content).hexdigest()
+        self.digest = card.sha256
         self.runtime = runtime
-        self.input_size = (card.input.width_px, card.input.height_px)
+        self.input_size = size
         self._content = content  # the interpreter reads its weights from here
         self._interpreter = interpreter
-        self._input = interpreter.tensor(_only_input(card, interpreter))
-        self._scores = interpreter.tensor(_output(card, interpreter, "scores", card.scores.shape))
-        self._boxes = interpreter.tensor(_output(card, interpreter, "boxes", card.boxes.shape))
+        self._input = interpreter.tensor(_only_input(size, interpreter))
+        self._scores = interpreter.tensor(_output(card, "scores", card.scores_shape(size), interpreter))
+        self._boxes = interpreter.tensor(_output(card, "boxes", card.boxes_shape(size), interpreter))
 
     @property
     def input(self) -> NDArray[np.float32]:
@@ -81,11 +85,19 @@ def available() -> list[str]:
     return sorted(path.stem for path in models_folder().glob("*.toml"))
 
 
-def load_model(name_or_path: str = "", *, runtime: str = "auto", threads: int = 2) -> Model:
+def card_of(name_or_path: str = "") -> Card:
+    """The card of a model, by name or path as for `load_model`; raises `BadInput`."""
+    return read_card(_card_path(name_or_path or DEFAULT))
+
+
+def load_model(
+    name_or_path: str = "", *, runtime: str = "auto", threads: int = 2, size: Size | None = None
+) -> Model:
     """The model called `name_or_path` (empty: the default), checked against its card and invoked once.
 
-    A path names a `.tflite` file with its card (same name, `.toml`) beside it. Raises `BadInput` when
-    the file is missing, its digest, tensors or types are not the card's, or it cannot be run, and
+    A path names a `.tflite` file with its card (same name, `.toml`) beside it. `size` is the input's
+    (width, height) in pixels where it should differ from the card's; see `Card.can_be`. Raises `BadInput`
+    when the file is missing, its digest, tensors or types are not the card's, or it cannot be run, and
     `PartFailed` when no runtime is installed.
     """
     card_path = _card_path(name_or_path or DEFAULT)
@@ -98,15 +110,24 @@ def load_model(name_or_path: str = "", *, runtime: str = "auto", threads: int = 
             f"{path}: damaged or not the model of {card_path.name}: sha256 {digest[:12]}…, "
             f"the card says {card.sha256[:12]}…; fetch it anew"
         )
+    size = size or card.input_size
+    if not card.can_be(size):
+        raise BadInput(
+            f"{path}: cannot run at {size[0]}×{size[1]}; only multiples of 32, if its card has sizes_at"
+        )
+    content = _resized(content, card, size)
     runtime, interpreter_class = _runtime(runtime)
     try:
         with _without_chatter():
             interpreter = interpreter_class(model_content=content, num_threads=threads)
+            if size != card.input_size:
+                where = interpreter.get_input_details()[0]["index"]
+                interpreter.resize_tensor_input(where, [1, size[1], size[0], 3])
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as e:
         raise BadInput(f"{path}: {runtime} cannot load it: {_first_line(e)}") from e
     try:
-        model = Model(card, content, runtime, interpreter)
+        model = Model(card, content, size, runtime, interpreter)
         model.input.fill(0)
         model.invoke()
     except (ValueError, RuntimeError) as e:
@@ -142,6 +163,19 @@ def _read(path: Path) -> bytes:
         raise BadInput(f"{path}: cannot read the model: {e.strerror}") from e
 
 
+def _resized(content: bytes, card: Card, size: Size) -> bytes:
+    """The file with the sizes it holds scaled from the card's input size to `size`."""
+    if size == card.input_size:
+        return content
+    patched = bytearray(content)
+    for offset in card.input.sizes_at:
+        rows, columns = _PAIR.unpack_from(patched, offset)
+        rows = rows * size[1] // card.input.height_px
+        columns = columns * size[0] // card.input.width_px
+        _PAIR.pack_into(patched, offset, rows, columns)
+    return bytes(patched)
+
+
 def _runtime(wanted: str) -> tuple[str, Any]:
     """The runtime's name and its `Interpreter` class."""
     if wanted not in (*RUNTIMES, "auto"):
@@ -172,16 +206,16 @@ def _without_chatter() -> Iterator[None]:
                     os.write(2, line)
 
 
-def _only_input(card: Card, interpreter: Any) -> int:
+def _only_input(size: Size, interpreter: Any) -> int:
     """The index of the input tensor; raises ValueError when it is not as the card says."""
     inputs = interpreter.get_input_details()
-    expected = (1, card.input.height_px, card.input.width_px, 3)
+    expected = (1, size[1], size[0], 3)
     if len(inputs) != 1 or tuple(inputs[0]["shape"]) != expected or inputs[0]["dtype"] is not np.float32:
         raise ValueError(f"expects inputs {_shapes(inputs)}, the card says float32 {expected}")
     return int(inputs[0]["index"])
 
 
-def _output(card: Card, interpreter: Any, what: str, shape: tuple[int, ...]) -> int:
+def _output(card: Card, what: str, shape: tuple[int, ...], interpreter: Any) -> int:
     """The index of the output of this shape (and, if several have it, of this name)."""
     outputs = interpreter.get_output_details()
     fitting = [d for d in outputs if tuple(d["shape"]) == shape and d["dtype"] is np.float32]
