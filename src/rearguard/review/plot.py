@@ -11,6 +11,7 @@ from rearguard.words import Level
 STYLE = {Level.CLEAR: "green", Level.NOTICE: "cyan", Level.CAUTION: "yellow", Level.CRITICAL: "bold red"}
 _BAR = {Level.CLEAR: " ", Level.NOTICE: "▂", Level.CAUTION: "▅", Level.CRITICAL: "█"}
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # braille bit of (row, column) in a cell
+_GAP_S = 0.5  # frames further apart are not joined: nothing is known of the time between
 _AXIS = 6  # columns for the scale
 
 
@@ -88,21 +89,22 @@ def _curve(
             least[x] = min(least.get(x, s.ttc_s), s.ttc_s)
     cells = [[0] * columns for _ in range(height)]
     rows = height * 4
+    gap = max(8, round(_GAP_S / (t1 - t0) * columns * 2))
     previous: tuple[int, int] | None = None
     for x in sorted(least):
         y = rows - 1 - min(rows - 1, max(0, int(min(least[x], top_s) / top_s * (rows - 1))))
         if least[x] > top_s:
             previous = None
             continue
-        for px, py in _between(previous, (x, y)):
+        for px, py in _between(previous, (x, y), gap):
             cells[py // 4][px // 2] |= _DOTS[py % 4][px % 2]
         previous = (x, y)
     return cells, colours
 
 
-def _between(start: tuple[int, int] | None, end: tuple[int, int]) -> list[tuple[int, int]]:
+def _between(start: tuple[int, int] | None, end: tuple[int, int], gap: int) -> list[tuple[int, int]]:
     """Dots of a line, unless the gap is so long that nothing is known of it."""
-    if start is None or end[0] - start[0] > 8:
+    if start is None or end[0] - start[0] > gap:
         return [end]
     steps = max(end[0] - start[0], abs(end[1] - start[1]), 1)
     return [
