@@ -1,0 +1,49 @@
+"""Playing something recorded or simulated in real time: each frame is due at its moment, late ones are dropped."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+from rearguard.clock import NS_PER_S
+
+
+class Pacer:
+    """Says which frame is due now, on CLOCK_MONOTONIC, and waits for it.
+
+    Iterating yields (index, due_ns): every frame in turn while the consumer keeps up; whoever comes late
+    gets the newest frame that is already due, and the ones between are skipped and counted in `dropped`.
+    """
+
+    def __init__(self, fps: float, count: int | None = None) -> None:
+        self._fps = fps
+        self._count = count
+        self._closed = threading.Event()
+        self.dropped = 0
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        start_ns = time.monotonic_ns()
+        index = 0
+        while self._count is None or index < self._count:
+            due_ns = start_ns + round(index / self._fps * NS_PER_S)
+            wait_s = (due_ns - time.monotonic_ns()) / NS_PER_S
+            if wait_s > 0:
+                if self._closed.wait(wait_s):
+                    return
+            elif self._closed.is_set():
+                return
+            else:
+                newest = int((time.monotonic_ns() - start_ns) / NS_PER_S * self._fps)
+                if self._count is not None:
+                    newest = min(newest, self._count - 1)
+                if newest > index:
+                    self.dropped += newest - index
+                    index = newest
+                    due_ns = start_ns + round(index / self._fps * NS_PER_S)
+            yield index, due_ns
+            index += 1
+
+    def close(self) -> None:
+        """Wake whoever waits; the iteration ends. Never blocks."""
+        self._closed.set()

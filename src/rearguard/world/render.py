@@ -1,0 +1,194 @@
+"""Draws a scene: backdrop, ground, things from far to near, then roll, lens and sensor."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rearguard.words import Box, Image, TrueThing
+from rearguard.world.backdrop import Backdrop, Trees
+from rearguard.world.camera import Lens, Pose, into_camera, rolled, to_level
+from rearguard.world.ground import HAZE_M, Ground
+from rearguard.world.paint import Cloth, blend, mesh_pixels, paint_mesh, paint_panel, panel_pixels
+from rearguard.world.scene import Scene, truth
+from rearguard.world.sensor import Sensor
+from rearguard.world.shapes import Shape, shape
+from rearguard.world.things import Kind, Thing
+from rearguard.world.wearer import State
+
+Array = NDArray[np.floating[Any]]
+_RATE_STEP_S = 0.002
+_MOST_ROLL_RAD = 0.12
+_SEEN_M = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A thing in sight: its shape and how far away it is."""
+
+    thing: Thing
+    shape: Shape
+    distance_m: float
+
+
+class Renderer:
+    """Draws the frames of one scene as one lens sees them; same scene, lens and seed give the same pixels."""
+
+    def __init__(self, scene: Scene, lens: Lens, camera_height_m: float, pitch_rad: float) -> None:
+        self._scene, self._lens = scene, lens
+        self._height_m, self._pitch_rad = camera_height_m, pitch_rad
+        self._ground = Ground(scene.surface, lens, camera_height_m, scene.seed % 4)
+        self._backdrop = Backdrop(lens, scene.seed % 4)
+        farthest = scene.wearer.state(scene.duration_s).s_m
+        self._trees = Trees(lens, scene.seed, farthest)
+        self._sensor = Sensor(scene.conditions, lens, scene.seed)
+        self._cloth = Cloth.of(scene.seed)
+
+    def pose(self, t_s: float) -> Pose:
+        """Where the camera is at a time, gait and all, in the local frame at the wearer's mean place."""
+        return self._scene.wearer.pose(t_s, self._height_m, self._pitch_rad)
+
+    def truth(self, t_s: float) -> tuple[TrueThing, ...]:
+        """What is true of every thing present, boxes included, without drawing."""
+        state, pose = self._scene.wearer.state(t_s), self.pose(t_s)
+        return tuple(
+            truth(p.thing, self._scene, t_s, state, self._box(p.shape, pose))
+            for p in self._placed(t_s, state)
+        )
+
+    def frame(self, t_s: float, seq: int) -> tuple[Image, tuple[TrueThing, ...]]:
+        """The picture at a time (BGR uint8) and what is true in it."""
+        scene, lens = self._scene, self._lens
+        state, pose, rates = scene.wearer.state(t_s), self.pose(t_s), self._rates(t_s)
+        level, offset = self._blank(pose)
+        rows = self._ground.paint(level, pose, scene.path, state.s_m, offset)
+        self._backdrop.paint(level, pose, scene.path.heading_rad(state.s_m), rows, offset)
+        placed = self._placed(t_s, state)
+        sunny = 0.75 + 0.25 * min(scene.light.sun, 1.0)
+        layers: list[tuple[float, Any]] = [(p.distance_m, p) for p in placed]
+        layers += self._trees.near(state.s_m, scene.path)
+        for _, item in sorted(layers, key=lambda layer: -layer[0]):
+            if isinstance(item, Placed):
+                self._paint(level, item, pose, offset)
+            else:
+                self._trees.paint(level, item, pose, scene.path, state.s_m, offset, sunny)
+        picture = self._roll(level, pose, offset)
+        picture = self._sensor.expose(picture, pose, rates, seq)
+        return picture, tuple(truth(p.thing, scene, t_s, state, self._box(p.shape, pose)) for p in placed)
+
+    def _placed(self, t_s: float, state: State) -> list[Placed]:
+        found = []
+        for thing in self._scene.things:
+            if not thing.present(t_s):
+                continue
+            s, n, _, _ = thing.motion.at(t_s)
+            x, z, _ = self._scene.path.place(s - state.s_m, n)
+            distance = math.hypot(x - state.n_m, z)
+            if distance > _SEEN_M or z < -3.0:
+                continue
+            pixels = self._lens.focal_px * thing.height_m / max(distance, 0.3)
+            detail = 2 if pixels > 220 else 1 if pixels > 60 else 0
+            found.append(Placed(thing, shape(thing, t_s, self._scene.path, state.s_m, detail), distance))
+        return found
+
+    def _blank(self, pose: Pose) -> tuple[Image, tuple[int, int]]:
+        """An empty level picture, larger than the lens's by what roll will turn in; and that margin."""
+        w, h = self._lens.width_px, self._lens.height_px
+        sine = math.sin(min(abs(pose.roll_rad), _MOST_ROLL_RAD))
+        margin = (math.ceil(sine * h / 2) + 2, math.ceil(sine * w / 2) + 2) if sine else (0, 0)
+        return np.empty((h + 2 * margin[1], w + 2 * margin[0], 3), np.uint8), margin
+
+    def _roll(self, level: Image, pose: Pose, offset: tuple[int, int]) -> Image:
+        if pose.roll_rad == 0.0:
+            return level
+        lens = self._lens
+        s, c = math.sin(pose.roll_rad), math.cos(pose.roll_rad)
+        # picture pixel → level pixel (the inverse of camera.rolled), both with OpenCV's whole-numbered centres
+        cx, cy = lens.cx - 0.5, lens.cy - 0.5
+        back = np.array([[c, -s, cx - c * cx + s * cy + offset[0]], [s, c, cy - s * cx - c * cy + offset[1]]])
+        return cv2.warpAffine(
+            level,
+            back,
+            (lens.width_px, lens.height_px),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+
+    def _rates(self, t_s: float) -> Pose:
+        """Angular speeds (rad/s) of the camera, in the angle fields of a pose."""
+        a, b = self.pose(t_s - _RATE_STEP_S), self.pose(t_s + _RATE_STEP_S)
+        span = 2 * _RATE_STEP_S
+        return Pose(
+            0.0,
+            0.0,
+            0.0,
+            (b.yaw_rad - a.yaw_rad) / span,
+            (b.pitch_rad - a.pitch_rad) / span,
+            (b.roll_rad - a.roll_rad) / span,
+        )
+
+    def _paint(self, level: Image, placed: Placed, pose: Pose, offset: tuple[int, int]) -> None:
+        scene = self._scene
+        fog = 1 - math.exp(-placed.distance_m / HAZE_M)
+        for mesh in placed.shape.meshes:
+            self._shadow(level, placed, pose, offset)
+            cloth = self._cloth if placed.shape.soft else None
+            paint_mesh(level, mesh, pose, self._lens, scene.light, offset, cloth, fog)
+        for panel in placed.shape.panels:
+            brightness = scene.light.sky * 0.8 + scene.light.sun * 0.4
+            paint_panel(level, panel, pose, self._lens, brightness, offset, fog)
+
+    def _shadow(self, level: Image, placed: Placed, pose: Pose, offset: tuple[int, int]) -> None:
+        """The soft dark on the ground below a thing, and the long one the sun casts: every quad laid flat."""
+        light = self._scene.light
+        toward = light.towards_sun
+        for mesh in placed.shape.meshes:
+            quads = mesh.quads[:: 2 if placed.thing.kind is Kind.PERSON else 1]
+            flat = quads.copy()
+            flat[..., 0] -= toward[0] / toward[1] * quads[..., 1]
+            flat[..., 2] -= toward[2] / toward[1] * quads[..., 1]
+            flat[..., 1] = 0.0
+            self._darken(level, flat, pose, offset, 0.5 * min(light.sun, 1.0))
+            low = quads[quads[..., 1].mean(axis=1) > -0.25]
+            if len(low):
+                foot = low.copy()
+                foot[..., 1] = 0.0
+                self._darken(level, foot, pose, offset, 0.45)
+
+    def _darken(
+        self, level: Image, flat: Array, pose: Pose, offset: tuple[int, int], strength: float
+    ) -> None:
+        seen = into_camera(flat.reshape(-1, 3), pose)
+        if (seen[:, 2] < 0.3).any():
+            return
+        px = to_level(seen, self._lens).reshape(-1, 4, 2) + np.array(offset, float)
+        x0, y0 = (math.floor(v) - 6 for v in px.reshape(-1, 2).min(axis=0))
+        x1, y1 = (math.ceil(v) + 6 for v in px.reshape(-1, 2).max(axis=0))
+        x0, x1 = max(x0, -200), min(x1, level.shape[1] + 200)
+        y0, y1 = max(y0, -50), min(y1, level.shape[0] + 50)
+        if x1 - x0 < 3 or y1 - y0 < 3:
+            return
+        sprite = np.zeros((y1 - y0, x1 - x0, 4), np.uint8)
+        mask = np.zeros(sprite.shape[:2], np.uint8)
+        for quad in np.round((px - (x0, y0)) * 16).astype(np.int32):
+            cv2.fillConvexPoly(mask, quad, round(255 * strength), cv2.LINE_8, 4)
+        sprite[:, :, 3] = cv2.GaussianBlur(mask, (0, 0), max(1.0, (y1 - y0) / 25))
+        blend(level, sprite, x0, y0)
+
+    def _box(self, item: Shape, pose: Pose) -> Box | None:
+        """The tight box of everything the thing shows, clipped to the picture; None when nothing is in it."""
+        parts = [p for m in item.meshes if (p := mesh_pixels(m, pose, self._lens)) is not None]
+        points = [p[:, :, :2].reshape(-1, 2) for p in parts]
+        points += [p for panel in item.panels if len(p := panel_pixels(panel, pose, self._lens))]
+        if not points:
+            return None
+        px = rolled(np.concatenate(points), self._lens, pose.roll_rad)
+        w, h = self._lens.width_px, self._lens.height_px
+        x0, y0 = np.maximum(px.min(axis=0), 0.0)
+        x1, y1 = np.minimum(px.max(axis=0), (w, h))
+        return Box(float(x0), float(y0), float(x1), float(y1)) if x1 - x0 > 0.5 and y1 - y0 > 0.5 else None

@@ -1,0 +1,59 @@
+"""A simulated world as a picture source: frames with exact ground truth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from rearguard.camera.pacing import Pacer
+from rearguard.camera.source import SourceInfo
+from rearguard.clock import NS_PER_S
+from rearguard.config.camera import Camera
+from rearguard.errors import BadInput
+from rearguard.words import Frame
+from rearguard.world import catalogue
+from rearguard.world.camera import Lens
+from rearguard.world.render import Renderer
+
+_DEFAULT_FPS = 15.0
+_LEAST_FPS = 0.5
+
+
+class SimulatedSource:
+    """The frames of `sim:NAME?key=value&…`, drawn as they are asked for.
+
+    On its own time every frame is drawn; in real time the one due now. The same word, camera and seed give the
+    same pixels. Raises `BadInput` for an unknown world or parameter.
+    """
+
+    def __init__(
+        self, word: str, camera: Camera, *, fps: float | None = None, realtime: bool = False, seed: int = 0
+    ) -> None:
+        name, values = catalogue.parse(word)
+        values.setdefault("seed", float(seed))
+        rate = values.pop("fps", 0.0) or fps or _DEFAULT_FPS
+        if rate < _LEAST_FPS:
+            raise BadInput(f"{word}: fps={rate:g} is below {_LEAST_FPS:g}")
+        self.scene = catalogue.scene(name, **values)
+        lens = Lens.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
+        self.renderer = Renderer(self.scene, lens, camera.height_m, math.radians(camera.pitch_deg))
+        count = max(1, math.floor(self.scene.duration_s * rate) + 1)
+        self.info = SourceInfo(word, lens.width_px, lens.height_px, rate, camera.hfov_deg, realtime, count)
+        self._pacer = Pacer(rate, count) if realtime else None
+        self._count = count
+        self._closed = False
+
+    def frames(self) -> Iterator[Frame]:
+        """Every frame in order, or, in real time, the newest that is due."""
+        due = self._pacer or ((i, round(i / self.info.fps * NS_PER_S)) for i in range(self._count))
+        for index, captured_ns in due:
+            if self._closed:
+                return
+            image, truth = self.renderer.frame(index / self.info.fps, index)
+            yield Frame(index, captured_ns, image, truth)
+
+    def close(self) -> None:
+        """Stop delivering. Never blocks."""
+        self._closed = True
+        if self._pacer:
+            self._pacer.close()

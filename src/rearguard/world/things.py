@@ -1,0 +1,105 @@
+"""What stands, walks, runs or rides on the track: each thing with its motion as a function of time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+
+
+class Kind(StrEnum):
+    """What a thing is; `rearguard.world.shapes` draws each."""
+
+    PERSON = "person"
+    CYCLIST = "cyclist"
+    WALL = "wall"
+    FENCE = "fence"
+    HURDLE = "hurdle"
+    POST = "post"
+    GATE = "gate"
+    BLANK_WALL = "blank-wall"
+
+
+# kind → (COCO name or own name, half depth in m: how far its front is before its middle)
+LABELS: dict[Kind, tuple[str, float]] = {
+    Kind.PERSON: ("person", 0.15),
+    Kind.CYCLIST: ("person", 0.85),
+    Kind.WALL: ("wall", 0.0),
+    Kind.FENCE: ("fence", 0.0),
+    Kind.HURDLE: ("hurdle", 0.0),
+    Kind.POST: ("post", 0.06),
+    Kind.GATE: ("gate", 0.0),
+    Kind.BLANK_WALL: ("wall", 0.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """Way-points (t, s, n) in seconds and metres, joined by constant speeds; the last speed goes on."""
+
+    t_s: tuple[float, ...]
+    s_m: tuple[float, ...]
+    n_m: tuple[float, ...]
+
+    @classmethod
+    def still(cls, s_m: float, n_m: float) -> Motion:
+        return cls((0.0, 1.0), (s_m, s_m), (n_m, n_m))
+
+    @classmethod
+    def steady(cls, s_m: float, n_m: float, vs_m_s: float, vn_m_s: float = 0.0, at_s: float = 0.0) -> Motion:
+        """At (s, n) at time `at_s`, moving at (vs, vn) before and after."""
+        return cls((at_s, at_s + 1.0), (s_m, s_m + vs_m_s), (n_m, n_m + vn_m_s))
+
+    def at(self, t_s: float) -> tuple[float, float, float, float]:
+        """(s, n, ds/dt, dn/dt) at a time; before the first way-point the first speed holds."""
+        times = self.t_s
+        i = int(np.searchsorted(times, t_s, side="right")) - 1
+        i = min(max(i, 0), len(times) - 2)
+        span = times[i + 1] - times[i]
+        vs = (self.s_m[i + 1] - self.s_m[i]) / span
+        vn = (self.n_m[i + 1] - self.n_m[i]) / span
+        dt = t_s - times[i]
+        return self.s_m[i] + vs * dt, self.n_m[i] + vn * dt, vs, vn
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a figure looks: body height, girth (1 is average), and a seed for clothes, hair and skin."""
+
+    height_m: float = 1.75
+    girth: float = 1.0
+    seed: int = 0
+    child: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """One thing: its motion, its look, when it is there, and, for props, its size.
+
+    `facing_deg` turns a standing figure: 0 looks at the wearer, 180 away; a moving one faces where it goes.
+    `obstacle`: the wearer must not run through it (its gap ends the scene or makes the wearer step aside).
+    """
+
+    name: str
+    kind: Kind
+    motion: Motion
+    look: Look = field(default_factory=Look)
+    width_m: float = 0.5
+    height_m: float = 1.75
+    facing_deg: float = 0.0
+    obstacle: bool = True
+    from_s: float = float("-inf")
+    until_s: float = float("inf")
+    hidden_until_s: float = float("-inf")  # another thing is in front of it until then
+
+    @property
+    def label(self) -> str:
+        return LABELS[self.kind][0]
+
+    @property
+    def half_depth_m(self) -> float:
+        return LABELS[self.kind][1]
+
+    def present(self, t_s: float) -> bool:
+        return self.from_s <= t_s < self.until_s

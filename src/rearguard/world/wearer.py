@@ -1,0 +1,150 @@
+"""Where the wearer is at any time: a programme of speed and side-steps, worked out once, with the gait on top."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rearguard.world.camera import Pose
+from rearguard.world.gait import Gait, Shake
+from rearguard.world.things import Thing
+
+Array = NDArray[np.floating[Any]]
+TICK_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """What a wearer does about obstacles in the lane, so that nothing is run through."""
+
+    step_aside_ttc_s: float = 1.0
+    step_m: float = 1.6
+    step_takes_s: float = 0.8
+    back_after_s: float = 1.6
+    back_takes_s: float = 2.0
+    stop_ttc_s: float = 1.2
+    brake_m_s2: float = 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The wearer's mean motion at one time: place on the track, speeds, and steps taken so far."""
+
+    s_m: float
+    n_m: float
+    speed_m_s: float
+    lateral_m_s: float
+    steps: float
+
+
+class Wearer:
+    """The wearer's motion over `duration_s` seconds."""
+
+    def __init__(
+        self, t_s: Array, s_m: Array, n_m: Array, speed_m_s: Array, gait: Gait, *, shaking: bool
+    ) -> None:
+        self._t, self._s, self._n, self._v = t_s, s_m, n_m, speed_m_s
+        self._vn = np.gradient(n_m, t_s)
+        rate = np.array([gait.step_hz(float(v)) for v in speed_m_s]) if shaking else np.zeros_like(t_s)
+        self._steps = np.concatenate([[0.0], np.cumsum(0.5 * (rate[1:] + rate[:-1]) * np.diff(t_s))])
+        self._gait = gait
+        self._shaking = shaking
+        self.duration_s = float(t_s[-1])
+
+    @classmethod
+    def steady(
+        cls, speed_m_s: float, duration_s: float, gait: Gait, *, shaking: bool, n_m: float = 0.0
+    ) -> Wearer:
+        """At one speed in one lane."""
+        t = np.linspace(0.0, duration_s, max(2, math.ceil(duration_s / 0.5) + 1))
+        return cls(t, speed_m_s * t, np.full_like(t, n_m), np.full_like(t, speed_m_s), gait, shaking=shaking)
+
+    @classmethod
+    def reacting(
+        cls,
+        speed_m_s: float,
+        duration_s: float,
+        gait: Gait,
+        things: tuple[Thing, ...],
+        *,
+        shaking: bool,
+        reaction: Reaction | None = None,
+    ) -> Wearer:
+        """Steps aside for obstacles ahead in the lane and stops before a wall; see `Reaction`."""
+        t, s, n, v = _react(speed_m_s, duration_s, things, reaction or Reaction())
+        return cls(t, s, n, v, gait, shaking=shaking)
+
+    def state(self, t_s: float) -> State:
+        """The mean motion at a time, gait left out."""
+        at = [
+            float(np.interp(t_s, self._t, column))
+            for column in (self._s, self._n, self._v, self._vn, self._steps)
+        ]
+        return State(*at)
+
+    def shake(self, t_s: float) -> Shake:
+        """What the gait adds at a time."""
+        if not self._shaking:
+            return Shake()
+        state = self.state(t_s)
+        return self._gait.shake(t_s, state.steps, state.speed_m_s)
+
+    def pose(self, t_s: float, height_m: float, pitch_rad: float) -> Pose:
+        """The camera in the local frame at the wearer's mean place."""
+        shake = self.shake(t_s)
+        return Pose(
+            x_m=self.state(t_s).n_m,
+            y_m=-(height_m + shake.up_m),
+            z_m=shake.along_m,
+            yaw_rad=shake.yaw_rad,
+            pitch_rad=pitch_rad + shake.pitch_rad,
+            roll_rad=shake.roll_rad,
+        )
+
+
+def _react(
+    speed: float, duration_s: float, things: tuple[Thing, ...], r: Reaction
+) -> tuple[Array, Array, Array, Array]:
+    ticks = math.ceil(duration_s / TICK_S) + 1
+    t = np.arange(ticks) * TICK_S
+    s, n, v = np.zeros(ticks), np.zeros(ticks), np.full(ticks, speed)
+    aside_from: float | None = None
+    braking = False
+    at, pace = 0.0, speed
+    for i in range(ticks):
+        s[i], v[i] = at, pace
+        if aside_from is not None:
+            n[i] = _sidestep(t[i] - aside_from, r)
+            if t[i] - aside_from > r.step_takes_s + r.back_after_s + r.back_takes_s:
+                aside_from = None
+        for thing in things:
+            if not thing.obstacle or not thing.present(t[i]):
+                continue
+            ts, tn, vs, _ = thing.motion.at(float(t[i]))
+            gap, closing = ts - at - thing.half_depth_m, pace - vs
+            if closing <= 0 or gap <= 0 or abs(tn - n[i]) > 0.5 + 0.5 * thing.width_m:
+                continue
+            if thing.width_m > 2.0:
+                braking = braking or gap / closing < r.stop_ttc_s
+            elif aside_from is None and gap / closing < r.step_aside_ttc_s:
+                aside_from = float(t[i])
+        if braking:
+            pace = max(0.0, pace - r.brake_m_s2 * TICK_S)
+        at += pace * TICK_S
+    return t, s, n, v
+
+
+def _sidestep(since_s: float, r: Reaction) -> float:
+    """Lateral place during a side-step to the right and back, smooth at both ends."""
+    back = since_s - r.step_takes_s - r.back_after_s
+    out = _ease(since_s / r.step_takes_s)
+    return r.step_m * (out if back <= 0 else 1.0 - _ease(back / r.back_takes_s))
+
+
+def _ease(x: float) -> float:
+    x = min(max(x, 0.0), 1.0)
+    return x * x * (3 - 2 * x)
