@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 
 from rearguard.camera.picam_modes import (
+    FIELD_OF_VIEW_DEG,
     Exposure,
     SensorMode,
     cap_exposure,
@@ -67,6 +68,7 @@ class PicamSource:
         self._picam: Any = None
         self._mode: SensorMode | None = None
         self._capped = False
+        self._model = ""
         self.stuck = False
         try:
             self._open(number)
@@ -86,6 +88,11 @@ class PicamSource:
     def mode(self) -> SensorMode | None:
         """The sensor mode in use; None where the camera offers no choice."""
         return self._mode
+
+    @property
+    def lens_deg(self) -> float | None:
+        """Horizontal field of view of this module's own lens; None for modules whose lens is not known."""
+        return FIELD_OF_VIEW_DEG.get(self._model)
 
     def frames(self) -> Iterator[Frame]:
         """Each newest frame, until `close`. A frame that waited while nobody asked is not kept."""
@@ -129,7 +136,7 @@ class PicamSource:
         if number >= len(cameras):
             raise PartFailed(f"{name}: no camera found; check the cable, then `rpicam-hello --list-cameras`")
         self._picam = _acquire(picamera2, number, name, None)
-        model = str(self._picam.camera_properties.get("Model", ""))
+        self._model = model = str(self._picam.camera_properties.get("Model", ""))
         modes = parse_modes(self._picam.sensor_modes)
         tuning = self._tuning(picamera2, model)
         if tuning is not None:  # libcamera reads a tuning only while it opens a camera

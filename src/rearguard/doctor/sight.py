@@ -1,0 +1,164 @@
+"""Runtime, model, frame rate, camera. OpenCV and the interpreter are imported when a check runs."""
+
+from __future__ import annotations
+
+import time
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from rearguard.doctor.boards import promise
+from rearguard.doctor.finding import Finding, Patient, fail, ok, warn
+from rearguard.errors import RearguardError
+
+if TYPE_CHECKING:
+    from rearguard.camera.picam import PicamSource
+    from rearguard.words import Frame
+
+_RUNTIMES = (
+    ("ai_edge_litert.interpreter", "ai-edge-litert"),
+    ("tflite_runtime.interpreter", "tflite-runtime"),
+)
+_REINSTALL = "`sudo make install` on a Pi, `make demo` elsewhere, puts the environment right"
+_CAMERA_FRAMES = 20
+_DIM_LUMA, _FLAT_SD, _SOFT = 15.0, 8.0, 20.0
+_KEEP_UP = 0.8  # a camera this much slower than asked for is too slow
+
+
+def runtime(patient: Patient) -> Finding:  # noqa: ARG001
+    """The libraries that see, imported; importing alone proves little, so the model check invokes them."""
+    found, broken = [], []
+    for module, package in _RUNTIMES:
+        try:
+            import_module(module)
+            found.append(f"{package} {version(package)}")
+        except (ImportError, PackageNotFoundError):
+            continue
+        except Exception as e:
+            broken.append(f"{package}: {_line(e)}")
+    try:
+        cv2, numpy = import_module("cv2"), import_module("numpy")
+    except Exception as e:  # a foreign NumPy ends in more than ImportError
+        return fail("runtime", f"OpenCV or NumPy cannot be imported: {_line(e)}", _REINSTALL)
+    if not found:
+        return fail("runtime", "; ".join(broken) or "neither LiteRT nor tflite-runtime", _REINSTALL)
+    text = ", ".join([*found, f"OpenCV {cv2.__version__}", f"NumPy {numpy.__version__}"])
+    return warn("runtime", f"{text}; {'; '.join(broken)}", _REINSTALL) if broken else ok("runtime", text)
+
+
+def model(patient: Patient) -> Finding:
+    """The model, checked against its card and invoked, and the frame rate that allows on this machine."""
+    import numpy as np
+
+    from rearguard.detect.detector import Detector
+
+    began = time.perf_counter()
+    try:
+        detector = Detector(patient.config.detect)
+    except RearguardError as e:
+        return fail("model", str(e), "fetch the file anew, or leave detect.model empty for the default")
+    load_s = time.perf_counter() - began
+    camera = patient.config.camera
+    picture = np.random.default_rng(0).integers(0, 256, (camera.height_px, camera.width_px, 3), np.uint8)
+    times = []
+    for _ in range(8):
+        began = time.perf_counter()
+        detector.detect(picture)
+        times.append(time.perf_counter() - began)
+    detect_s = float(np.median(times[2:]))
+    fps = min(camera.fps, 1 / detect_s)
+    allowed = promise(fps, patient.config.health.min_fps)
+    loaded = detector.model
+    text = (
+        f"{loaded.name} ({loaded.digest[:12]}) by {loaded.runtime}, {detect_s * 1000:.0f} ms a picture with "
+        f"{patient.config.detect.threads} threads: {fps:.1f} fps, {allowed.text}"
+    )
+    numbers = {"detect_ms": detect_s * 1000, "fps": fps, "load_s": load_s}
+    if allowed.name == "full":
+        return ok("model", text, **numbers)
+    return warn("model", text, "a smaller detect.model, detect.threads = cores − 1, or a Pi 5", **numbers)
+
+
+def camera(patient: Patient) -> Finding:
+    """The camera: found, delivering in time, lit, focused, and seeing what the configuration says."""
+    from rearguard.camera.picam import PicamSource
+
+    if patient.service_active:
+        return ok("camera", "in use by the running service; stop that to examine it")
+    try:
+        source = PicamSource(patient.config.camera)
+    except RearguardError as e:
+        webcams = sorted(path.name for path in patient.path("/dev").glob("video*"))
+        if patient.board is None and webcams:
+            return warn("camera", f"no Pi camera, but /dev/{webcams[0]}", "use --source webcam:0")
+        text = str(e) if patient.board else f"no camera here: {e}"
+        remedy = "cable at both ends, then `rpicam-hello --list-cameras`" if patient.board else ""
+        return Finding("camera", patient.absent(), text, remedy)
+    try:
+        return _examine(source, patient)
+    except RearguardError as e:
+        return fail("camera", str(e), "seat the cable anew at both ends; try another one")
+    finally:
+        source.close()
+
+
+def _examine(source: PicamSource, patient: Patient) -> Finding:
+    import cv2
+    import numpy as np
+
+    settings, info = patient.config.camera, source.info
+    frames: list[Frame] = []
+    ages = []
+    for frame in islice(source.frames(), _CAMERA_FRAMES):
+        ages.append((time.monotonic_ns() - frame.captured_ns) / 1e6)
+        frames.append(frame)
+    span_s = (frames[-1].captured_ns - frames[5].captured_ns) / 1e9
+    fps = (len(frames) - 6) / span_s if span_s > 0 else 0.0
+    grey = cv2.cvtColor(frames[-1].image, cv2.COLOR_BGR2GRAY)
+    luma, spread = float(grey.mean()), float(grey.std())
+    sharpness = float(cv2.Laplacian(grey, cv2.CV_64F).var())
+    age_ms = float(np.median(ages[5:]))
+    lit = source.exposure
+    text = (
+        f"{info.width_px}x{info.height_px} at {fps:.1f} fps, {info.hfov_deg:.0f}° across, "
+        f"{age_ms:.0f} ms old on arrival, brightness {luma:.0f}, sharpness {sharpness:.0f}"
+    )
+    if lit is not None:
+        text += f", exposure {lit.exposure_us / 1000:.1f} ms at gain {lit.gain:.1f}"
+    if source.mode is not None:
+        text += f", sensor read in {source.mode.readout_ms:.0f} ms"
+    numbers = {"fps": fps, "age_ms": age_ms, "luma": luma, "sharpness": sharpness, "hfov_deg": info.hfov_deg}
+    remedy = _complaint(fps, settings.fps, luma, spread, sharpness, source, settings.hfov_deg)
+    return warn("camera", text, remedy, **numbers) if remedy else ok("camera", text, **numbers)
+
+
+def _complaint(
+    fps: float,
+    asked: float,
+    luma: float,
+    spread: float,
+    sharpness: float,
+    source: PicamSource,
+    lens_deg: float,
+) -> str:
+    """The first thing wrong with the picture, with its remedy; empty when all is well."""
+    lit, module = source.exposure, source.lens_deg
+    if luma < _DIM_LUMA:
+        return "the picture is dark: lens cap, hand or night?"
+    if spread < _FLAT_SD:
+        return "the picture is all one colour: is the lens covered?"
+    if lit is not None and lit.spent:
+        return "too dim for a short exposure: rearguard will say DEGRADED here"
+    if sharpness < _SOFT:
+        return "the picture is soft: wipe the lens; turn a manual lens until far things are sharp"
+    if fps < _KEEP_UP * asked:
+        return f"slower than the {asked:g} fps asked for: lower camera.fps or camera.width_px"
+    if module is not None and abs(module - lens_deg) > 3:
+        return f"this camera's lens is {module:g}° wide: set camera.hfov_deg = {module:g}"
+    return ""
+
+
+def _line(error: BaseException) -> str:
+    words: Any = " ".join(str(error).split())
+    return str(words)[:160] or type(error).__name__

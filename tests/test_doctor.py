@@ -1,0 +1,220 @@
+"""The doctor: right about a machine laid out in a folder, and about this one."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rearguard.cli.doctor import doctor
+from rearguard.config import Config
+from rearguard.config.detect import Detect
+from rearguard.config.journal import Journal
+from rearguard.doctor import body, machine, sight, table
+from rearguard.doctor.boards import PROMISES, promise
+from rearguard.doctor.finding import Finding, Patient, State, fail, ok, warn
+from rearguard.errors import PartFailed
+
+
+@pytest.fixture
+def pi(tmp_path: Path) -> Patient:
+    """A Raspberry Pi 4 as its files show it."""
+    files = {
+        "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.4\0",
+        "sys/class/thermal/thermal_zone0/temp": "51500\n",
+        "sys/devices/platform/soc/soc:firmware/get_throttled": "0\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return Patient(Config(), root=tmp_path)
+
+
+@pytest.fixture
+def laptop(tmp_path: Path) -> Patient:
+    return Patient(Config(), root=tmp_path / "nothing")
+
+
+def test_the_board_is_the_firmwares_word(pi, laptop):
+    assert pi.board == "Raspberry Pi 4 Model B Rev 1.4"
+    assert laptop.board is None
+    assert machine.board(laptop).state is State.WARN
+    assert "Raspberry Pi 4" in machine.board(pi).measured
+
+
+@pytest.mark.parametrize(
+    ("bits", "state", "words"),
+    [
+        ("0", State.OK, ""),
+        ("50005", State.FAIL, "undervoltage, throttled right now"),
+        ("50000", State.WARN, "undervoltage, throttled since boot"),
+        ("80008", State.FAIL, "soft temperature limit right now"),
+        ("20000", State.WARN, "clock capped since boot"),
+    ],
+)
+def test_power_tells_now_from_before(pi, bits, state, words):
+    pi.path("/sys/devices/platform/soc/soc:firmware/get_throttled").write_text(bits)
+    finding = machine.power(pi)
+    assert finding.state is state
+    assert words in finding.measured
+    assert bool(finding.remedy) == (state is not State.OK)
+
+
+@pytest.mark.parametrize(
+    ("milli", "state"), [(51500, State.OK), (70000, State.WARN), (79999, State.WARN), (80000, State.FAIL)]
+)
+def test_temperature(pi, milli, state):
+    pi.path("/sys/class/thermal/thermal_zone0/temp").write_text(f"{milli}\n")
+    finding = machine.temperature(pi)
+    assert finding.state is state
+    assert finding.numbers["temperature_c"] == pytest.approx(milli / 1000)
+
+
+def test_a_garbled_sensor_is_no_sensor(pi):
+    pi.path("/sys/class/thermal/thermal_zone0/temp").write_text("hot")
+    assert machine.temperature(pi).measured == "no sensor here"
+
+
+def test_missing_parts_fail_on_a_pi_and_warn_on_a_laptop(pi, laptop, monkeypatch):
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+    monkeypatch.setattr(body, "no_gpio", lambda: "no /dev/gpiochip* on this machine")
+    assert sight.camera(pi).state is State.FAIL
+    assert sight.camera(laptop).state is State.WARN
+    assert body.pins(pi).state is State.FAIL
+    assert body.pins(laptop).state is State.WARN
+
+
+def test_a_webcam_is_offered_on_a_laptop(laptop, monkeypatch):
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+    laptop.path("/dev").mkdir(parents=True)
+    laptop.path("/dev/video0").touch()
+    assert sight.camera(laptop).remedy == "use --source webcam:0"
+
+
+def test_a_busy_pin_is_a_failure_with_its_name(pi, monkeypatch):
+    def busy(_config):
+        raise PartFailed("GPIO 18 cannot be driven: 'GPIO busy'; another program holds it")
+
+    monkeypatch.setattr(body, "no_gpio", lambda: None)
+    monkeypatch.setattr(body, "open_motors", busy)
+    finding = body.pins(pi)
+    assert finding.state is State.FAIL
+    assert "GPIO 18" in finding.measured
+
+
+def test_the_running_service_is_left_alone(pi, monkeypatch):
+    monkeypatch.setattr(body, "no_gpio", lambda: None)
+    monkeypatch.setattr(body, "open_motors", None)  # would raise if it were touched
+    running = Patient(Config(), root=pi.root, service_active=True)
+    assert body.pins(running).state is State.OK
+    assert sight.camera(running).state is State.OK
+
+
+def test_the_model_is_really_run():
+    finding = sight.model(Patient(Config()))
+    assert finding.state in (State.OK, State.WARN)
+    assert finding.numbers["detect_ms"] > 1
+    assert finding.numbers["fps"] == pytest.approx(min(15.0, 1000 / finding.numbers["detect_ms"]))
+
+
+def test_a_model_that_is_none_fails(tmp_path):
+    (tmp_path / "x.tflite").write_bytes(b"not a model")
+    finding = sight.model(Patient(Config(detect=Detect(model=str(tmp_path / "x.tflite")))))
+    assert finding.state is State.FAIL
+    assert "x.tflite" in finding.measured
+
+
+@given(st.floats(0.1, 200), st.floats(1, 60))
+def test_below_the_floor_nothing_is_promised(fps, floor):
+    name = promise(fps, floor).name
+    assert (name == "none") == (fps < max(floor, 8.0))
+
+
+def test_promises_fall_with_the_frame_rate():
+    assert [row.from_fps for row in PROMISES] == sorted((row.from_fps for row in PROMISES), reverse=True)
+    assert PROMISES[-1].from_fps == 0
+    assert [promise(fps, 8.0).name for fps in (30, 15, 10, 9, 8, 7.9)] == [
+        "full", "full", "full", "reduced", "reduced", "none",
+    ]  # fmt: skip
+
+
+def test_disk_measures_room_and_durable_writes(tmp_path):
+    who = Patient(Config(journal=Journal(folder=str(tmp_path / "not" / "yet"))))
+    finding = machine.disk(who)
+    assert finding.state is not State.FAIL
+    assert finding.numbers["fsync_ms"] >= 0
+    assert list(tmp_path.iterdir()) == []  # the probe is gone
+
+
+def test_a_full_disk_fails(tmp_path):
+    config = msgspec.structs.replace(Config(), journal=Journal(folder=str(tmp_path)))
+    config = msgspec.structs.replace(
+        config, health=msgspec.structs.replace(config.health, min_disk_mb=10**12)
+    )
+    finding = machine.disk(Patient(config))
+    assert finding.state is State.FAIL
+    assert "MB free" in finding.measured
+
+
+def test_a_damaged_journal_fails(tmp_path):
+    who = Patient(Config(journal=Journal(folder=str(tmp_path))))
+    assert body.journal(who).state is State.OK
+    (tmp_path / "journal.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
+    assert body.journal(who).state is State.FAIL
+    (tmp_path / "journal.db").unlink()
+    with sqlite3.connect(tmp_path / "journal.db") as db:
+        db.execute("create table something (x)")
+    db.close()
+    assert body.journal(who).state is State.WARN
+
+
+def test_a_check_that_breaks_does_not_end_the_examination(monkeypatch, laptop):
+    monkeypatch.setitem(table.CHECKS, "clock", lambda _: 1 / 0)
+    board, clock, power = table.examine(laptop, ("board", "clock", "power"))
+    assert clock.state is State.FAIL
+    assert "ZeroDivisionError" in clock.measured
+    assert (board.check, power.check) == ("board", "power")
+
+
+def test_worst_wins():
+    assert machine.worst([ok("a", ""), warn("b", ""), fail("c", "", "x")]) is State.FAIL
+    assert machine.worst([ok("a", ""), warn("b", "")]) is State.WARN
+    assert machine.worst([]) is State.OK
+
+
+def test_json_and_exit_code(tmp_path):
+    broken = tmp_path / "rearguard.toml"
+    broken.write_text("[judge]\ncritical_ttc_s = 99\n")
+    done = CliRunner().invoke(doctor, ["config", "temperature", "--json", "--config", str(broken)])
+    report = json.loads(done.stdout)
+    assert done.exit_code == 1
+    assert report["state"] == "fail"
+    assert [row["check"] for row in report["checks"]] == ["config", "temperature"]
+    assert "judge.critical_ttc_s" in report["checks"][0]["measured"]
+    broken.write_text("")
+    done = CliRunner().invoke(doctor, ["config", "--config", str(broken)])
+    assert done.exit_code == 0
+    assert str(broken) in done.stdout
+
+
+def test_every_check_answers_here_with_its_own_name():
+    who = table.patient(None)
+    findings = list(
+        table.examine(who, tuple(name for name in table.CHECKS if name not in ("camera", "model")))
+    )
+    assert all(isinstance(finding, Finding) and finding.measured for finding in findings)
+    assert not [f for f in findings if "check itself broke" in f.measured]
+    assert [f.check for f in findings] == [name for name in table.CHECKS if name not in ("camera", "model")]
+
+
+def test_an_unknown_check_is_named():
+    done = CliRunner().invoke(doctor, ["kamera"])
+    assert done.exit_code == 2
+    assert "kamera" in done.output
