@@ -21,6 +21,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("rearguard.cli.show", "Tell one near miss: story, plot and picture."),
     "config": ("rearguard.cli.config", "Show or check the configuration."),
     "buzz": ("rearguard.cli.buzz", "Feel the cues, one by one, to learn them."),
+    "evaluate": ("rearguard.cli.evaluate", "Measure detectors on labelled pictures."),
+    "bench": ("rearguard.cli.bench", "Measure where the time goes, over models, runtimes and threads."),
     "doctor": ("rearguard.cli.doctor", "Check what works on this machine, with a remedy for what does not."),
 }
 

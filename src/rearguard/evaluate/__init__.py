@@ -1,0 +1,1 @@
+"""Measuring detectors: labelled pictures, average precision, and where the time goes."""

@@ -1,0 +1,67 @@
+"""Results as a table for people and as plain values for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from rearguard.evaluate.measure import Measured
+from rearguard.evaluate.score import HEIGHTS_PX
+
+
+@contextmanager
+def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar on stderr while it lasts, nothing where stderr is no terminal; yields what to call per step."""
+    console = Console(stderr=True)
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda: progress.advance(task)
+
+
+def as_jsonable(measured: Measured) -> dict[str, Any]:
+    """`measured` with its figures under `labels`, by label."""
+    values = asdict(measured)
+    values["labels"] = {f.pop("label"): f for f in values.pop("figures")}
+    return values
+
+
+def show(results: Sequence[Measured]) -> None:
+    """Print one row per model, set and label."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("set", "model", "label", "things", "AP50", "recall", "precision"):
+        table.add_column(name, justify="left" if name in ("set", "model", "label") else "right")
+    for low, high in HEIGHTS_PX:
+        table.add_column(f"{low}–{high}px" if high < 10_000 else f">{low}px", justify="right")
+    for name in ("input", "invoke ms", "frame ms"):
+        table.add_column(name, justify="right")
+    for r in results:
+        for f in r.figures:
+            bands = [f"{b.found / b.truths:.2f}" if b.truths else "–" for b in f.by_height]
+            cells = [
+                r.dataset,
+                r.model,
+                f.label,
+                str(f.truths),
+                *map(_share, (f.ap50, f.recall, f.precision)),
+            ]
+            table.add_row(
+                *cells, *bands, f"{r.input_px / 1000:.0f}k", f"{r.invoke_ms:.1f}", f"{r.frame_ms:.1f}"
+            )
+    console = Console()
+    if not console.is_terminal:
+        console.width = 200
+    console.print(table)
+    if results and results[0].figures:
+        least = results[0].figures[0].min_score
+        console.print(f"Recall, by height too, and precision at score ≥ {least:g}, IoU ≥ 0.5.", style="dim")
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
