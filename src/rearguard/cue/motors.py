@@ -25,6 +25,7 @@ from rearguard.errors import PartFailed
 from rearguard.words import Side
 
 _MODEL = Path("/proc/device-tree/model")
+_DEV = Path("/dev")
 _ROUTES: dict[int, dict[Side, tuple[int, ...]]] = {
     1: {Side.LEFT: (0,), Side.CENTRE: (0,), Side.RIGHT: (0,)},
     2: {Side.LEFT: (0,), Side.CENTRE: (0, 1), Side.RIGHT: (1,)},
@@ -115,7 +116,7 @@ def no_gpio() -> str | None:
     """Why this machine has no pins to drive, or None if it has; `PartFailed` on a Pi without access."""
     if os.environ.get("GPIOZERO_PIN_FACTORY") == "mock":
         return "GPIOZERO_PIN_FACTORY is mock"
-    chips = sorted(Path("/dev").glob("gpiochip*"))
+    chips = sorted(_DEV.glob("gpiochip*"))
     on_pi = _MODEL.exists() and "Raspberry Pi" in _MODEL.read_text(errors="replace")
     if on_pi and not chips:
         raise PartFailed("no GPIO: /dev/gpiochip* is missing; in a container or sandbox, let the device in")
@@ -151,6 +152,7 @@ def _mock_factory() -> Any:
 
 
 def real_factory() -> Any:
+    """gpiozero's pin factory for this Pi. Raises `PartFailed` when its library is missing."""
     """gpiozero's factory of this Pi's pins. Raises `PartFailed` when there is no library for them."""
     from gpiozero import Device
 

@@ -21,22 +21,31 @@ class Heartbeat:
         self._seq: int | None = None
         self._captured_ns: int | None = None
         self._last_ns: int | None = None
+        self._heard_ns: int | None = None
 
     @property
     def last_ns(self) -> int | None:
         """When the last beat came; None before the first."""
         return self._last_ns
 
+    @property
+    def heard_ns(self) -> int | None:
+        """When a new frame was last judged, however late; a slow vision process is not a hung one."""
+        return self._heard_ns
+
     def feed(self, now_ns: int, judged: Judged) -> bool:
         """Take note of a message; True if it proves sight."""
-        fresh = self._seq is None or judged.seq > self._seq
+        new = self._seq is None or judged.seq > self._seq
         if self._captured_ns is not None and judged.captured_ns <= self._captured_ns:
-            fresh = False
-        if self._aged and now_ns - judged.captured_ns > self._max_age_ns:
-            fresh = False
-        if fresh:
-            self._seq, self._captured_ns, self._last_ns = judged.seq, judged.captured_ns, now_ns
-        return fresh
+            new = False
+        if not new:
+            return False
+        self._seq, self._captured_ns, self._heard_ns = judged.seq, judged.captured_ns, now_ns
+        late = self._aged and now_ns - judged.captured_ns > self._max_age_ns
+        if late and self._last_ns is not None:  # the first one starts the watch, even if it is late
+            return False
+        self._last_ns = now_ns
+        return True
 
     def due_ns(self) -> int | None:
         """When silence becomes blindness unless a beat comes; None before the first beat."""
@@ -49,4 +58,4 @@ class Heartbeat:
 
     def forget(self) -> None:
         """A new vision process starts counting anew."""
-        self._seq = self._captured_ns = self._last_ns = None
+        self._seq = self._captured_ns = self._last_ns = self._heard_ns = None

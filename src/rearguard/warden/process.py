@@ -13,24 +13,23 @@ tell systemd. Nothing heavy is imported here. Two kinds of time:
 from __future__ import annotations
 
 import selectors
-import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum
-from types import FrameType
 
-from rearguard.clock import NS_PER_S, Clock, HandClock, MonotonicClock
+from rearguard.clock import NS_PER_S
 from rearguard.config import Config
-from rearguard.cue.arbiter import Arbiter, Situation, Start, fault_cues
-from rearguard.cue.motors import Motors, Player, open_motors, say_if_absent
-from rearguard.cue.table import CUES, Kind
-from rearguard.errors import EXIT_BAD_INPUT, EXIT_PART_FAILED, PartFailed
+from rearguard.cue.arbiter import Situation, Start, fault_cues
+from rearguard.cue.motors import Motors, open_motors, say_if_absent
+from rearguard.cue.table import Kind
+from rearguard.errors import EXIT_BAD_INPUT, EXIT_PART_FAILED
 from rearguard.warden import link
 from rearguard.warden.child import Vision, describe_exit
+from rearguard.warden.feel import Feeler
 from rearguard.warden.heartbeat import Heartbeat
+from rearguard.warden.signals import say, signals
 from rearguard.warden.systemd import Supervisor
 from rearguard.words import CueName, Level, Side, Trouble
 
@@ -41,6 +40,7 @@ _LONGEST_WAIT_S = 0.05  # the timer tick: a dead child or a mended motor is noti
 _PING_EVERY_NS = NS_PER_S // 5
 _STEADY_NS = 10 * NS_PER_S  # this long without trouble, and the next death is the first in a row again
 _LONGEST_BACKOFF_S = 30.0
+_LATE_COUNTS_NS = NS_PER_S  # a level judged from an old frame is believed for this long
 _NO_SIGHT = {CueName.BLIND, CueName.FAULT}
 
 
@@ -68,7 +68,7 @@ def run_warden(
     neither may block. SIGTERM and SIGINT stop it cleanly. Motors are off when this returns or raises.
     Raises `PartFailed` when there are no pins to drive on a Pi, or the last motor fails for good.
     """
-    with _signals() as wakeup, _given_or_opened(motors, config) as pins:
+    with signals() as wakeup, _given_or_opened(motors, config) as pins:
         say_if_absent(pins)
         warden = _Warden(config, vision_argv, pins, realtime=realtime, on_felt=on_felt, on_pin=on_pin)
         try:
@@ -95,11 +95,7 @@ class _Warden:
         self._argv = argv
         self._realtime = realtime
         self._on_felt = on_felt
-        self._motors = motors
-        self._hand = HandClock()
-        self._clock: Clock = MonotonicClock() if realtime else self._hand
-        self._arbiter = Arbiter(config.cue, config.health.repeat_every_s, config.warden.mute_s)
-        self._player = Player(motors, config.cue, on_pin)
+        self._feeler = Feeler(config, motors, self._tell, on_pin, realtime=realtime)
         self._heartbeat = Heartbeat(config.warden, aged=realtime)
         self._systemd = Supervisor()
         self._vision: Vision | None = None
@@ -114,14 +110,14 @@ class _Warden:
         self._last_trouble: Trouble | None = None
         self._armed = False
         self._ready_due = False
-        self._player_due_ns: int | None = None
         self._exit: int | None = None
         self._ended_code = 0
         self._pinged_ns = 0
         self._beats_pinged: int | None = None
         self._fault_felt_ns = 0
-        self._mend_ns = 0
         self._status = ""
+        self._hung_up_ns: int | None = None
+        self._restart_ns = 0
 
     def run(self, wakeup: socket.socket) -> int:
         with selectors.DefaultSelector() as selector:
@@ -136,7 +132,8 @@ class _Warden:
                 if self._realtime:
                     self._act()
                 self._tell_supervisor(time.monotonic_ns())
-            self._play_out()
+            if self._phase is not _Phase.STOPPING:
+                self._feeler.play_out()
         return self._exit
 
     def close(self) -> None:
@@ -191,7 +188,9 @@ class _Warden:
                 self._note(message)
                 news.append(message)
                 if not self._realtime:
-                    self._advance(message)
+                    self._feeler.run_to(message.captured_ns, self._situation())
+                    self._judged = message
+                    self._act()
             elif isinstance(message, link.Armed):
                 self._arm(message)
             elif self._phase is not _Phase.STOPPING:
@@ -224,7 +223,7 @@ class _Warden:
         if message.problems:
             self._troubles.add(Trouble.SELF_TEST)
             status = "self-test: " + "; ".join(message.problems)
-            _say(status)
+            say(status)
         else:
             self._troubles.discard(Trouble.SELF_TEST)
             self._ready_due = True
@@ -251,19 +250,17 @@ class _Warden:
         elif self._phase is _Phase.GIVING_UP and since_s > warden.tell_giving_up_s:
             self._exit = EXIT_PART_FAILED
         elif self._phase is _Phase.ENDED and since_s > max(warden.stop_s, 10.0):
-            _say("vision did not leave after its end; killed")
+            say("vision did not leave after its end; killed")
             self._drop_vision()
             self._exit = self._ended_code
         elif self._phase is _Phase.STOPPING and since_s > warden.stop_s:
-            _say(f"vision did not stop within {warden.stop_s:g} s; killed")
+            say(f"vision did not stop within {warden.stop_s:g} s; killed")
             self._drop_vision()
             self._exit = 0
-        if self._motors.broken:
-            self._mend(now_ns)
+        self._watch_motors(now_ns)
 
     def _watch_heartbeat(self, now_ns: int) -> None:
-        last_ns = self._heartbeat.last_ns or now_ns
-        silent_s = (now_ns - last_ns) / NS_PER_S
+        silent_s = (now_ns - (self._heartbeat.heard_ns or now_ns)) / NS_PER_S
         if not self._realtime:  # a file may be slow to judge; only a standstill is a fault
             if silent_s > self._config.warden.starting_s:
                 self._lose(Trouble.VISION_SILENT, f"vision silent for {silent_s:.0f} s", now_ns)
@@ -306,9 +303,6 @@ class _Warden:
         else:
             self._lose(Trouble.VISION_DIED, f"vision {describe_exit(code)}", now_ns, code)
 
-    _hung_up_ns: int | None = None
-    _restart_ns = 0
-
     def _lose(self, trouble: Trouble, why: str, now_ns: int, code: int = EXIT_PART_FAILED) -> None:
         """Vision is lost: tell the wearer, then start it again, give up, or leave."""
         if self._vision is not None:
@@ -317,29 +311,31 @@ class _Warden:
         self._add_trouble(trouble, now_ns)
         if not self._realtime or code == EXIT_BAD_INPUT:
             if code != EXIT_BAD_INPUT or self._starts == 0:
-                _say(why)
-            if not self._realtime:  # nothing moves cue time on any more: let what plays end, then tell
-                self._run_hand_to(self._hand.now_ns() + NS_PER_S)
-            self._act()
+                say(why)
+            self._feeler.let_end(self._situation())
             self._exit = EXIT_BAD_INPUT if code == EXIT_BAD_INPUT else EXIT_PART_FAILED
             return
         self._deaths += 1
         if self._deaths > self._config.warden.max_restarts:
             self._add_trouble(Trouble.GAVE_UP, now_ns)
-            _say(f"{why}; giving up after {self._deaths - 1} restarts in a row")
+            say(f"{why}; giving up after {self._deaths - 1} restarts in a row")
             self._systemd.notify("READY=1")  # so that the watchdog, not a start timeout, guards the telling
             self._enter(_Phase.GIVING_UP, f"FAULT: {why}; gave up")
             return
         wait_s = min(self._config.warden.restart_backoff_s * 2 ** (self._deaths - 1), _LONGEST_BACKOFF_S)
         self._restart_ns = now_ns + round(wait_s * NS_PER_S)
-        _say(f"{why}; starting it again in {wait_s:g} s")
+        say(f"{why}; starting it again in {wait_s:g} s")
         self._enter(_Phase.DOWN, f"BLIND: {why}; starting again")
 
     # -- what is felt --------------------------------------------------------------------------------
 
     def _situation(self) -> Situation:
         judged = self._judged
-        blind = bool(self._troubles & {Trouble.VISION_DIED, Trouble.VISION_SILENT, Trouble.GAVE_UP})
+        blind = bool(self._troubles & {Trouble.VISION_DIED, Trouble.GAVE_UP})
+        if Trouble.VISION_SILENT in self._troubles:  # what is judged late still warns, next to BLIND
+            heard_ns = self._heartbeat.heard_ns or 0
+            late = heard_ns > (self._heartbeat.last_ns or 0)
+            blind = blind or not late or time.monotonic_ns() - heard_ns > _LATE_COUNTS_NS
         if judged is None or blind or self._phase in (_Phase.ENDED, _Phase.STOPPING):
             return Situation(troubles=frozenset(self._troubles))
         troubles = {_trouble(name) for name in judged.troubles} | self._troubles
@@ -351,30 +347,18 @@ class _Warden:
         )  # fmt: skip
 
     def _act(self) -> None:
-        """Decide on a cue and drive the motors, now in cue time."""
-        now_ns = self._clock.now_ns()
-        situation = self._situation()
+        """Let the wearer feel what is due now."""
         if self._phase is _Phase.STOPPING:
             return
+        situation = self._situation()
         if self._ready_due and not _NO_SIGHT & fault_cues(situation.troubles).keys():
             self._ready_due = False
-            self._arbiter.announce(CueName.READY, now_ns, "armed")
-        start = self._arbiter.decide(now_ns, situation)
-        try:
-            if start is not None:
-                self._player_due_ns = self._player.play(start.row, start.side, now_ns)
-            elif self._player_due_ns is not None and now_ns >= self._player_due_ns:
-                self._player_due_ns = self._player.tick(now_ns)
-        except PartFailed as e:
-            self._motor_failed(str(e), now_ns)
-        if self._motors.broken and Trouble.MOTOR_FAILED not in self._troubles:
-            self._motor_failed("; ".join(self._motors.broken.values()), now_ns)
-        if start is not None:
-            self._tell(start)
+            self._feeler.announce(CueName.READY, "armed")
+        self._feeler.act(situation)
 
     def _tell(self, start: Start) -> None:
         """Vision writes down what was felt; the terminal may show it."""
-        if CUES[start.cue].kind is Kind.FAULT:
+        if start.row.kind is Kind.FAULT:
             self._fault_felt_ns = time.monotonic_ns()
         felt = link.Felt(
             start.at_ns,
@@ -393,63 +377,20 @@ class _Warden:
                 self._on_felt(felt)
             except Exception as e:  # a closed terminal must not end the warnings
                 self._on_felt = None
-                _say(f"cues are no longer shown: {e}")
+                say(f"cues are no longer shown: {e}")
 
-    def _advance(self, judged: link.Judged) -> None:
-        """Cue time moves on to this frame, playing everything that falls due on the way."""
-        self._run_hand_to(judged.captured_ns)
-        self._judged = judged
-        self._act()
-
-    def _run_hand_to(self, until_ns: int) -> None:
-        while True:
-            due = self._next_cue_ns()
-            if due is None or due > until_ns:
-                break
-            self._hand.set_ns(due)
-            self._act()
-        self._hand.set_ns(until_ns)
-
-    def _play_out(self) -> None:
-        """Let the last cue end, unless someone asked to stop."""
-        if self._phase is _Phase.STOPPING:
-            return
-        while self._player_due_ns is not None:
-            if self._realtime:
-                time.sleep(max(0.0, (self._player_due_ns - time.monotonic_ns()) / NS_PER_S))
-            else:
-                self._hand.set_ns(self._player_due_ns)
-            self._player_due_ns = self._player.tick(self._clock.now_ns())
-
-    def _next_cue_ns(self) -> int | None:
-        now_ns = self._clock.now_ns()
-        due = self._arbiter.next_due_ns(now_ns, self._situation())
-        times = [t for t in (due, self._player_due_ns) if t is not None]
-        return max(min(times), now_ns) if times else None
-
-    def _motor_failed(self, why: str, now_ns: int) -> None:
-        self._player_due_ns = None
-        self._mend_ns = time.monotonic_ns() + NS_PER_S
-        if Trouble.MOTOR_FAILED in self._troubles:
-            return
-        self._broken_since_ns = time.monotonic_ns()
-        self._add_trouble(Trouble.MOTOR_FAILED, now_ns)
-        _say(why)
-        self._say_status(f"FAULT: {why}")
-
-    _broken_since_ns = 0
-
-    def _mend(self, now_ns: int) -> None:
-        """Try broken motors again each second; without any motor for 10 s leave it to the supervisor."""
-        if now_ns < self._mend_ns:
-            return
-        self._mend_ns = now_ns + NS_PER_S
-        if self._motors.mend():
+    def _watch_motors(self, now_ns: int) -> None:
+        """A motor that fails is told on the others, and tried again."""
+        self._feeler.mend(now_ns)
+        why = self._feeler.broken
+        if why and Trouble.MOTOR_FAILED not in self._troubles:
+            self._add_trouble(Trouble.MOTOR_FAILED, now_ns)
+            say(why)
+            self._say_status(f"FAULT: {why}")
+        elif not why and Trouble.MOTOR_FAILED in self._troubles:
             self._troubles.discard(Trouble.MOTOR_FAILED)
             self._ready_due = self._armed
             self._say_status("motors work again")
-        elif len(self._motors.broken) == len(self._motors) and now_ns - self._broken_since_ns > _STEADY_NS:
-            raise PartFailed("; ".join(self._motors.broken.values()) + "; no motor works")
 
     # -- the outside world ---------------------------------------------------------------------------
 
@@ -457,12 +398,13 @@ class _Warden:
         """How long nothing needs doing, at most one timer tick."""
         if not self._realtime:
             return _LONGEST_WAIT_S
-        times = [t for t in (self._next_cue_ns(), self._heartbeat.due_ns()) if t is not None]
         now_ns = time.monotonic_ns()
-        ahead = [t - now_ns for t in times if t > now_ns]
-        if self._player_due_ns is not None and self._player_due_ns <= now_ns:
-            return 0.0
-        return min([_LONGEST_WAIT_S, *(ns / NS_PER_S for ns in ahead)])
+        due = [
+            t for t in (self._feeler.next_ns(self._situation()), self._heartbeat.due_ns()) if t is not None
+        ]
+        # A heartbeat already lost is no reason to spin; a cue already due is.
+        waits = [(t - now_ns) / NS_PER_S for t in due if t > now_ns or t == due[0]]
+        return max(0.0, min([_LONGEST_WAIT_S, *waits]))
 
     def _heed_signals(self, wakeup: socket.socket) -> None:
         asked = 0
@@ -474,8 +416,7 @@ class _Warden:
             self._exit = 0
             self._phase = _Phase.STOPPING
             return
-        self._player.stop(self._clock.now_ns())
-        self._player_due_ns = None
+        self._feeler.silence()
         self._vision.say(link.Stop())
         self._enter(_Phase.STOPPING, "stopping")
 
@@ -507,12 +448,6 @@ def _trouble(name: str) -> Trouble:
         return Trouble.STAGE_FAILED
 
 
-def _say(text: str) -> None:
-    """One line on stderr, if there still is one."""
-    with suppress(OSError, ValueError, AttributeError):
-        print(f"rearguard: {text}", file=sys.stderr, flush=True)
-
-
 @contextmanager
 def _given_or_opened(motors: Motors | None, config: Config) -> Iterator[Motors]:
     if motors is not None:
@@ -520,29 +455,3 @@ def _given_or_opened(motors: Motors | None, config: Config) -> Iterator[Motors]:
         return
     with open_motors(config.cue) as opened:
         yield opened
-
-
-@contextmanager
-def _signals() -> Iterator[socket.socket]:
-    """A socket that becomes readable on SIGTERM or SIGINT, so that the loop, not a handler, acts on them."""
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    theirs.setblocking(False)
-
-    def heard(_signum: int, _frame: FrameType | None) -> None:
-        """Nothing here: the wake-up descriptor tells the loop."""
-
-    try:
-        old_fd = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-        old = {number: signal.signal(number, heard) for number in (signal.SIGTERM, signal.SIGINT)}
-    except ValueError:  # not the main thread: whoever runs us there handles signals
-        old_fd, old = None, {}
-    try:
-        yield ours
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
-        if old_fd is not None:
-            signal.set_wakeup_fd(old_fd)
-        ours.close()
-        theirs.close()

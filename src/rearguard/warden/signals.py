@@ -1,0 +1,42 @@
+"""The terminal's side of the warden: signals that ask it to stop, and lines on stderr."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+
+def say(text: str) -> None:
+    """One line on stderr, if there still is one."""
+    with suppress(OSError, ValueError, AttributeError):
+        print(f"rearguard: {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def signals() -> Iterator[socket.socket]:
+    """A socket that becomes readable on SIGTERM or SIGINT, so that the loop, not a handler, acts on them."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+
+    def heard(_signum: int, _frame: FrameType | None) -> None:
+        """Nothing here: the wake-up descriptor tells the loop."""
+
+    try:
+        old_fd = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        old = {number: signal.signal(number, heard) for number in (signal.SIGTERM, signal.SIGINT)}
+    except ValueError:  # not the main thread: whoever runs us there handles signals
+        old_fd, old = None, {}
+    try:
+        yield ours
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+        if old_fd is not None:
+            signal.set_wakeup_fd(old_fd)
+        ours.close()
+        theirs.close()

@@ -1,0 +1,354 @@
+"""The warden with a real child process: what is felt on the (mock) pins, and when."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from rearguard.config import Config
+from rearguard.config.cue import Cue
+from rearguard.config.warden import Warden
+from rearguard.cue.motors import Motors, open_motors
+from rearguard.errors import PartFailed
+from rearguard.warden import link
+from rearguard.warden.process import run_warden
+
+CHILD = Path(__file__).with_name("warden_child.py")
+QUICK = Warden(restart_backoff_s=0.1, hung_s=0.8, starting_s=5.0, stop_s=1.0)
+CALM = ["frames", 0.3, 0, "centre", None, []]
+
+
+@dataclass
+class Outing:
+    """One run of the warden and all that came of it."""
+
+    code: int
+    felt: list[link.Felt]
+    pins: list[tuple[int, tuple[float, ...]]]  # cue time, duties
+    notes: list[dict[str, Any]] = field(default_factory=list)
+    end_ns: int = 0
+
+    @property
+    def cues(self) -> list[str]:
+        return [f.cue for f in self.felt if not f.repeat]
+
+    def sent_ns(self, level: int | None = None) -> list[int]:
+        """When the child sent its judged frames, of that level."""
+        return [n["sent_ns"] for n in self.notes if "sent_ns" in n and level in (None, n["level"])]
+
+    def first_on_ns(self, after_ns: int) -> int:
+        return next(at for at, duties in self.pins if at >= after_ns and any(duties))
+
+    def gone(self) -> bool:
+        """Whether every child that was started has ended."""
+        pids = [n["pid"] for n in self.notes if "pid" in n]
+        return bool(pids) and not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+@pytest.fixture
+def outing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "mock")
+
+    def go(
+        steps: list[list[Any]], *, realtime: bool = True, motors: Motors | None = None, **sections: Any
+    ) -> Outing:
+        notes = tmp_path / "notes.jsonl"
+        felt: list[link.Felt] = []
+        pins: list[tuple[int, tuple[float, ...]]] = []
+        sections.setdefault("warden", QUICK)
+        code = run_warden(
+            Config(**sections),
+            [sys.executable, str(CHILD), json.dumps(steps), str(notes)],
+            realtime=realtime,
+            on_felt=felt.append,
+            on_pin=lambda at, duties: pins.append((at, duties)),
+            motors=motors,
+        )
+        lines = notes.read_text().splitlines() if notes.exists() else []
+        return Outing(code, felt, pins, [json.loads(line) for line in lines], time.monotonic_ns())
+
+    return go
+
+
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGSTOP"])
+def test_blind_is_felt_half_a_second_after_the_last_heartbeat_and_vision_comes_back(outing, how: str) -> None:
+    run = outing([["arm"], CALM, ["only", 0, [["kill", how]]], *[CALM] * 7, ["end", 0]])
+    killed_ns = next(n["killed_ns"] for n in run.notes if "killed_ns" in n)
+    last_beat_ns = max(t for t in run.sent_ns() if t < killed_ns)
+    blind = next(f for f in run.felt if f.cue == "BLIND")
+    assert run.first_on_ns(killed_ns) - last_beat_ns <= 500_000_000
+    assert blind.reason == ("vision_died" if how == "SIGKILL" else "vision_silent")
+    assert run.cues == ["READY", "BLIND", "READY"]
+    assert run.code == 0
+    assert [n["hello"] for n in run.notes if "hello" in n][1] == [1, blind.reason, True]
+    assert run.gone()
+
+
+def test_the_same_frame_again_and_again_is_no_heartbeat(outing) -> None:
+    run = outing([["arm"], CALM, ["same", 0.6], ["end", 0]])
+    assert run.cues == ["READY", "BLIND"]
+
+
+def test_frames_judged_too_late_are_no_heartbeat_but_still_warn(outing) -> None:
+    stale = [["frame", 3, "left", 1, 0.001 * i] for i in range(5)]  # captured at boot, judged now
+    run = outing([["arm"], CALM, *stale, ["sleep", 1.5], ["end", 0]], warden=Warden(hung_s=20.0))
+    assert run.cues[:3] == ["READY", "CRITICAL", "BLIND"]
+
+
+def test_a_critical_in_the_middle_of_a_burst_is_felt_first(outing) -> None:
+    run = outing([CALM, ["burst", [0, 1, 3, 0, 2]], ["frames", 0.8, 2, "left", 1, []], ["end", 0]])
+    assert run.cues == ["CRITICAL", "CAUTION"]
+
+
+def test_critical_cuts_off_blind_on_the_pin(outing) -> None:
+    run = outing([
+        ["frames", 0.3, 0, "left", None, ["covered"]], ["frames", 0.3, 3, "left", 7, ["covered"]], ["end", 0],
+    ], cue=Cue(pins=[17, 18]))  # fmt: skip
+    assert run.cues == ["BLIND", "CRITICAL"]
+    critical = run.felt[1]
+    assert critical.at_ns - run.felt[0].at_ns < 400_000_000
+    at = next(duties for at, duties in run.pins if at >= critical.at_ns)
+    assert at == (1.0, 0.0)
+
+
+def test_pins_follow_the_message_while_vision_keeps_a_core_busy(outing) -> None:
+    run = outing([["load", 4.0, 3], ["end", 0]])
+    delays_ms = [(run.first_on_ns(sent) - sent) / 1e6 for sent in run.sent_ns(level=3)]
+    assert len(delays_ms) >= 4
+    assert statistics.median(delays_ms) < 10
+    print("message → pin, ms:", [round(d, 2) for d in delays_ms])
+
+
+def test_motors_are_off_and_vision_is_gone_after_sigterm(outing) -> None:
+    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.start()
+    with open_motors(Cue()) as motors:
+        run = outing([["arm"], ["until_stop"]], motors=motors)
+        assert motors.pins[0].state == 0.0
+    assert run.code == 0
+    assert {"stopped": True} in run.notes
+    assert run.gone()
+
+
+def test_a_deaf_vision_is_killed_on_stop_and_the_motor_is_off_at_once(outing) -> None:
+    threading.Timer(1.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with open_motors(Cue()) as motors:
+        run = outing([["deaf", 3]], motors=motors)
+        assert motors.pins[0].state == 0.0
+    stopped_ns = run.pins[-1][0]
+    assert run.pins[-1][1] == (0.0,)
+    assert run.end_ns - stopped_ns >= 0.9e9  # it was given its second to finish
+    assert run.code == 0
+    assert run.gone()
+
+
+def test_giving_up_is_loud(outing) -> None:
+    warden = Warden(restart_backoff_s=0.05, max_restarts=2, tell_giving_up_s=5.0)
+    run = outing([["exit", 3]], warden=warden)
+    assert run.code == 3
+    assert len([n for n in run.notes if "hello" in n]) == 3
+    assert "FAULT" in run.cues
+    assert next(f for f in run.felt if f.cue == "FAULT").reason == "gave_up"
+
+
+def test_bad_input_is_not_retried(outing) -> None:
+    run = outing([["exit", 2]])
+    assert run.code == 2
+    assert len([n for n in run.notes if "hello" in n]) == 1
+    assert run.cues == ["BLIND"]
+
+
+def test_a_start_without_any_frame_ends_in_a_restart(outing) -> None:
+    run = outing(
+        [["only", 0, [["sleep", 30]]], CALM, ["end", 0]], warden=Warden(starting_s=1.0, restart_backoff_s=0.1)
+    )
+    assert run.cues == ["BLIND"]
+    assert len([n for n in run.notes if "hello" in n]) == 2
+    assert run.gone()
+
+
+def test_a_failed_self_test_is_fault_not_ready(outing) -> None:
+    run = outing([["arm", "golden picture: no person found"], CALM, ["end", 0]])
+    assert run.cues == ["FAULT"]
+    assert run.felt[0].reason == "self_test"
+
+
+def test_the_exit_code_of_a_source_that_ends_is_passed_on(outing) -> None:
+    assert outing([CALM, ["end", 1]]).code == 1
+
+
+def test_a_trouble_nobody_knows_is_still_a_fault(outing) -> None:
+    run = outing([["frames", 0.3, 0, "sideways", None, ["gremlins"]], ["end", 0]])
+    assert [(f.cue, f.reason) for f in run.felt] == [("FAULT", "stage_failed")]
+
+
+FILE = [
+    ["arm"], ["frame", 0, "left", 1, 0.0], ["frame", 2, "left", 1, 1.0], ["frame", 2, "left", 1, 2.0],
+    ["frame", 3, "left", 1, 2.1], ["frame", 0, "left", 1, 4.1], ["frame", 0, "left", 1, 20.0], ["end", 0],
+]  # fmt: skip
+
+
+def test_a_file_is_felt_on_its_own_time_exactly(outing) -> None:
+    run = outing(FILE, realtime=False)
+    assert [(f.cue, f.at_ns / 1e9) for f in run.felt] == [
+        ("READY", 0.0), ("CAUTION", 1.0), ("CAUTION", 1.68), ("CRITICAL", 2.1), ("CRITICAL", 2.7),
+        ("CRITICAL", 3.3), ("CRITICAL", 3.9), ("ALIVE", 19.5),
+    ]  # fmt: skip
+    assert [(at / 1e9, d) for at, d in run.pins if 1.0 <= at / 1e9 < 1.3][-6:] == [
+        (1.0, (1.0,)), (1.05, (0.62,)), (1.1, (0.0,)), (1.18, (1.0,)), (1.23, (0.62,)), (1.28, (0.0,)),
+    ]  # fmt: skip
+    assert run.pins[-1][1] == (0.0,)
+
+
+def test_two_runs_of_a_file_feel_the_same(outing) -> None:
+    first, second = outing(FILE, realtime=False), outing(FILE, realtime=False)
+    assert first.felt == second.felt
+    assert first.pins == second.pins
+
+
+def test_vision_dying_on_a_file_is_felt_and_ends_with_3(outing, capsys: pytest.CaptureFixture[str]) -> None:
+    run = outing(
+        [["frame", 0, "left", 1, 0.0], ["frame", 3, "left", 1, 2.0], ["kill", "SIGSEGV"]], realtime=False
+    )
+    assert run.code == 3
+    assert [f.cue for f in run.felt] == ["CRITICAL", "BLIND"]
+    assert "rearguard: vision killed by SIGSEGV\n" in capsys.readouterr().err
+
+
+def test_a_program_that_cannot_be_started_is_one_line() -> None:
+    with pytest.raises(PartFailed, match=r"no-such-program: cannot start the vision process: No such file"):
+        run_warden(Config(), ["/no-such-program"], realtime=True)
+
+
+def test_a_listener_that_fails_does_not_end_the_warnings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_felt: link.Felt) -> None:
+        raise BrokenPipeError("terminal closed")
+
+    pins: list[Any] = []
+    steps = [["arm"], ["frames", 0.4, 3, "left", 1, []], ["end", 0]]
+    code = run_warden(
+        Config(), [sys.executable, str(CHILD), json.dumps(steps), str(tmp_path / "n")],
+        realtime=True, on_felt=fail, on_pin=lambda _at, duties: pins.append(duties),
+    )  # fmt: skip
+    assert code == 0
+    assert pins.count((1.0,)) >= 4  # the cue that was playing is played to its end
+    assert capsys.readouterr().err.count("cues are no longer shown") == 1
+
+
+def test_systemd_hears_ready_and_is_pinged_only_with_proof(outing, tmp_path: Path, monkeypatch) -> None:
+    ears = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ears.bind(str(tmp_path / "notify"))
+    ears.setblocking(False)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    heard: list[tuple[float, str]] = []
+    stop = threading.Event()
+
+    def listen() -> None:
+        while not stop.wait(0.005):
+            try:
+                heard.append((time.monotonic(), ears.recv(4096).decode()))
+            except BlockingIOError:
+                continue
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    config = Warden(hung_s=20.0, heartbeat_s=2.0)  # blind only after 2 s: meanwhile there is no proof
+    try:
+        outing(
+            [["arm"], ["frames", 1.0, 0, "left", None, []], ["sleep", 1.5], CALM, ["end", 0]], warden=config
+        )
+    finally:
+        time.sleep(0.1)
+        stop.set()
+        thread.join()
+        ears.close()
+    lines = [line for _, text in heard for line in text.split("\n")]
+    assert lines.index("READY=1") < lines.index("WATCHDOG=1")
+    assert "STATUS=armed" in lines
+    assert lines[-1] == "STOPPING=1"
+    pings = [at for at, text in heard if text == "WATCHDOG=1"]
+    gaps = [b - a for a, b in itertools.pairwise(pings)]
+    assert max(gaps) > 1.0  # silent while no frame was judged and no fault was told
+    assert sorted(gaps)[len(gaps) // 2] < 0.5
+
+
+def test_the_warden_is_small(tmp_path: Path) -> None:
+    """A warden in a process of its own, watching: nothing heavy is loaded, and it fits in 30 MiB."""
+    program = (
+        "import json, sys\n"
+        "from rearguard.config import load\n"
+        "from rearguard.warden.process import run_warden\n"
+        "facts = {}\n"
+        "def look(felt):\n"
+        "    facts['modules'] = sorted({name.partition('.')[0] for name in sys.modules})\n"
+        "    text = open('/proc/self/status').read()\n"
+        "    facts['rss_kib'] = int(text.split('VmRSS:')[1].split()[0])\n"
+        "    facts['threads'] = int(text.split('Threads:')[1].split()[0])\n"
+        "run_warden(load(), json.loads(sys.argv[1]), realtime=True, on_felt=look)\n"
+        "print(json.dumps(facts))\n"
+    )
+    steps = [["arm"], CALM, ["end", 0]]
+    argv = [sys.executable, str(CHILD), json.dumps(steps), str(tmp_path / "notes")]
+    env = {**os.environ, "GPIOZERO_PIN_FACTORY": "mock", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(argv)], capture_output=True, text=True, env=env, check=True
+    )
+    facts = json.loads(done.stdout)
+    heavy = {
+        "numpy",
+        "cv2",
+        "scipy",
+        "rich",
+        "tflite_runtime",
+        "ai_edge_litert",
+        "tensorflow",
+        "textual",
+        "click",
+    }
+    assert not heavy & set(facts["modules"])
+    assert facts["threads"] == 1
+    print("warden RSS, KiB:", facts["rss_kib"])
+    assert facts["rss_kib"] <= 30 * 1024
+
+
+def test_a_flood_neither_blocks_nor_grows(outing) -> None:
+    run = outing([CALM, ["burst", [1, 2] * 2000], ["frames", 0.2, 3, "left", 1, []], ["end", 0]])
+    assert run.cues[-1] == "CRITICAL"
+    assert run.code == 0
+
+
+def test_link_skips_what_it_cannot_read() -> None:
+    ours, theirs = link.pair()
+    theirs.send(b"\xff\xfe nonsense")
+    theirs.send(msgspec.msgpack.encode({"type": "judged", "seq": "one"}))
+    assert link.send(theirs, link.Judged(1, 2, 3))
+    assert link.receive_from_vision(ours) == [link.Judged(1, 2, 3)]
+    theirs.close()
+    assert link.receive_from_vision(ours) is None
+    assert not link.send(ours, link.Stop())
+
+
+def test_link_waits_for_room_when_asked() -> None:
+    ours, theirs = link.pair()
+    sent = 0
+    while link.send(theirs, link.Judged(sent, sent)):
+        sent += 1
+    assert not link.send_waiting(theirs, link.Judged(sent, sent), 0.05)
+    threading.Timer(0.1, link.receive_from_vision, (ours,)).start()
+    assert link.send_waiting(theirs, link.Judged(sent, sent), 5.0)
