@@ -22,10 +22,14 @@ from rearguard.words import Level, Side, Threat, Track, Trouble, Verdict
 _HOLD_FACTOR = 1.2
 # Below this rate of expansion (1/s) a thing is 50 s away: it keeps its distance.
 _STILL_PER_S = 0.02
-# How sure of closing each level must be, in standard deviations of r. None for CRITICAL: doubt never delays it.
-_SURE = {Level.NOTICE: 1.5, Level.CAUTION: 1.0}
-# Just outside the corridor a thing may still be worth a NOTICE.
-_BERTH_M = 0.6
+# For the lower levels r is taken this many of its standard deviations slower; doubt never delays CRITICAL.
+_DOUBT = {Level.NOTICE: 1.0, Level.CAUTION: 0.5, Level.CRITICAL: 0.0}
+# Slower than this is standing together, not running into each other.
+_GUARD_CLOSING_M_S = 0.5
+# Chance of coming into the corridor above which a thing is in the path, and below which it is certainly not.
+# Not knowing (a wide spread about the middle) is above both.
+_IN_PATH = 0.2
+_OUT_OF_PATH = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,50 +117,48 @@ def _level(
     if rate + rate_sd < _STILL_PER_S:
         return Level.CLEAR, ("not closing",)
     half = settings.corridor_half_width_m
-    outside = miss is not None and miss.clears(half)
-    if _guards(track, settings) and not outside:
+    chance = 1.0 if miss is None else miss.chance(half)
+    if _guards(track, settings) and chance >= _IN_PATH:
         assert track.range_m is not None
         return Level.CRITICAL, (
             f"closing at {track.range_m:.1f} m, nearer than {settings.guard_range_m:g} m",
         )
     if felt_s is None:
         return Level.CLEAR, ("not closing so far",)
-    level, reason = _by_ttc(felt_s, rate / max(rate_sd, 1e-6), was, settings)
+    level, reason = _by_ttc(track, felt_s, was, settings)
     if level is Level.CLEAR:
         return level, (reason,)
     if miss is None:
         return level, (reason, "offset unknown: taken as in the path")
-    where = f"passes {abs(miss.offset_m):.1f} ± {miss.sd_m:.1f} m off"
-    if not outside:
-        return level, (reason, f"{where}: in the corridor")
-    if miss.clears(half + _BERTH_M):
-        return Level.CLEAR, (reason, f"{where}: outside the corridor of ±{half:g} m")
-    return min(level, Level.NOTICE), (reason, f"{where}: just outside the corridor of ±{half:g} m")
+    where = f"passes {abs(miss.offset_m):.1f} ± {miss.sd_m:.1f} m off, {chance:.0%} in the corridor"
+    if chance >= _IN_PATH:
+        return level, (reason, where)
+    if chance < _OUT_OF_PATH:
+        return Level.CLEAR, (reason, f"{where}: not in the path")
+    return min(level, Level.NOTICE), (reason, f"{where}: NOTICE at most")
 
 
 def _guards(track: Track, settings: Settings) -> bool:
-    """Very near and closing: whatever the time to collision says."""
-    return track.range_m is not None and track.range_m < settings.guard_range_m and track.closing_per_s > 0
+    """Very near and truly closing, not trembling: whatever the time to collision says."""
+    if track.range_m is None or track.range_m >= settings.guard_range_m:
+        return False
+    return track.closing_per_s * track.range_m >= _GUARD_CLOSING_M_S
 
 
-def _by_ttc(felt_s: float, sigmas: float, was: Level, settings: Settings) -> tuple[Level, str]:
+def _by_ttc(track: Track, felt_s: float, was: Level, settings: Settings) -> tuple[Level, str]:
     """The most urgent level whose threshold the time left has passed."""
-    unsure = ""
-    for level, threshold_s in (
-        (Level.CRITICAL, settings.critical_ttc_s),
-        (Level.CAUTION, settings.caution_ttc_s),
+    assert track.ttc_s is not None
+    late_s = track.ttc_s - felt_s
+    for level, limit_s in (
+        (Level.CRITICAL, settings.critical_ttc_s + settings.lead_s),
+        (Level.CAUTION, settings.caution_ttc_s + settings.lead_s),
         (Level.NOTICE, settings.notice_ttc_s),
     ):
-        limit_s = threshold_s + settings.lead_s
-        if was >= level:
-            limit_s *= _HOLD_FACTOR
-        if felt_s > limit_s:
-            continue
-        if sigmas < _SURE.get(level, 0.0):
-            unsure = f", {level.name} not yet sure"
-            continue
-        return level, f"TTC {felt_s:.1f} s within {limit_s:.1f} s{unsure}"
-    return Level.CLEAR, f"TTC {felt_s:.1f} s{unsure}"
+        doubted = track.closing_per_s - _DOUBT[level] * track.closing_sd_per_s
+        within_s = limit_s * (_HOLD_FACTOR if was >= level else 1.0)
+        if doubted > 0 and 1.0 / doubted - late_s <= within_s:
+            return level, f"TTC {felt_s:.1f} s within {within_s:.1f} s"
+    return Level.CLEAR, f"TTC {felt_s:.1f} s"
 
 
 def _hold(threat: Threat, before: Held | None, at_ns: int, release_s: float) -> tuple[Threat, Held | None]:

@@ -22,9 +22,12 @@ class Miss:
     offset_m: float
     sd_m: float
 
-    def clears(self, half_width_m: float) -> bool:
-        """Positive evidence that it stays outside the corridor: by more than one standard deviation."""
-        return abs(self.offset_m) - self.sd_m > half_width_m
+    def chance(self, half_width_m: float) -> float:
+        """The probability that it comes within `half_width_m` of the wearer's middle (normal distribution)."""
+        sd = max(self.sd_m, 1e-3) * math.sqrt(2)
+        above = math.erf((half_width_m - self.offset_m) / sd)
+        below = math.erf((-half_width_m - self.offset_m) / sd)
+        return 0.5 * (above - below)
 
 
 def miss(track: Track) -> Miss | None:

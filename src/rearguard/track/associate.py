@@ -18,19 +18,41 @@ from numpy.typing import NDArray
 from rearguard.words import Box, Detection
 
 _SIZE_WEIGHT = 0.7
-_LABEL_PENALTY = 0.3
+_LABEL_PENALTY = 0.2
+# A box that is this much larger or smaller than predicted (ln) is another thing, however near.
+_SIZE_GATE = 0.35
+_SIZE_GATE_UNSURE = 0.3
+# Labels the detector takes for one another; across these groups nothing is the same thing.
+_GROUPS = (
+    {"car", "truck", "bus", "train"},
+    {"bicycle", "motorcycle"},
+    {"dog", "cat", "sheep", "cow", "horse"},
+    {"bench", "chair", "dining table", "potted plant", "suitcase", "fire hydrant"},
+)
+_GROUP_OF = {label: i for i, group in enumerate(_GROUPS) for label in group}
 _FAR = 1e3
 
 
-def cost(predicted: Box, label: str, detection: Detection, *, sizes_count: bool) -> float:
-    """How badly a detection fits a predicted box; 0 is perfect, above about 1 it is another thing."""
+def cost(
+    predicted: Box, label: str, detection: Detection, *, size_px: float, size_sd: float, cut: bool
+) -> float:
+    """How badly a detection fits a predicted box; 0 is perfect, above about 1 it is another thing.
+
+    `size_px` is the height the whole thing should have, `size_sd` how unsure that is (ln); a detection `cut`
+    by the picture's edge may be smaller than that. Infinite where it cannot be the same thing: another kind
+    of label, or another size.
+    """
     box = detection.box
+    same = detection.label == label
+    if not same and _GROUP_OF.get(label, label) != _GROUP_OF.get(detection.label, detection.label):
+        return math.inf
+    size = math.log(max(box.height, 1.0) / max(size_px, 1.0))
+    size = max(0.0, size) if cut else abs(size)
+    if size > _SIZE_GATE + min(2 * size_sd, _SIZE_GATE_UNSURE):
+        return math.inf
     height = max(predicted.height, 0.5 * predicted.width, 8.0)
     away = math.hypot(box.cx - predicted.cx, box.cy - predicted.cy) / height
-    size = 0.0
-    if sizes_count:
-        size = abs(math.log(max(box.height, 1.0) / max(predicted.height, 1.0)))
-    return away + _SIZE_WEIGHT * size + (0.0 if detection.label == label else _LABEL_PENALTY)
+    return away + _SIZE_WEIGHT * size + (0.0 if same else _LABEL_PENALTY)
 
 
 def assign(costs: NDArray[np.float64], gates: Sequence[float]) -> list[tuple[int, int]]:

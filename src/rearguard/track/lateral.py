@@ -11,9 +11,9 @@ import math
 from rearguard.words import Lateral
 
 # Before anything is seen, people drift sideways by this much (m/s, one sigma): most go along a path.
-_DRIFT_PRIOR_M_S = 0.7
+_DRIFT_PRIOR_M_S = 0.5
 # How hard people swerve (m/s² as white noise per root s).
-_SWERVE = 0.8
+_SWERVE = 0.4
 
 
 def begin(offset_m: float, sd_m: float) -> Lateral:

@@ -45,15 +45,15 @@ def begin(size_px: float, noise: float, r: float = 0.0, r_sd: float = 0.5) -> Sc
     return ScaleState(math.log(max(size_px, 1.0)), r, noise**2, 0.0, r_sd**2, noise)
 
 
-def predict(state: ScaleState, dt_s: float, rate_noise: float) -> ScaleState:
-    """The state `dt_s` later. `rate_noise`: how far r may wander, 1/s per root second."""
+def predict(state: ScaleState, dt_s: float, rate_noise: float, max_rate: float = _MAX_RATE) -> ScaleState:
+    """The state `dt_s` later. `rate_noise`: how far r may wander, 1/s per root second; `max_rate` bounds r."""
     if not dt_s > 0:
         return state
     dt = min(dt_s, 2.0)
     # r' = r² has the exact solution r / (1 - r t); near contact it runs away and is held.
     shrink = 1.0 - state.r * dt
     r = state.r / shrink if shrink > 0.1 else _MAX_RATE
-    r = min(max(r, _MIN_RATE), _MAX_RATE)
+    r = min(max(r, _MIN_RATE), max(max_rate, state.r * 0.5))
     grow = min(1.0 / (shrink * shrink), 4.0) if shrink > 0.1 else 4.0  # dr/dr0
     ln_s = state.ln_s + 0.5 * (state.r + r) * dt
     q = rate_noise**2
@@ -95,6 +95,46 @@ def update(state: ScaleState, size_px: float, floor: float) -> ScaleState:
 
 def _with(state: ScaleState, outliers: int) -> ScaleState:
     return ScaleState(state.ln_s, state.r, state.p00, state.p01, state.p11, state.noise, outliers)
+
+
+def grow(state: ScaleState, rate: float, sd: float) -> ScaleState:
+    """Take in a directly measured rate (1/s) with its standard deviation, as the picture's texture tells it."""
+    if not (math.isfinite(rate) and math.isfinite(sd) and sd > 0):
+        return state
+    innovation = rate - state.r
+    spread = state.p11 + sd**2
+    # One wild fit must not be a collision: beyond three sigmas its pull is bounded (Huber 1964).
+    limit = _OUTLIER_SIGMAS * math.sqrt(spread)
+    innovation = min(max(innovation, -limit), limit)
+    k0, k1 = state.p01 / spread, state.p11 / spread
+    return ScaleState(
+        state.ln_s + k0 * innovation,
+        min(max(state.r + k1 * innovation, _MIN_RATE), _MAX_RATE),
+        max(1e-9, state.p00 - k0 * state.p01),
+        (1 - k1) * state.p01,
+        max(1e-9, (1 - k1) * state.p11),
+        state.noise,
+        state.outliers,
+    )
+
+
+def coast(state: ScaleState, dt_s: float, rate_noise: float) -> ScaleState:
+    """The state `dt_s` later when nothing measures the size: r is frozen, and doubted more and more.
+
+    Without measurements r' = r² would turn a small error of r into a collision all by itself.
+    """
+    if not dt_s > 0:
+        return state
+    dt = min(dt_s, 2.0)
+    return ScaleState(
+        state.ln_s + state.r * dt,
+        state.r,
+        state.p00 + 2 * dt * state.p01 + dt * dt * state.p11,
+        state.p01 + dt * state.p11,
+        state.p11 + rate_noise**2 * dt,
+        state.noise,
+        state.outliers,
+    )
 
 
 def ttc_s(state: ScaleState) -> float | None:

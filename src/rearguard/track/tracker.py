@@ -8,7 +8,8 @@ lives on unseen for a while.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from rearguard.config.track import Track as Settings
 from rearguard.ego.geometry import Pinhole, moved
 from rearguard.ego.heading import Heading
 from rearguard.track import associate, lateral, scale
+from rearguard.track.growth import Growth
 from rearguard.words import Box, Detection, EgoMotion, Track
 from rearguard.words import Lateral as LateralState
 
@@ -25,7 +27,8 @@ _GATE_UNSEEN_PER_S = 1.5
 _GATE_NO_EGO = 1.8
 _DUPLICATE_IOU = 0.55
 _EDGE_PX = 3.0
-_WIDTH_NOISE_FACTOR = 3.0  # arms and legs swing: a width is that much noisier than a height
+_WIDTH_NOISE_FACTOR = 5.0  # arms and legs swing: a width is that much noisier than a height
+_LEAST_NOISE = 0.4  # the learned noise never falls below this share of the expected one
 _BEARING_SD_RAD = 0.012  # box centre and what is left of the swing after compensation
 _BEARING_SD_BLIND_RAD = 0.08  # with no ego-motion the whole swing of the trunk is in the bearing
 _GOOD_EGO = 0.35
@@ -38,13 +41,14 @@ class Live:
         self.id = id_
         self.votes = {detection.label: detection.score}
         self.box = detection.box
-        self.score = detection.score
+        self.score = self.best_score = detection.score
         self.first_ns = self.seen_ns = at_ns
         self.hits = 1
         self.scale = state
         self.ln_aspect = math.log(max(detection.box.width, 1.0) / max(detection.box.height, 1.0))
         self.lateral: LateralState | None = None
         self.truncated = False
+        self.textured = False  # the picture itself told its growth
 
     @property
     def label(self) -> str:
@@ -71,8 +75,21 @@ class Tracker:
         self._last_ns: int | None = None
         self._next_id = 1
 
-    def step(self, at_ns: int, detections: Sequence[Detection], ego: EgoMotion) -> list[Track]:
+    def expect(self, ego: EgoMotion) -> tuple[dict[int, Box], dict[int, Box]]:
+        """Boxes by track in the last frame, and where the camera's turn takes them in the next one."""
+        then = {t.id: t.box for t in self._live if t.seen_ns == self._last_ns}
+        return then, {id_: moved(box, ego, self._lens) for id_, box in then.items()}
+
+    def step(
+        self,
+        at_ns: int,
+        detections: Sequence[Detection],
+        ego: EgoMotion,
+        growth: Mapping[int, Growth] = MappingProxyType({}),
+    ) -> list[Track]:
         """The tracks as of a frame captured at `at_ns`; frames that do not move on in time change nothing.
+
+        `growth` is what the picture's texture says of each track's scale since the last frame.
 
         Only confirmed tracks (`min_hits` detections) are returned.
         """
@@ -82,6 +99,7 @@ class Tracker:
         self._last_ns = at_ns
         swing = self._heading.turn(ego.yaw_rad, at_ns)
         self._predict(dt, ego)
+        self._grow(dt, growth)
         usable = [d for d in detections if _sane(d)]
         strong = [d for d in usable if d.score >= self._min_score]
         weak = [d for d in usable if d.score < self._min_score]
@@ -98,10 +116,14 @@ class Tracker:
     def _predict(self, dt: float, ego: EgoMotion) -> None:
         for track in self._live:
             before = track.scale.size_px
-            track.scale = scale.predict(track.scale, dt, self._settings.rate_noise)
+            distance = self._range_m(track)
+            wander, fastest = self._wander(distance)
+            if track.truncated:
+                track.scale = scale.coast(track.scale, dt, wander)
+            else:
+                track.scale = scale.predict(track.scale, dt, wander, fastest)
             drift_px = 0.0
             if track.lateral is not None:
-                distance = self._range_m(track)
                 if distance:
                     drift_px = self._lens.focal_px * track.lateral.drift_m_s * dt / distance
                 track.lateral = lateral.predict(track.lateral, dt)
@@ -110,6 +132,22 @@ class Tracker:
             w, h = box.width * grow, box.height * grow
             cx, cy = box.cx + drift_px, box.cy
             track.box = Box(cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2)
+
+    def _grow(self, dt: float, growth: Mapping[int, Growth]) -> None:
+        for track in self._live:
+            seen = growth.get(track.id)
+            track.textured = seen is not None
+            if seen is not None and dt > 0:
+                track.scale = scale.grow(track.scale, seen.ln_scale / dt, seen.sd / dt)
+
+    def _wander(self, distance_m: float | None) -> tuple[float, float]:
+        """How far r may wander (1/s per root s) and how large it may be: speeds are bounded, so far things
+        expand slowly."""
+        settings = self._settings
+        if distance_m is None:
+            return settings.rate_noise, 10.0
+        noise = settings.speed_noise_m_s / max(distance_m, 0.5)
+        return min(max(noise, 0.02), 0.5), settings.fastest_closing_m_s / max(distance_m, 0.5)
 
     # ── association ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -123,7 +161,9 @@ class Tracker:
         costs = np.array(
             [
                 [
-                    associate.cost(t.box, t.label, d, sizes_count=not (t.truncated or any(c)))
+                    associate.cost(
+                        t.box, t.label, d, size_px=t.scale.size_px, size_sd=t.scale.p00**0.5, cut=any(c)
+                    )
                     for d, c in zip(detections, cut, strict=True)
                 ]
                 for t in tracks
@@ -165,18 +205,21 @@ class Tracker:
     def _update(self, track: Live, detection: Detection, at_ns: int, ego: EgoMotion, swing: float) -> None:
         box = detection.box
         left, top, right, bottom = self._cut(box)
-        floor = self._settings.scale_noise * 0.4
+        edges = self._settings.edge_noise * self._lens.height_px / box.height
         if not (top or bottom):
-            track.scale = scale.update(track.scale, box.height, floor)
+            track.scale = scale.update(
+                track.scale, box.height, math.hypot(_LEAST_NOISE * self._settings.scale_noise, edges)
+            )
             if not (left or right):
                 track.ln_aspect += 0.2 * (math.log(box.width / box.height) - track.ln_aspect)
         elif not (left or right):
             size = box.width * math.exp(-track.ln_aspect)
-            track.scale = scale.update(track.scale, size, self._settings.scale_noise * _WIDTH_NOISE_FACTOR)
-        # Cut on both: no measurement; r' = r² alone lets the time run down.
+            noise = math.hypot(_WIDTH_NOISE_FACTOR * self._settings.scale_noise, edges)
+            track.scale = scale.update(track.scale, size, noise)
         track.truncated = left or top or right or bottom
         track.box = box
         track.score = detection.score
+        track.best_score = max(track.best_score, detection.score)
         track.votes[detection.label] = track.votes.get(detection.label, 0.0) + detection.score
         track.seen_ns = at_ns
         track.hits += 1
@@ -212,7 +255,8 @@ class Tracker:
     # ── telling ─────────────────────────────────────────────────────────────────────────────────────────
 
     def _confirmed(self, track: Live) -> bool:
-        return track.hits >= self._settings.min_hits
+        sure = track.label == "person" or track.best_score >= self._settings.min_score_things
+        return sure and track.hits >= self._settings.min_hits
 
     def _keeps(self, track: Live, at_ns: int) -> bool:
         """A track that is not yet confirmed must be seen in nearly every frame."""

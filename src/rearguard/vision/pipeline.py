@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
+
 from rearguard.clock import NS_PER_S
 from rearguard.config import Config
 from rearguard.detect.classes import priors
@@ -13,8 +15,9 @@ from rearguard.detect.detector import Detector
 from rearguard.ego.flow import FlowEgo
 from rearguard.ego.geometry import Pinhole
 from rearguard.judge.judge import Memory, judge
+from rearguard.track.growth import Growth, measure
 from rearguard.track.tracker import Tracker
-from rearguard.words import Detection, EgoMotion, Frame, Track, Trouble, Verdict
+from rearguard.words import Detection, EgoMotion, Frame, Image, Track, Trouble, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Pipeline:
         self._tracker = Tracker(config.track, lens, _heights(config), min_score=config.detect.min_score)
         self._memory = Memory()
         self._tracks: tuple[Track, ...] = ()
+        self._grey: Image | None = None
 
     def step(self, frame: Frame, troubles: tuple[Trouble, ...] = ()) -> Step:
         """See, follow and judge one frame."""
@@ -55,7 +59,8 @@ class Pipeline:
         t1 = clock()
         ego = self._ego.look(frame.image, tuple(t.box for t in self._tracks))
         t2 = clock()
-        self._tracks = tuple(self._tracker.step(frame.captured_ns, detections, ego))
+        growth = self._growth(frame, ego)
+        self._tracks = tuple(self._tracker.step(frame.captured_ns, detections, ego, growth))
         t3 = clock()
         self._memory, verdict = judge(
             self._memory,
@@ -70,6 +75,13 @@ class Pipeline:
         t4 = clock()
         took = {"detect": t1 - t0, "ego": t2 - t1, "track": t3 - t2, "judge": t4 - t3}
         return Step(frame, detections, ego, self._tracks, verdict, took)
+
+    def _growth(self, frame: Frame, ego: EgoMotion) -> dict[int, Growth]:
+        """What the texture says of each track's growth since the last frame."""
+        before, self._grey = self._grey, cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY)
+        if before is None:
+            return {}
+        return measure(before, self._grey, *self._tracker.expect(ego))
 
 
 def age_of_live(frame: Frame) -> float:
