@@ -165,6 +165,23 @@ def test_giving_up_is_loud(outing) -> None:
     assert next(f for f in run.felt if f.cue == "FAULT").reason == "gave_up"
 
 
+def test_a_camera_lost_for_good_is_felt_before_vision_has_left_and_tried_again(outing) -> None:
+    steps = [["arm"], CALM, ["only", 0, [["end", 3], ["sleep", 0.5], ["exit", 3]]], *[CALM] * 7, ["end", 0]]
+    run = outing(steps)
+    assert run.cues == ["READY", "BLIND", "READY"]
+    last_beat_ns = [n["sent_ns"] for n in run.notes if n.get("seq") is not None][7]
+    assert run.felt[1].at_ns - last_beat_ns < 500_000_000
+    assert run.code == 0
+
+
+def test_a_file_that_breaks_in_the_middle_is_felt_and_ends_with_its_code(outing) -> None:
+    run = outing(
+        [["frame", 0, "left", 1, 0.0], ["frame", 0, "left", 1, 1.0], ["end", 2], ["exit", 2]], realtime=False
+    )
+    assert run.code == 2
+    assert [(f.cue, f.at_ns / 1e9) for f in run.felt] == [("BLIND", 1.0)]
+
+
 def test_bad_input_is_not_retried(outing) -> None:
     run = outing([["exit", 2]])
     assert run.code == 2

@@ -93,7 +93,7 @@ class Outing:
                 # What was seen before the source broke is kept and told.
                 failed = e
             took_s = time.perf_counter() - began
-            near_misses = self._finish()
+            near_misses = self._finish(failed)
         return self._summary(detector, frames, took_s, near_misses), failed
 
     # ── the loop ────────────────────────────────────────────────────────────────────────────────────────
@@ -192,14 +192,14 @@ class Outing:
             self._troubles = {trouble: line}
             _log.error("%s", line)
 
-    def _finish(self) -> list[NearMissLine]:
+    def _finish(self, failed: RearguardError | None) -> list[NearMissLine]:
         """Close what is open, wait for the last cues, and for the journal."""
         at_ns = round(self._ledger.duration_s * NS_PER_S)
         first_ns = round(-self._ledger.seconds(0) * NS_PER_S)
         for seen in self._episodes.finish(first_ns + at_ns):
             self._log(seen)
         deadline = time.monotonic() + _FELT_WAIT_S
-        link.send(self._wire, link.Ended())
+        link.send(self._wire, link.Ended(failed.exit_code if failed else 0))
         try:
             while time.monotonic() < deadline:
                 self._listen()

@@ -77,10 +77,10 @@ class Feeler:
         self._hand.set_ns(until_ns)
 
     def let_end(self, situation: Situation) -> None:
-        """A file's time stands still for good: let what plays end, then tell what is still due."""
+        """Tell what is due; as a file's time now stands still for good, also what has to wait for a cue."""
+        self.act(situation)
         if not self._realtime:
             self.run_to(self._hand.now_ns() + NS_PER_S, situation)
-        self.act(situation)
 
     def next_ns(self, situation: Situation) -> int | None:
         """When `act` is due again, in cue time, if nothing changes."""

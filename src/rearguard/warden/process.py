@@ -24,7 +24,7 @@ from rearguard.config import Config
 from rearguard.cue.arbiter import Situation, Start, fault_cues
 from rearguard.cue.motors import Motors, open_motors, say_if_absent
 from rearguard.cue.table import Kind
-from rearguard.errors import EXIT_BAD_INPUT, EXIT_PART_FAILED
+from rearguard.errors import EXIT_BAD_INPUT, EXIT_NO, EXIT_PART_FAILED
 from rearguard.warden import link
 from rearguard.warden.child import Vision, describe_exit
 from rearguard.warden.feel import Feeler
@@ -152,6 +152,7 @@ class _Warden:
         self._vision = Vision(self._argv, hello)
         self._selector.register(self._vision.link, selectors.EVENT_READ)
         self._starts += 1
+        self._ended_code = 0
         self._heartbeat.forget()
         self._enter(_Phase.STARTING, "starting" if self._starts == 1 else f"start {self._starts} of vision")
 
@@ -194,8 +195,7 @@ class _Warden:
             elif isinstance(message, link.Armed):
                 self._arm(message)
             elif self._phase is not _Phase.STOPPING:
-                self._ended_code = message.exit_code
-                self._enter(_Phase.ENDED, "the source ended")
+                self._end(message)
                 vision.say(link.Stop())  # every Felt there will be has been sent: it may leave
         if self._realtime and news:
             worst = max(news, key=lambda judged: judged.level)
@@ -230,6 +230,15 @@ class _Warden:
             status = "armed"
         self._systemd.notify("READY=1")
         self._say_status(status)
+
+    def _end(self, message: link.Ended) -> None:
+        """Vision is done; if that is because something failed, the wearer must know at once."""
+        self._ended_code = message.exit_code
+        if message.exit_code in (0, EXIT_NO):
+            self._enter(_Phase.ENDED, "the source ended")
+            return
+        self._add_trouble(Trouble.VISION_DIED, time.monotonic_ns())
+        self._feeler.let_end(self._situation())
 
     # -- deadlines -----------------------------------------------------------------------------------
 
@@ -297,10 +306,11 @@ class _Warden:
         self._hung_up_ns = None
         phase, code = self._phase, self._drop_vision()
         if phase is _Phase.ENDED:
-            self._exit = self._ended_code or max(code, 0)
+            self._exit = self._ended_code or (EXIT_PART_FAILED if code else 0)
         elif phase is _Phase.STOPPING:
             self._exit = 0
         else:
+            code = self._ended_code or code
             self._lose(Trouble.VISION_DIED, f"vision {describe_exit(code)}", now_ns, code)
 
     def _lose(self, trouble: Trouble, why: str, now_ns: int, code: int = EXIT_PART_FAILED) -> None:
@@ -310,7 +320,7 @@ class _Warden:
         self._judged = None
         self._add_trouble(trouble, now_ns)
         if not self._realtime or code == EXIT_BAD_INPUT:
-            if code != EXIT_BAD_INPUT or self._starts == 0:
+            if not self._ended_code:  # else vision has said it better
                 say(why)
             self._feeler.let_end(self._situation())
             self._exit = EXIT_BAD_INPUT if code == EXIT_BAD_INPUT else EXIT_PART_FAILED
