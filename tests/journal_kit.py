@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from rearguard.journal.rows import OutingStart, outing_start
 from rearguard.journal.writer import JournalWriter
 from rearguard.words import Box, Level, NearMiss, Side, TracePoint, Trouble
 
-WALL_S = 1_790_000_000.0
+WALL_S = float(int(time.time()) - 3600)  # an hour ago: nothing has expired
 MONO_NS = 5_000_000_000_000
 
 

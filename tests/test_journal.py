@@ -6,6 +6,7 @@ import os
 import sqlite3
 import stat
 import time
+from itertools import chain, repeat
 from pathlib import Path
 
 import msgspec
@@ -253,7 +254,7 @@ def test_the_clock_is_put_right_when_it_gets_synchronised(tmp_path: Path) -> Non
     writer = a_writer(tmp_path, start=other_boot)
     writer.near_miss(a_near_miss())
     writer.close(5)
-    answers = iter([None, true])
+    answers = chain([None], repeat(true))
     import rearguard.journal.writer as module
 
     start = msgspec.structs.replace(a_start(), stamp=stale)

@@ -130,5 +130,5 @@ def test_a_strip_that_unpacks_to_more_than_it_says_is_refused() -> None:
     import zlib
 
     bomb = zlib.compress(bytes(50_000_000))
-    data = struct.pack("<4sHHH", b"RGS1", 8, 8, 1) + struct.pack("<iI", 0, len(bomb)) + bomb
+    data = struct.pack("<4sH", b"RGS1", 1) + struct.pack("<iHHI", 0, 8, 8, len(bomb)) + bomb
     assert unpack(data) == []

@@ -107,15 +107,22 @@ def _print_reasons(story: Story) -> None:
 
 
 def _print_picture(story: Story, image: str, wide: int) -> None:
+    from rearguard.journal.strip import key
     from rearguard.review.image import Way, best_way, draw
 
     if image == "none":
         return
     thumbs = story.thumbs()
     if not thumbs:
-        click.echo("(no picture was kept, or it has expired)")
+        gone = story.row.media_gone
+        click.echo(
+            f"(the picture has {'expired' if gone == 'expired' else 'been deleted'})"
+            if gone
+            else "(no picture was kept)"
+        )
         return
     ways: dict[str, Way] = {"kitty": "kitty", "sixel": "sixel", "blocks": "blocks", "ascii": "ascii"}
     way = ways[image] if image in ways else best_way()
-    key = min(thumbs, key=lambda t: abs(t.offset_s))
-    click.echo(draw(key, way, wide), nl=False, color=True)
+    worst = key(thumbs)
+    if worst is not None:
+        click.echo(draw(worst, way, wide), nl=False, color=True)

@@ -11,11 +11,29 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """The near-miss log."""
 
     folder: Annotated[
-        str, about("where the journal lives; empty: $STATE_DIRECTORY under systemd, else the user's data folder")
+        str,
+        about("where the journal lives; empty: $STATE_DIRECTORY under systemd, else the user's data folder"),
     ] = ""
     clips: Annotated[
         Literal["redacted", "off", "full"],
-        about("pictures kept of a near miss: heads pixelated, none, or as seen (only with everyone's consent)"),
+        about(
+            "pictures kept of a near miss: heads pixelated, none, or as seen (only with everyone's consent)"
+        ),
     ] = "redacted"
     pictures_keep_h: Annotated[float, within(0, 8760, "pictures expire after this many hours")] = 72.0
-    numbers_keep_days: Annotated[float, within(1, 3650, "near-miss numbers expire after this many days")] = 90.0
+    numbers_keep_days: Annotated[float, within(1, 3650, "near-miss numbers expire after this many days")] = (
+        90.0
+    )
+    pictures_max_mb: Annotated[
+        int, within(0, 1_000_000, "pictures and clips beyond this go, oldest first, flagged ones last")
+    ] = 2000
+    clip_before_s: Annotated[float, within(0.0, 10.0, "a clip begins this long before the worst moment")] = (
+        3.0
+    )
+    clip_after_s: Annotated[float, within(0.0, 10.0, "and ends this long after it")] = 2.0
+    clip_memory_mb: Annotated[
+        int,
+        within(
+            4, 512, "memory for the last seconds of pictures; 24 MB hold about 40 s at 15 frames per second"
+        ),
+    ] = 24

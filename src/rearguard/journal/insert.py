@@ -111,6 +111,26 @@ def stats(db: sqlite3.Connection, outing_id: int, now: OutingStats, ended: str |
     )
 
 
+def say(
+    db: sqlite3.Connection,
+    near_miss_id: int,
+    *,
+    verdict: str | None = None,
+    note: str | None = None,
+    flagged: bool | None = None,
+) -> bool:
+    """Store what the wearer says: verdict 'true' or 'false' ('' takes it back), a note, a flag; None leaves it.
+
+    False when there is no such near miss.
+    """
+    done = db.execute(
+        """UPDATE near_miss SET verdict = CASE WHEN ?1 IS NULL THEN verdict ELSE nullif(?1, '') END,
+             note = coalesce(?2, note), flagged = coalesce(?3, flagged) WHERE id = ?4""",
+        (verdict, note[:MAX_TEXT] if note is not None else None, flagged, near_miss_id),
+    )
+    return done.rowcount == 1
+
+
 def correct_clock(db: sqlite3.Connection, true: Stamp) -> int:
     """Correct the wall times of this boot that were written before its clock was synchronised.
 

@@ -84,11 +84,22 @@ def to_jpeg(image: Image, quality: int = JPEG_QUALITY) -> bytes:
     return _bytes(data)
 
 
-def to_thumb(image: Image, offset_s: float) -> Thumb:
+def from_jpeg(data: bytes) -> Image:
+    """A JPEG as a BGR picture. Raises ValueError when it is none."""
+    import cv2
+    import numpy as np
+
+    image: Image | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError("not a JPEG")
+    return image
+
+
+def to_thumb(image: Image, offset_s: float, width_px: int = MAX_WIDTH_PX) -> Thumb:
     """A BGR picture as a thumb for the terminal."""
     import cv2
 
-    small = shrink(image, MAX_WIDTH_PX)
+    small = shrink(image, width_px)
     height, width = small.shape[:2]
     return Thumb(width, height, offset_s, _bytes(cv2.cvtColor(small, cv2.COLOR_BGR2RGB)))
 

@@ -100,7 +100,11 @@ class OutingRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NearMissRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One near miss as stored; see `words.NearMiss`. `media` are the kinds of picture there are of it."""
+    """One near miss as stored; see `words.NearMiss`. `media` are the kinds of picture there are of it.
+
+    `verdict` is what the wearer says: 'true' or 'false' alarm, None when not asked. `flagged` ones are kept.
+    `media_gone` says why pictures that were there are no more: 'expired' or 'purged'.
+    """
 
     id: int
     outing: int
@@ -124,6 +128,10 @@ class NearMissRow(msgspec.Struct, frozen=True, kw_only=True):
     wall_s: float
     clock_synced: bool
     wall_corrected: bool
+    flagged: bool
+    verdict: str | None
+    note: str
+    media_gone: str | None
     media: tuple[str, ...] = ()
 
     @property
@@ -188,3 +196,5 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     label: str | None = None
     outing: int | None = None
     device: str | None = None
+    flagged: bool | None = None
+    verdict: str | None = None

@@ -113,6 +113,15 @@ MIGRATIONS: tuple[str, ...] = (
       UNIQUE (outing, at_ns)
     );
     """,
+    # 2: what the wearer says of a near miss, and how long things are kept.
+    """
+    ALTER TABLE near_miss ADD COLUMN flagged INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE near_miss ADD COLUMN verdict TEXT CHECK (verdict IN ('true', 'false'));
+    ALTER TABLE near_miss ADD COLUMN note TEXT NOT NULL DEFAULT '';
+    ALTER TABLE near_miss ADD COLUMN media_gone TEXT CHECK (media_gone IN ('expired', 'purged'));
+    -- Where the device's clock was never right, ages count from when a right clock first saw the outing.
+    ALTER TABLE outing ADD COLUMN kept_from_s REAL;
+    """,
 )
 
 VERSION = len(MIGRATIONS)

@@ -267,6 +267,8 @@ def _where(wanted: Filter) -> tuple[list[str], list[Any]]:
         ("n.label = ?", wanted.label),
         ("n.outing = ?", wanted.outing),
         ("o.device = ?", wanted.device),
+        ("n.flagged = ?", wanted.flagged),
+        ("n.verdict = ?", wanted.verdict),
     )
     asked = [(sql, value) for sql, value in table if value is not None]
     return [sql for sql, _ in asked], [value for _, value in asked]

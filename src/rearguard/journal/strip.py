@@ -1,8 +1,9 @@
 """Small raw pictures for the terminal, readable with the standard library alone.
 
-Reviewing over SSH must not load OpenCV only to show a thumbnail. A strip file holds a few frames of at most
-`MAX_WIDTH_PX`: `RGS1`, u16 width, height and count, then per frame i32 milliseconds from the worst moment,
-u32 length, and that many bytes of zlib-compressed RGB, which is also what the Kitty protocol takes as is.
+Reviewing over SSH must not load OpenCV only to show a thumbnail. A strip file holds the picture of the worst
+moment, at most `MAX_WIDTH_PX` wide, and a few smaller ones around it: `RGS1`, u16 count, then per frame i32
+milliseconds from the worst moment, u16 width, u16 height, u32 length, and that many bytes of zlib-compressed
+RGB, which is also what the Kitty protocol takes as is.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from dataclasses import dataclass
 
 MAGIC = b"RGS1"
 MAX_WIDTH_PX = 320
+SMALL_WIDTH_PX = 96
 _MAX_SIDE_PX = 1024
 _MAX_FRAMES = 64
-_HEAD = struct.Struct("<4sHHH")
-_FRAME = struct.Struct("<iI")
+_HEAD = struct.Struct("<4sH")
+_FRAME = struct.Struct("<iHHI")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +32,15 @@ class Thumb:
 
 
 def pack(thumbs: list[Thumb]) -> bytes:
-    """Thumbs of one size as a strip file. Raises ValueError when sizes differ or there are none."""
-    sizes = {(t.width_px, t.height_px, len(t.rgb)) for t in thumbs}
-    if len(sizes) != 1 or len(thumbs) > _MAX_FRAMES:
-        raise ValueError("a strip needs between 1 and 64 pictures of one size")
-    width, height, length = sizes.pop()
-    if length != width * height * 3 or not 0 < width <= _MAX_SIDE_PX or not 0 < height <= _MAX_SIDE_PX:
-        raise ValueError("a strip's pictures are RGB, at most 1024 pixels a side")
-    out = [_HEAD.pack(MAGIC, width, height, len(thumbs))]
-    for thumb in thumbs:
-        data = zlib.compress(thumb.rgb, 6)
-        out += [_FRAME.pack(round(thumb.offset_s * 1000), len(data)), data]
+    """Thumbs as a strip file. Raises ValueError for more than 64, or one that is no RGB picture up to 1024 px."""
+    if len(thumbs) > _MAX_FRAMES:
+        raise ValueError(f"a strip holds at most {_MAX_FRAMES} pictures")
+    out = [_HEAD.pack(MAGIC, len(thumbs))]
+    for t in thumbs:
+        if not _sane(t.width_px, t.height_px) or len(t.rgb) != t.width_px * t.height_px * 3:
+            raise ValueError(f"a strip's pictures are RGB of at most {_MAX_SIDE_PX} pixels a side")
+        data = zlib.compress(t.rgb, 6)
+        out += [_FRAME.pack(round(t.offset_s * 1000), t.width_px, t.height_px, len(data)), data]
     return b"".join(out)
 
 
@@ -48,20 +48,19 @@ def unpack(data: bytes) -> list[Thumb]:
     """The thumbs of a strip file; a damaged one gives those before the damage, possibly none."""
     if len(data) < _HEAD.size:
         return []
-    magic, width, height, count = _HEAD.unpack_from(data)
-    if (
-        magic != MAGIC
-        or not (0 < width <= _MAX_SIDE_PX and 0 < height <= _MAX_SIDE_PX)
-        or count > _MAX_FRAMES
-    ):
+    magic, count = _HEAD.unpack_from(data)
+    if magic != MAGIC or count > _MAX_FRAMES:
         return []
     thumbs: list[Thumb] = []
-    at, size = _HEAD.size, width * height * 3
+    at = _HEAD.size
     for _ in range(count):
         if at + _FRAME.size > len(data):
             break
-        offset_ms, length = _FRAME.unpack_from(data, at)
+        offset_ms, width, height, length = _FRAME.unpack_from(data, at)
+        if not _sane(width, height):
+            break
         at += _FRAME.size
+        size = width * height * 3
         try:
             rgb = zlib.decompressobj().decompress(data[at : at + length], size + 1)
         except zlib.error:
@@ -71,3 +70,12 @@ def unpack(data: bytes) -> list[Thumb]:
             break
         thumbs.append(Thumb(width, height, offset_ms / 1000, rgb))
     return thumbs
+
+
+def key(thumbs: list[Thumb]) -> Thumb | None:
+    """The picture of the worst moment, or None when there are no pictures."""
+    return min(thumbs, key=lambda t: (abs(t.offset_s), -t.width_px), default=None)
+
+
+def _sane(width: int, height: int) -> bool:
+    return 0 < width <= _MAX_SIDE_PX and 0 < height <= _MAX_SIDE_PX

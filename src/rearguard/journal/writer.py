@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import logging
 import os
 import sqlite3
@@ -19,15 +18,17 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rearguard.clock import Stamp, clock_synced, stamp
 from rearguard.config.journal import Journal as Settings
 from rearguard.errors import PartFailed, RearguardError
-from rearguard.journal import insert
+from rearguard.journal import insert, keep
+from rearguard.journal.album import clip_files, picture_files, store
+from rearguard.journal.clips import ClipRing, Cut
 from rearguard.journal.picture import Snapshot, encode
-from rearguard.journal.place import CLIPS, write_whole
-from rearguard.journal.rows import MediaRow, OutingStart, OutingStats
+from rearguard.journal.rows import OutingStart, OutingStats
 from rearguard.journal.store import Journal, damaged
 from rearguard.journal.tidy import WriterLock, tidy
 from rearguard.warden.link import Felt
@@ -38,10 +39,12 @@ OnTrouble = Callable[[Trouble | None, str], None]
 _MAX_ROWS = 4096  # an hour of cues at a bad time; older ones are dropped first, and counted
 _MAX_NEAR_MISSES = 512
 _MAX_PICTURES = 8  # full frames kept waiting: 2.8 MB each at 1280x720
+_MAX_CLIPS = 8
 _BATCH = 256
 _RETRY_S = 1.0
 _STATS_EVERY_S = 5.0
 _CLOCK_EVERY_S = 10.0
+_EXPIRY_EVERY_S = 600.0
 _DEFAULTS = Settings()
 _log = logging.getLogger(__name__)
 
@@ -55,11 +58,13 @@ class _Row:
 
 @dataclass(eq=False)
 class _Seen:
-    """A near miss on its way, with its picture until that is stored or given up."""
+    """A near miss on its way, with its picture and clip until they are stored or given up."""
 
     number: int
     near_miss: NearMiss
     snapshot: Snapshot | None
+    cut: Cut | None = None
+    pictured: bool = False
     committed: Future[int] = field(default_factory=Future)
 
 
@@ -74,18 +79,22 @@ class JournalWriter:
         *,
         settings: Settings = _DEFAULTS,
         min_free_mb: int = 0,
+        ring: ClipRing | None = None,
         true_clock: Callable[[], Stamp | None] | None = None,
     ) -> None:
         """`on_trouble(trouble, line)` is called on the writer's thread when the journal fails, and with None
-        when it works again. Below `min_free_mb` of free disk no pictures are written. `true_clock` gives the
-        present moment once the wall clock is synchronised, None before (by default systemd says so).
+        when it works again. Below `min_free_mb` of free disk no pictures are written. Near misses get a clip from
+        `ring`, if there is one. `true_clock` gives the present moment once the wall clock is synchronised,
+        None before (by default systemd says so).
         """
         self._folder, self._outing, self._on_trouble = folder, outing, on_trouble
         self._settings, self._min_free_mb = settings, min_free_mb
+        self._ring = ring
         self._true_clock = true_clock or (lambda: stamp() if clock_synced() else None)
         self._wake = threading.Condition()
         self._near_misses: deque[_Seen] = deque()
         self._rows: deque[_Row] = deque()
+        self._clips: deque[_Seen] = deque()  # the journal thread's: committed, clip still to come
         self._stats, self._stats_due = OutingStats(), True
         self._numbers = 0
         self._closing = False
@@ -95,20 +104,23 @@ class JournalWriter:
         self._lock: WriterLock | None = None
         self._outing_id = 0
         self._suspect = False
-        self._next_stats_s = self._next_clock_s = 0.0
+        self._next_stats_s = self._next_clock_s = self._next_expiry_s = 0.0
         self._dated = outing.stamp.clock_synced
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
     def near_miss(self, seen: NearMiss, snapshot: Snapshot | None = None) -> Future[int]:
         """Log a near miss; the future gives its id once it is on the disk, or the error when it never will be."""
+        cut = self._ring.cut(seen.worst_ns) if self._ring is not None else None
         with self._wake:
             self._numbers += 1
-            item = _Seen(self._numbers, seen, snapshot)
+            item = _Seen(self._numbers, seen, snapshot, cut)
             self._near_misses.append(item)
             waiting = [s for s in self._near_misses if s.snapshot is not None]
             for old in waiting[:-_MAX_PICTURES]:
                 old.snapshot = None
+            for old in [s for s in self._near_misses if s.cut is not None][:-_MAX_CLIPS]:
+                old.cut = None
             if len(self._near_misses) > _MAX_NEAR_MISSES:
                 self._give_up(self._near_misses.popleft(), "too many near misses wait for the disk")
             self._wake.notify()
@@ -133,6 +145,8 @@ class JournalWriter:
 
     def close(self, timeout_s: float = 5.0) -> bool:
         """End the outing and wait until everything is written; False when something was not."""
+        if self._ring is not None:
+            self._ring.finish(min(1.0, timeout_s / 2))
         with self._wake:
             self._closing = True
             self._wake.notify()
@@ -175,8 +189,10 @@ class JournalWriter:
                     if self._near_misses[0] is item:
                         self._near_misses.popleft()
             self._write_rows(journal)
+            self._write_clips(journal, last)
             self._write_stats(journal, last)
             self._correct_clock(journal)
+            self._expire(journal)
         except Exception as e:  # whatever it is, the thread lives on and tries again
             self._suspect = isinstance(e, sqlite3.Error) and damaged(e)
             self._tell(_which(e), f"the journal cannot be written: {e}")
@@ -207,6 +223,7 @@ class JournalWriter:
         if not item.committed.done():
             try:
                 with journal.transaction(durable=True) as db:
+                    self._outing_id = insert.outing(db, self._outing)  # somebody may have purged it
                     found = insert.near_miss(db, self._outing_id, item.number, self._outing, item.near_miss)
             except Exception as e:
                 if not _hopeless(e):
@@ -215,31 +232,46 @@ class JournalWriter:
                 return
             item.committed.set_result(found)
         snapshot, item.snapshot = item.snapshot, None
-        if snapshot is not None and self._room():
-            try:
-                self._write_picture(journal, item, snapshot)
-            except Exception as e:
-                if not _hopeless(e):
-                    raise
-                _log.warning("no picture of near miss %d: %s", item.number, e)
+        if item.cut is not None:
+            self._clips.append(item)
+            while len(self._clips) > _MAX_CLIPS:
+                self._clips.popleft()
+        if snapshot is not None and self._settings.clips != "off":
+            self._store(journal, item, partial(self._picture, item, snapshot))
 
-    def _write_picture(self, journal: Journal, item: _Seen, snapshot: Snapshot) -> None:
+    def _picture(self, item: _Seen, snapshot: Snapshot) -> dict[str, bytes]:
         encoded = encode(snapshot, self._settings.clips)
-        if encoded is None:
+        item.pictured = encoded is not None
+        return picture_files(encoded) if encoded is not None else {}
+
+    def _write_clips(self, journal: Journal, last: bool) -> None:
+        """Clips whose last picture has come; at the end, those that there are."""
+        while self._clips and self._clips[0].cut is not None and (self._clips[0].cut.complete or last):
+            item = self._clips.popleft()
+            cut, item.cut = item.cut, None
+            if cut is not None:
+                self._store(journal, item, partial(clip_files, cut, with_picture=not item.pictured))
+
+    def _store(self, journal: Journal, item: _Seen, made: Callable[[], dict[str, bytes]]) -> None:
+        """Write the files that `made` makes. What cannot be encoded costs only itself."""
+        if not self._room():
             return
-        stem = f"{self._outing.key}-{item.number}"
-        for kind, suffix, data in (("picture", "jpg", encoded.jpeg), ("strip", "strip", encoded.strip)):
-            name = f"{stem}.{suffix}"
-            write_whole(self._folder / CLIPS / name, data)
-            digest = hashlib.sha256(data).hexdigest()
-            row = MediaRow(kind=kind, file=name, bytes=len(data), sha256=digest, redacted=encoded.redacted)
-            with journal.transaction(durable=True) as db:
-                insert.media(db, item.committed.result(), row)
+        try:
+            files = made()
+            if files:
+                stem = f"{self._outing.key}-{item.number}"
+                redacted = self._settings.clips != "full"
+                store(journal, item.committed.result(), stem, files, redacted=redacted)
+        except Exception as e:
+            if not _hopeless(e):
+                raise
+            _log.warning("no picture of near miss %d: %s", item.number, e)
 
     def _write_rows(self, journal: Journal) -> None:
         while batch := list(self._rows)[:_BATCH]:
             try:
                 with journal.transaction(durable=False) as db:
+                    self._outing_id = insert.outing(db, self._outing)
                     for row in batch:
                         row.store(db, self._outing_id)
             except Exception as e:
@@ -281,6 +313,13 @@ class JournalWriter:
             with journal.transaction(durable=False) as db:
                 insert.correct_clock(db, true)
             self._dated = True
+
+    def _expire(self, journal: Journal) -> None:
+        if time.monotonic() < self._next_expiry_s or self._near_misses:
+            return
+        self._next_expiry_s = time.monotonic() + _EXPIRY_EVERY_S
+        true = self._true_clock()
+        keep.expire(journal, self._settings, true.wall_s if true else time.time(), synced=true is not None)
 
     def _room(self) -> bool:
         """Whether pictures may still be written."""
@@ -325,6 +364,7 @@ class JournalWriter:
                 self._give_up(self._near_misses.popleft(), "the journal could not be written before the end")
             self.dropped += len(self._rows)
             self._rows.clear()
+        self._clips.clear()
         self._drop_connection()
         if self._lock is not None:
             self._lock.release()

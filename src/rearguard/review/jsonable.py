@@ -32,7 +32,11 @@ def near_miss(row: NearMissRow) -> dict[str, Any]:
         "mono_ns": row.mono_ns,
         "boot_id": row.boot_id,
         "wall_s": row.wall_s,
+        "flagged": row.flagged,
+        "verdict": row.verdict,
+        "note": row.note,
         "media": list(row.media),
+        "media_gone": row.media_gone,
     }
 
 
