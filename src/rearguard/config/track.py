@@ -14,7 +14,7 @@ class Track(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         float, within(0.1, 3.0, "how long a track lives unseen; longer bridges gaps, and keeps ghosts")
     ] = 0.6
     min_hits: Annotated[
-        int, within(1, 10, "detections before a track counts; each costs a frame of warning")
+        int, within(1, 10, "good detections before a track counts; each costs a frame of warning")
     ] = 3
     min_score_things: Annotated[
         float,

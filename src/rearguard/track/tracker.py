@@ -32,6 +32,9 @@ _LEAST_NOISE = 0.4  # the learned noise never falls below this share of the expe
 _BEARING_SD_RAD = 0.012  # box centre and what is left of the swing after compensation
 _BEARING_SD_BLIND_RAD = 0.08  # with no ego-motion the whole swing of the trunk is in the bearing
 _GOOD_EGO = 0.35
+_KNOWN_HITS = 10
+# Where the texture tells nothing, a box is believed less: its errors last for several frames.
+_UNTEXTURED_FACTOR = 2.0
 
 
 class Live:
@@ -43,7 +46,7 @@ class Live:
         self.box = detection.box
         self.score = self.best_score = detection.score
         self.first_ns = self.seen_ns = at_ns
-        self.hits = 1
+        self.hits = self.strong = 1
         self.scale = state
         self.ln_aspect = math.log(max(detection.box.width, 1.0) / max(detection.box.height, 1.0))
         self.lateral: LateralState | None = None
@@ -73,6 +76,7 @@ class Tracker:
         self._heading = Heading()
         self._live: list[Live] = []
         self._last_ns: int | None = None
+        self._before_ns: int | None = None  # the frame before that
         self._next_id = 1
 
     def expect(self, ego: EgoMotion) -> tuple[dict[int, Box], dict[int, Box]]:
@@ -96,6 +100,7 @@ class Tracker:
         if self._last_ns is not None and at_ns <= self._last_ns:
             return [self._tell(t, at_ns) for t in self._live if self._confirmed(t)]
         dt = 0.0 if self._last_ns is None else (at_ns - self._last_ns) / NS_PER_S
+        self._before_ns = self._last_ns
         self._last_ns = at_ns
         swing = self._heading.turn(ego.yaw_rad, at_ns)
         self._predict(dt, ego)
@@ -118,7 +123,7 @@ class Tracker:
             before = track.scale.size_px
             distance = self._range_m(track)
             wander, fastest = self._wander(distance)
-            if track.truncated:
+            if track.truncated or self._is_fresh_and_lost(track):
                 track.scale = scale.coast(track.scale, dt, wander)
             else:
                 track.scale = scale.predict(track.scale, dt, wander, fastest)
@@ -139,6 +144,10 @@ class Tracker:
             track.textured = seen is not None
             if seen is not None and dt > 0:
                 track.scale = scale.grow(track.scale, seen.ln_scale / dt, seen.sd / dt)
+
+    def _is_fresh_and_lost(self, track: Live) -> bool:
+        """Unseen before it was known well: counting its time down would make a ghost into a collision."""
+        return track.hits < _KNOWN_HITS and track.seen_ns != self._before_ns
 
     def _wander(self, distance_m: float | None) -> tuple[float, float]:
         """How far r may wander (1/s per root s) and how large it may be: speeds are bounded, so far things
@@ -206,10 +215,11 @@ class Tracker:
         box = detection.box
         left, top, right, bottom = self._cut(box)
         edges = self._settings.edge_noise * self._lens.height_px / box.height
+        least = self._settings.scale_noise * _LEAST_NOISE
+        if not track.textured and detection.score < self._min_score:
+            least = self._settings.scale_noise * _UNTEXTURED_FACTOR
         if not (top or bottom):
-            track.scale = scale.update(
-                track.scale, box.height, math.hypot(_LEAST_NOISE * self._settings.scale_noise, edges)
-            )
+            track.scale = scale.update(track.scale, box.height, math.hypot(least, edges))
             if not (left or right):
                 track.ln_aspect += 0.2 * (math.log(box.width / box.height) - track.ln_aspect)
         elif not (left or right):
@@ -223,6 +233,7 @@ class Tracker:
         track.votes[detection.label] = track.votes.get(detection.label, 0.0) + detection.score
         track.seen_ns = at_ns
         track.hits += 1
+        track.strong += detection.score >= self._min_score
         if not (left or right):
             self._see_lateral(track, box, ego, swing)
 
@@ -256,7 +267,7 @@ class Tracker:
 
     def _confirmed(self, track: Live) -> bool:
         sure = track.label == "person" or track.best_score >= self._settings.min_score_things
-        return sure and track.hits >= self._settings.min_hits
+        return sure and track.strong >= self._settings.min_hits
 
     def _keeps(self, track: Live, at_ns: int) -> bool:
         """A track that is not yet confirmed must be seen in nearly every frame."""

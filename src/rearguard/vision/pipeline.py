@@ -59,7 +59,7 @@ class Pipeline:
         t1 = clock()
         ego = self._ego.look(frame.image, tuple(t.box for t in self._tracks))
         t2 = clock()
-        growth = self._growth(frame, ego)
+        growth = self.last_growth = self._growth(frame, ego)
         self._tracks = tuple(self._tracker.step(frame.captured_ns, detections, ego, growth))
         t3 = clock()
         self._memory, verdict = judge(
