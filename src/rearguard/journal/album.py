@@ -9,7 +9,7 @@ from rearguard.journal import insert
 from rearguard.journal.avi import mux
 from rearguard.journal.clips import Cut
 from rearguard.journal.picture import Encoded, from_jpeg, to_thumb
-from rearguard.journal.place import CLIPS, write_whole
+from rearguard.journal.place import CLIPS, is_clip_name, write_whole
 from rearguard.journal.rows import MediaRow
 from rearguard.journal.store import Journal
 from rearguard.journal.strip import SMALL_WIDTH_PX, pack
@@ -19,7 +19,11 @@ _SMALL_PICTURES = 8
 
 
 def store(journal: Journal, near_miss_id: int, stem: str, files: dict[str, bytes], *, redacted: bool) -> None:
-    """Write files (kind → bytes) of a near miss and their rows. Raises OSError or `sqlite3.Error`."""
+    """Write files (kind → bytes) of a near miss and their rows, in place of those of the same kind.
+
+    `stem` must be new: a file that a row names is never written again, so that a kill between file and row
+    leaves the old pair. Raises OSError or `sqlite3.Error`.
+    """
     rows = []
     for kind, data in files.items():
         name = f"{stem}.{SUFFIX[kind]}"
@@ -28,12 +32,16 @@ def store(journal: Journal, near_miss_id: int, stem: str, files: dict[str, bytes
         rows.append(MediaRow(kind=kind, file=name, bytes=len(data), sha256=digest, redacted=redacted))
     try:
         with journal.transaction(durable=True) as db:
+            found = db.execute("SELECT kind, file FROM media WHERE near_miss = ?", (near_miss_id,))
+            replaced = [file for kind, file in found if kind in files]
             for row in rows:
                 insert.media(db, near_miss_id, row)
     except sqlite3.IntegrityError:  # purged meanwhile: then its pictures must go as well
         for row in rows:
             (journal.folder / CLIPS / row.file).unlink(missing_ok=True)
         raise
+    for name in filter(is_clip_name, replaced):
+        (journal.folder / CLIPS / name).unlink(missing_ok=True)
 
 
 def picture_files(picture: Encoded) -> dict[str, bytes]:

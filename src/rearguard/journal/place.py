@@ -18,7 +18,7 @@ SYSTEM_FOLDER = Path("/var/lib/rearguard")
 FOLDER_MODE = 0o750
 FILE_MODE = 0o640
 
-_CLIP_NAME = re.compile(r"[a-z0-9]{1,40}-[0-9]{1,9}\.(jpg|strip|avi|mp4)")
+_CLIP_NAME = re.compile(r"[a-z0-9]{1,40}-[0-9]{1,9}[a-z]?\.(jpg|strip|avi|mp4)")
 
 
 def journal_folder(settings: Settings, *, reading: bool = False) -> Path:

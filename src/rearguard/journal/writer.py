@@ -237,7 +237,7 @@ class JournalWriter:
             while len(self._clips) > _MAX_CLIPS:
                 self._clips.popleft()
         if snapshot is not None and self._settings.clips != "off":
-            self._store(journal, item, partial(self._picture, item, snapshot))
+            self._store(journal, item, "", partial(self._picture, item, snapshot))
 
     def _picture(self, item: _Seen, snapshot: Snapshot) -> dict[str, bytes]:
         encoded = encode(snapshot, self._settings.clips)
@@ -250,16 +250,16 @@ class JournalWriter:
             item = self._clips.popleft()
             cut, item.cut = item.cut, None
             if cut is not None:
-                self._store(journal, item, partial(clip_files, cut, with_picture=not item.pictured))
+                self._store(journal, item, "c", partial(clip_files, cut, with_picture=not item.pictured))
 
-    def _store(self, journal: Journal, item: _Seen, made: Callable[[], dict[str, bytes]]) -> None:
+    def _store(self, journal: Journal, item: _Seen, mark: str, made: Callable[[], dict[str, bytes]]) -> None:
         """Write the files that `made` makes. What cannot be encoded costs only itself."""
         if not self._room():
             return
         try:
             files = made()
             if files:
-                stem = f"{self._outing.key}-{item.number}"
+                stem = f"{self._outing.key}-{item.number}{mark}"
                 redacted = self._settings.clips != "full"
                 store(journal, item.committed.result(), stem, files, redacted=redacted)
         except Exception as e:
