@@ -1,0 +1,199 @@
+"""Whether the picture can be trusted: one watch for the lens, fed every frame; pure, its time is the frame's.
+
+    watch = PictureWatch(config.health)
+    troubles = watch.look(frame, ego, detect_s=0.04)     # () when all is well
+
+Each fault is a row of `RULES`: it must last before it counts, and be gone for longer before it is let go, so
+that one odd frame says nothing and a flickering fault does not flicker on the motor.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+from rearguard.clock import NS_PER_S
+from rearguard.config.health import Health
+from rearguard.vision.picture import PictureStats, coarse_copy, measure, same_content, small_grey
+from rearguard.words import EgoMotion, Frame, Image, Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How long a condition must last to become a fault, and how long be gone to end it, in seconds."""
+
+    trouble: Trouble
+    after_s: float
+    clear_s: float
+
+
+# The deadlines leave the cue 0.1 s or more: 0.5 s for a frozen picture, 1 s for a dark or covered lens and
+# glare, 3 s for fog, 2 s more for a rate, which is itself measured over 2 s.
+RULES: tuple[Rule, ...] = (
+    Rule(Trouble.FROZEN_FRAME, 0.15, 0.5),
+    Rule(Trouble.REPEATED_PICTURE, 0.25, 0.5),
+    Rule(Trouble.DARK, 0.8, 1.0),
+    Rule(Trouble.COVERED, 0.8, 0.5),
+    Rule(Trouble.GLARE, 0.8, 1.0),
+    Rule(Trouble.BLURRED, 2.0, 1.0),
+    Rule(Trouble.OUT_OF_AIM, 1.5, 2.0),
+    Rule(Trouble.LOW_FRAME_RATE, 0.3, 2.0),
+    Rule(Trouble.SLOW_DETECTOR, 1.0, 2.0),
+)
+_REPEATS = 3  # so many pictures alike, and the third repeat is no coincidence
+_RATE_WINDOW_S = 2.0
+_STRIDE_S = 0.7  # the sharpest frame of a stride is compared: steps blur single frames
+_USUAL_S = 30.0  # time constant of the usual sharpness
+_USUAL_FOGGED_S = 300.0  # while fogged it hardly follows, or fog would become usual
+_WARM_UP_S = 3.0
+_UNTEXTURED = 2.0  # a sharpness this low says nothing about the lens: sky, plain wall
+_AIM_FORGETS_S = 60.0
+
+
+class Lasting:
+    """A condition with patience: true after it held for `after_s`, false after it was gone for `clear_s`."""
+
+    def __init__(self, after_s: float, clear_s: float) -> None:
+        self._after_ns = round(after_s * NS_PER_S)
+        self._clear_ns = round(clear_s * NS_PER_S)
+        self._since_ns: int | None = None
+        self.on = False
+
+    def feed(self, now_ns: int, holds: bool) -> bool:
+        """Take note of the condition now; the fault it amounts to."""
+        if holds == self.on:
+            self._since_ns = None
+            return self.on
+        if self._since_ns is None or now_ns < self._since_ns:
+            self._since_ns = now_ns
+        if now_ns - self._since_ns >= (self._clear_ns if self.on else self._after_ns):
+            self.on, self._since_ns = holds, None
+        return self.on
+
+
+class PictureWatch:
+    """Looks at each frame and tells what is wrong with the picture; one per source.
+
+    Never raises on any uint8 picture of one shape or another.
+    """
+
+    def __init__(self, config: Health) -> None:
+        self._config = config
+        self._lasting = {rule.trouble: Lasting(rule.after_s, rule.clear_s) for rule in RULES}
+        self._last: Image | None = None
+        self._last_ns: int | None = None
+        self._alike = 0
+        self._stuck = 0
+        self._times: deque[int] = deque()
+        self._first_ns: int | None = None
+        self._detect_s: deque[float] = deque(maxlen=15)
+        self._sharp = UsualSharpness()
+        self._aim = Aim()
+        self.stats: PictureStats | None = None
+
+    def look(
+        self, frame: Frame, ego: EgoMotion | None = None, detect_s: float | None = None
+    ) -> tuple[Trouble, ...]:
+        """Judge one frame. `ego`: how the camera turned since the last; `detect_s`: what detection took."""
+        now_ns = self._time(frame.captured_ns)
+        coarse = coarse_copy(frame.image)
+        stats = self.stats = measure(small_grey(coarse), self._config.covered_std)
+        if detect_s is not None:
+            self._detect_s.append(detect_s)
+        holds = {
+            Trouble.FROZEN_FRAME: self._stuck >= 2,
+            Trouble.REPEATED_PICTURE: self._repeats(coarse) >= _REPEATS - 1,
+            Trouble.DARK: stats.luma < self._config.dark_luma,
+            Trouble.COVERED: stats.flat_share >= self._config.covered_share,
+            Trouble.GLARE: stats.burnt_share > self._config.glare_share,
+            Trouble.BLURRED: self._is_blurred(now_ns, stats),
+            Trouble.OUT_OF_AIM: self._aim.turn(now_ns, ego) > math.radians(self._config.aim_deg),
+            Trouble.LOW_FRAME_RATE: self._is_slow(now_ns),
+            Trouble.SLOW_DETECTOR: self._median_detect_s() > self._config.slow_detect_ms / 1000,
+        }
+        return tuple(t for t, lasting in self._lasting.items() if lasting.feed(now_ns, holds[t]))
+
+    def _time(self, captured_ns: int) -> int:
+        """The frame's time; one that does not advance counts as stuck, and time is then taken to go on."""
+        if self._last_ns is None:
+            self._first_ns = self._last_ns = captured_ns
+            return captured_ns
+        if captured_ns > self._last_ns:
+            self._stuck = 0
+            self._last_ns = captured_ns
+        else:
+            self._stuck += 1
+        return self._last_ns + self._stuck * NS_PER_S // 15  # stuck frames: at least 15 a second is assumed
+
+    def _repeats(self, coarse: Image) -> int:
+        self._alike = self._alike + 1 if self._last is not None and same_content(coarse, self._last) else 0
+        self._last = coarse
+        return self._alike
+
+    def _is_blurred(self, now_ns: int, stats: PictureStats) -> bool:
+        # Dark, covered and burnt-out pictures have no sharpness to speak of; they have names of their own.
+        if stats.flat_share >= self._config.covered_share or stats.luma < self._config.dark_luma:
+            return self._lasting[Trouble.BLURRED].on
+        share = self._sharp.share(now_ns, stats.sharpness, frozen=self._lasting[Trouble.BLURRED].on)
+        return share < self._config.blur_share
+
+    def _is_slow(self, now_ns: int) -> bool:
+        self._times.append(now_ns)
+        while now_ns - self._times[0] > _RATE_WINDOW_S * NS_PER_S:
+            self._times.popleft()
+        if self._first_ns is None or now_ns - self._first_ns < _RATE_WINDOW_S * NS_PER_S:
+            return False
+        return len(self._times) / _RATE_WINDOW_S < self._config.min_fps
+
+    def _median_detect_s(self) -> float:
+        return sorted(self._detect_s)[len(self._detect_s) // 2] if len(self._detect_s) >= 5 else 0.0
+
+
+class UsualSharpness:
+    """Sharpness as a share of what it usually is here: 1 is as always, near 0 is fog, sweat or a fingerprint."""
+
+    def __init__(self) -> None:
+        self._stride: deque[tuple[int, float]] = deque()
+        self._usual: float | None = None
+        self._first_ns = 0
+        self._last_ns = 0
+
+    def share(self, now_ns: int, sharpness: float, *, frozen: bool) -> float:
+        """Feed one frame. `frozen`: the fault stands, and the usual follows only very slowly."""
+        self._stride.append((now_ns, sharpness))
+        while now_ns - self._stride[0][0] > _STRIDE_S * NS_PER_S:
+            self._stride.popleft()
+        best = max(value for _, value in self._stride)
+        if self._usual is None:
+            self._usual, self._first_ns, self._last_ns = best, now_ns, now_ns
+            return 1.0
+        dt_s = max(0.0, (now_ns - self._last_ns) / NS_PER_S)
+        self._last_ns = now_ns
+        warm = (now_ns - self._first_ns) / NS_PER_S > _WARM_UP_S
+        time_s = _USUAL_FOGGED_S if frozen else _USUAL_S if warm else 1.0
+        share = best / self._usual if warm and self._usual > _UNTEXTURED else 1.0
+        self._usual += (1 - math.exp(-dt_s / time_s)) * (best - self._usual)
+        return share
+
+
+class Aim:
+    """How far pitch and roll have moved away from the usual, summed from frame to frame, in radians.
+
+    Steps swing the camera and it swings back; a knock does not. What was summed is forgotten within a minute
+    or so, so that the small errors of each frame cannot add up to a false knock.
+    """
+
+    def __init__(self) -> None:
+        self._pitch_rad = 0.0
+        self._roll_rad = 0.0
+        self._last_ns: int | None = None
+
+    def turn(self, now_ns: int, ego: EgoMotion | None) -> float:
+        """Add one frame's rotation; the larger of the two deviations."""
+        if self._last_ns is not None and ego is not None and ego.quality > 0.3:
+            keep = math.exp(-max(0, now_ns - self._last_ns) / NS_PER_S / _AIM_FORGETS_S)
+            self._pitch_rad = self._pitch_rad * keep + ego.pitch_rad
+            self._roll_rad = self._roll_rad * keep + ego.roll_rad
+        self._last_ns = now_ns
+        return max(abs(self._pitch_rad), abs(self._roll_rad))

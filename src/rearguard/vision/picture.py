@@ -1,0 +1,72 @@
+"""What a small grey copy of the picture says about the lens: a handful of numbers, cheap enough for every frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rearguard.words import Image
+
+WIDTH_PX = 160  # of the small copy: enough to see fog and hands, about 2 % of the pixels of 1280x720
+_TILES = 8
+_BURNT = 250
+
+
+@dataclass(frozen=True, slots=True)
+class PictureStats:
+    """One picture in numbers. Brightness and contrast are in grey levels 0..255.
+
+    `luma`: mean brightness. `flat_share`: share of the 8x8 tiles whose contrast (standard deviation) is below
+    the asked limit. `burnt_share`: share of pixels at 250 or more. `sharpness`: variance of the Laplacian.
+    """
+
+    luma: float
+    flat_share: float
+    burnt_share: float
+    sharpness: float
+
+
+def coarse_copy(image: Image) -> Image:
+    """Single pixels of the picture, about 320 to a row: a copy that costs a tenth of reading them all.
+
+    `image`: BGR or grey uint8, (height, width[, 3]).
+    """
+    width = min(image.shape[1], 2 * WIDTH_PX)
+    height = max(1, round(width * image.shape[0] / image.shape[1]))
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
+
+
+def small_grey(coarse: Image) -> NDArray[np.uint8]:
+    """A grey copy 160 px wide of a coarse copy, each pixel the mean of several.
+
+    The mean takes sensor noise out, so that a covered lens with the gain turned up is still featureless.
+    """
+    grey = cv2.cvtColor(coarse, cv2.COLOR_BGR2GRAY) if coarse.ndim == 3 else coarse
+    height = max(_TILES, round(WIDTH_PX * coarse.shape[0] / coarse.shape[1]))
+    return np.asarray(cv2.resize(grey, (WIDTH_PX, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def measure(small: NDArray[np.uint8], flat_std: float) -> PictureStats:
+    """The numbers of a small grey picture; a tile with contrast below `flat_std` counts as flat."""
+    values = small.astype(np.float32)
+    mean = cv2.resize(values, (_TILES, _TILES), interpolation=cv2.INTER_AREA)
+    square = cv2.resize(values * values, (_TILES, _TILES), interpolation=cv2.INTER_AREA)
+    variance = square - mean * mean
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(values, cv2.CV_32F))
+    return PictureStats(
+        luma=float(mean.mean()),
+        flat_share=float((variance < flat_std * flat_std).mean()),
+        burnt_share=float((small >= _BURNT).mean()),
+        sharpness=float(deviation[0, 0] ** 2),
+    )
+
+
+def same_content(a: Image, b: Image) -> bool:
+    """Whether two coarse copies hold the same pixels.
+
+    Noise of a live sensor differs in every frame, so equality means that the same buffer came twice.
+    """
+    return a.shape == b.shape and bool(np.array_equal(a, b))
