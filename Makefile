@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+.PHONY: install uninstall help demo test check format clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,12 @@ check: $(VENV)/.dev ## lint, format and types
 format: $(VENV)/.dev ## put the code into house format
 	$(BIN)/ruff check --fix-only -q src tests models
 	$(BIN)/ruff format -q src tests models
+
+install: ## on a Raspberry Pi, as root: the service, for good (sudo make install)
+	python3 install/install.py install
+
+uninstall: ## as root: away with all but the journal
+	python3 install/install.py uninstall
 
 clean: ## remove what make made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
