@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import select
 import signal
 import sqlite3
 import time
@@ -24,7 +25,7 @@ from rearguard.journal.tidy import WriterLock, tidy
 from rearguard.warden.link import Felt
 from rearguard.words import Frame
 
-FAST, FULL = 25, 500
+FAST, FULL = 15, 500
 
 
 def log_for_ever(folder: Path, report: int, key: str) -> None:
@@ -57,7 +58,9 @@ def killed_outing(folder: Path, rng: random.Random) -> dict[int, int]:
         finally:
             os._exit(1)
     os.close(theirs)
-    time.sleep(rng.uniform(0.0, 0.12))
+    if rng.random() < 0.6:  # else it dies while it starts
+        select.select([ours], [], [], 10.0)
+    time.sleep(rng.uniform(0.0, 0.1))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     with os.fdopen(ours) as file:
@@ -111,7 +114,7 @@ def torture(folder: Path, kills: int, seed: int) -> tuple[int, float]:
 
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     total, slowest_s = torture(tmp_path, FAST, seed=random.randrange(10**9))
-    assert total > FAST
+    assert total > FAST // 3
     assert slowest_s < 1.0
 
 

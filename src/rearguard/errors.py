@@ -29,3 +29,9 @@ class PartFailed(RearguardError):
     """A part that worked, or should work, does not: camera, pins, detector, journal."""
 
     exit_code = EXIT_PART_FAILED
+
+
+class NotFound(RearguardError):
+    """What was asked for is not there; nothing is wrong."""
+
+    exit_code = EXIT_NO

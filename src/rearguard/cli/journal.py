@@ -29,3 +29,8 @@ def find_folder(folder: Path | None) -> Path:
 def open_journal(folder: Path | None) -> Journal:
     """The journal, for reading. Raises `BadInput` or `PartFailed`, see `Journal.open`."""
     return Journal.open(find_folder(folder), readonly=True)
+
+
+def change_journal(folder: Path | None) -> Journal:
+    """The journal, to change it. Raises `BadInput` or `PartFailed`, see `Journal.change`."""
+    return Journal.change(find_folder(folder))

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from rearguard.cli.journal import journal_option, open_journal
+from rearguard.cli.journal import change_journal, journal_option, open_journal
+from rearguard.errors import NotFound
 from rearguard.journal.rows import Filter, NearMissRow
 from rearguard.words import Level
+
+if TYPE_CHECKING:
+    from rearguard.journal.keep import Gone
+    from rearguard.journal.store import Journal
 
 _EPILOG = """
 \b
@@ -17,6 +23,9 @@ Examples:
   rearguard log --since 7d --level critical
   rearguard log --label bicycle --outing 12 --limit 100
   ssh runner@pi rearguard log --json | jq '.[].min_ttc_s'
+  rearguard log mark 12 false --note "my own shadow"
+  rearguard log flag 12                 keep it beyond the usual time
+  rearguard log purge --before 30d      delete for good
 """
 _STYLE = {"CRITICAL": "bold red", "CAUTION": "yellow", "NOTICE": "cyan"}
 
@@ -34,6 +43,10 @@ _STYLE = {"CRITICAL": "bold red", "CAUTION": "yellow", "NOTICE": "cyan"}
 @click.option("--label", metavar="NAME", help="Only these things: person, bicycle, dog, ...")
 @click.option("--outing", type=int, metavar="N", help="Only this outing.")
 @click.option("--device", metavar="NAME", help="Only this device, in a journal merged from several.")
+@click.option("--flagged", is_flag=True, help="Only flagged ones.")
+@click.option(
+    "--verdict", type=click.Choice(["true", "false"]), help="Only those you marked a true or a false alarm."
+)
 @click.option(
     "--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="At most so many."
 )
@@ -48,6 +61,8 @@ def log(
     label: str | None,
     outing: int | None,
     device: str | None,
+    flagged: bool,
+    verdict: str | None,
     limit: int,
     as_json: bool,
     journal: Path | None,
@@ -67,6 +82,8 @@ def log(
         label=label,
         outing=outing,
         device=device,
+        flagged=flagged or None,
+        verdict=verdict,
     )
     with open_journal(journal) as opened:
         rows = opened.near_misses(wanted, limit)
@@ -86,14 +103,14 @@ def _print_table(rows: list[NearMissRow]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from rearguard.review.terminal import console
+    from rearguard.review.terminal import show
     from rearguard.review.text import clean, metres, seconds, when
 
     devices = len({row.device for row in rows}) > 1
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for name, right in (
         ("id", True), ("when", False), ("level", False), ("what", False), ("side", False),
-        ("least TTC", True), ("range", True), ("lead", True), ("outing", True), ("kept", False),
+        ("least TTC", True), ("range", True), ("lead", True), ("outing", True), ("kept", False), ("said", False),
     ):  # fmt: skip
         table.add_column(name, justify="right" if right else "left", no_wrap=True)
     if devices:
@@ -102,10 +119,10 @@ def _print_table(rows: list[NearMissRow]) -> None:
         cells: list[str | Text] = [
             str(row.id), when(row), Text(row.level_name, _STYLE.get(row.level_name, "")), clean(row.label, 20),
             clean(row.side, 8), seconds(row.min_ttc_s), metres(row.range_m), seconds(row.lead_time_s),
-            str(row.outing), _kept(row),
+            str(row.outing), _kept(row), _said(row),
         ]  # fmt: skip
         table.add_row(*[Text(c) if isinstance(c, str) else c for c in cells], *_device(row, devices))
-    console().print(table)
+    show(table)
 
 
 def _device(row: NearMissRow, wanted: bool) -> list[str]:
@@ -118,3 +135,109 @@ def _device(row: NearMissRow, wanted: bool) -> list[str]:
 
 def _kept(row: NearMissRow) -> str:
     return "clip" if "clip" in row.media else "picture" if "picture" in row.media else "–"
+
+
+def _said(row: NearMissRow) -> str:
+    """What the wearer said of it."""
+    words = [f"{row.verdict} alarm"] if row.verdict else []
+    return ", ".join(words + (["flagged"] if row.flagged else []) + (["note"] if row.note else [])) or "–"
+
+
+@log.command("flag")
+@click.argument("near_miss", type=int, nargs=-1, required=True, metavar="ID...")
+@click.option("--off", is_flag=True, help="Take the flag back.")
+@journal_option
+def flag(near_miss: tuple[int, ...], off: bool, journal: Path | None) -> None:
+    """Keep near misses with their pictures beyond the usual time."""
+    from rearguard.journal import insert
+
+    with change_journal(journal) as opened:
+        for one in near_miss:
+            with opened.transaction(durable=True) as db:
+                if not insert.say(db, one, flagged=not off):
+                    raise NotFound(f"no near miss {one} in {opened.folder}")
+            click.echo(
+                f"{one}: {'no longer flagged' if off else 'flagged, kept until you take the flag back'}"
+            )
+
+
+@log.command("mark")
+@click.argument("near_miss", type=int, metavar="ID")
+@click.argument("verdict", type=click.Choice(["true", "false", "unsaid"]))
+@click.option("--note", metavar="TEXT", help="A few words to remember it by.")
+@journal_option
+def mark(near_miss: int, verdict: str, note: str | None, journal: Path | None) -> None:
+    """Say whether a near miss was a true or a false alarm; `stats` counts them."""
+    from rearguard.journal import insert
+
+    with change_journal(journal) as opened, opened.transaction(durable=True) as db:
+        if not insert.say(db, near_miss, verdict="" if verdict == "unsaid" else verdict, note=note):
+            raise NotFound(f"no near miss {near_miss} in {opened.folder}")
+    click.echo(f"{near_miss}: {'nothing said' if verdict == 'unsaid' else f'a {verdict} alarm'}")
+
+
+@log.command("purge")
+@click.argument("near_miss", type=int, nargs=-1, metavar="[ID]...")
+@click.option("--outing", type=int, metavar="N", help="A whole outing with its cues and faults.")
+@click.option("--before", metavar="WHEN", help="All near misses before this moment, flagged ones too.")
+@click.option("--all", "everything", is_flag=True, help="All outings.")
+@click.option("--expired", is_flag=True, help="What is older or larger than the configuration allows.")
+@click.option("--pictures", is_flag=True, help="Only pictures and clips; the numbers stay.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@journal_option
+def purge(
+    near_miss: tuple[int, ...],
+    outing: int | None,
+    before: str | None,
+    everything: bool,
+    expired: bool,
+    pictures: bool,
+    yes: bool,
+    journal: Path | None,
+) -> None:
+    """Delete for good: from the database, from its write-ahead log, and from the clip folder.
+
+    A flash card may keep old blocks of deleted files until it uses them again; see docs/review.md.
+    """
+    from rearguard.journal import keep
+
+    asked = [bool(near_miss), outing is not None, before is not None, everything, expired]
+    if sum(asked) != 1:
+        raise click.UsageError("say what: IDs, --outing, --before, --all or --expired, one of them")
+    if pictures and (everything or outing is not None or expired):
+        raise click.UsageError("--pictures goes with IDs or --before")
+    with change_journal(journal) as opened:
+        if expired:
+            gone = _expire(opened)
+        elif everything or outing is not None:
+            ids = [outing] if outing is not None else [row.id for row in opened.outings(10**9)]
+            _ask(yes, f"Delete {len(ids)} outing(s) with all their near misses?")
+            gone = keep.purge_outings(opened, ids)
+        else:
+            ids = list(near_miss) or _before(opened, before or "")
+            _ask(yes, f"Delete {'the pictures of ' if pictures else ''}{len(ids)} near miss(es)?")
+            gone = keep.purge(opened, ids, pictures_only=pictures)
+    click.echo(f"deleted {gone.near_misses} near misses, {gone.outings} outings, {gone.files} files")
+    if not gone.traceless:
+        raise NotFound("a reader holds the write-ahead log: what was deleted is still in it; try again later")
+
+
+def _expire(opened: Journal) -> Gone:
+    import time
+
+    from rearguard.clock import clock_synced
+    from rearguard.config import load
+    from rearguard.journal import keep
+
+    return keep.expire(opened, load().journal, time.time(), synced=clock_synced())
+
+
+def _before(opened: Journal, moment: str) -> list[int]:
+    from rearguard.review.text import parse_moment
+
+    return [row.id for row in opened.near_misses(Filter(until_s=parse_moment(moment)), 10**9)]
+
+
+def _ask(yes: bool, question: str) -> None:
+    if not yes:
+        click.confirm(question, abort=True)

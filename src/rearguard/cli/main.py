@@ -19,6 +19,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("rearguard.cli.run", "Arm and warn, from a camera, a file or a simulated world."),
     "log": ("rearguard.cli.log", "List near misses, newest first."),
     "show": ("rearguard.cli.show", "Tell one near miss: story, plot and picture."),
+    "outings": ("rearguard.cli.outings", "List outings: time worn, near misses, faults, time blind."),
+    "stats": ("rearguard.cli.stats", "Show the trend over weeks."),
     "config": ("rearguard.cli.config", "Show or check the configuration."),
     "buzz": ("rearguard.cli.buzz", "Feel the cues, one by one, to learn them."),
     "evaluate": ("rearguard.cli.evaluate", "Measure detectors on labelled pictures."),
@@ -45,7 +47,9 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="rearguard")
 def cli() -> None:
     """A rear-collision warning aid for people who run backwards.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,6 +67,16 @@ class Journal:
         except (OSError, sqlite3.Error) as e:
             raise PartFailed(f"{path}: damaged, and cannot be moved aside: {e}") from e
 
+    @classmethod
+    def change(cls, folder: Path) -> Journal:
+        """Open a journal that exists, to change it. Raises `BadInput` when there is none or somebody else's."""
+        path = folder / DATABASE
+        if not path.exists():
+            raise BadInput(f"{folder}: there is no journal to change")
+        if not (os.access(path, os.W_OK) and os.access(folder, os.W_OK)):
+            raise BadInput(f"{path}: only its owner may change it; try: sudo -u {path.owner()} rearguard ...")
+        return cls.open(folder)
+
     def close(self) -> None:
         """Close the file; the last connection folds the write-ahead log into it."""
         with contextlib.suppress(sqlite3.Error):
@@ -106,46 +117,46 @@ class Journal:
             values += [after.wall_s, after.id]
         clause = f"WHERE {' AND '.join(where)}" if where else ""
         sql = f"{_NEAR_MISS} {clause} ORDER BY n.wall_s DESC, n.id DESC LIMIT ?"
-        return [_near_miss(row) for row in self._all(sql, [*values, limit])]
+        return [_near_miss(row) for row in self.select(sql, [*values, limit])]
 
     def near_miss(self, near_miss_id: int) -> NearMissRow | None:
         """One near miss, or None."""
-        rows = self._all(f"{_NEAR_MISS} WHERE n.id = ?", [near_miss_id])
+        rows = self.select(f"{_NEAR_MISS} WHERE n.id = ?", [near_miss_id])
         return _near_miss(rows[0]) if rows else None
 
     def trace(self, near_miss_id: int) -> list[TraceRow]:
         """The frames of a near miss, in order."""
-        rows = self._all("SELECT * FROM trace WHERE near_miss = ? ORDER BY n", [near_miss_id])
+        rows = self.select("SELECT * FROM trace WHERE near_miss = ? ORDER BY n", [near_miss_id])
         return [_as(TraceRow, {**row, "reasons": _reasons(row["reasons"])}) for row in rows]
 
     def media(self, near_miss_id: int) -> dict[str, MediaRow]:
         """The files of a near miss by kind: picture, strip, clip."""
-        rows = self._all("SELECT * FROM media WHERE near_miss = ?", [near_miss_id])
+        rows = self.select("SELECT * FROM media WHERE near_miss = ?", [near_miss_id])
         return {row["kind"]: _as(MediaRow, row) for row in rows}
 
     def outings(self, limit: int = 20, after: OutingRow | None = None) -> list[OutingRow]:
         """Outings, newest first; `after` is the last row of the page before."""
         clause, values = ("WHERE (wall_s, id) < (?, ?)", [after.wall_s, after.id]) if after else ("", [])
         sql = f"SELECT * FROM outing {clause} ORDER BY wall_s DESC, id DESC LIMIT ?"
-        return [_as(OutingRow, row) for row in self._all(sql, [*values, limit])]
+        return [_as(OutingRow, row) for row in self.select(sql, [*values, limit])]
 
     def outing(self, outing_id: int) -> OutingRow | None:
         """One outing, or None."""
-        rows = self._all("SELECT * FROM outing WHERE id = ?", [outing_id])
+        rows = self.select("SELECT * FROM outing WHERE id = ?", [outing_id])
         return _as(OutingRow, rows[0]) if rows else None
 
     def cues(self, outing_id: int, from_ns: int = -(2**63), to_ns: int = 2**63 - 1) -> list[CueRow]:
         """Cues felt in an outing between two moments of the frames' clock."""
         sql = "SELECT * FROM cue WHERE outing = ? AND at_ns BETWEEN ? AND ? ORDER BY at_ns, id"
-        return [_as(CueRow, row) for row in self._all(sql, [outing_id, from_ns, to_ns])]
+        return [_as(CueRow, row) for row in self.select(sql, [outing_id, from_ns, to_ns])]
 
     def faults(self, outing_id: int) -> list[FaultRow]:
         """Faults of an outing, in order."""
         sql = "SELECT * FROM fault WHERE outing = ? ORDER BY began_ns, id"
-        return [_as(FaultRow, row) for row in self._all(sql, [outing_id])]
+        return [_as(FaultRow, row) for row in self.select(sql, [outing_id])]
 
-    def _all(self, sql: str, values: list[Any]) -> list[dict[str, Any]]:
-        """Rows as plain dicts; what SQLite says against it becomes one line for the user."""
+    def select(self, sql: str, values: Sequence[Any]) -> list[dict[str, Any]]:
+        """Rows of a query as plain dicts. Raises `BadInput` or `PartFailed` when the journal cannot be read."""
         try:
             cursor = self.db.execute(sql, values)
             names = [column[0] for column in cursor.description]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rearguard.errors import RearguardError
+from rearguard.errors import NotFound
 from rearguard.journal.place import read_clip
 from rearguard.journal.rows import CueRow, MediaRow, NearMissRow, OutingRow, TraceRow
 from rearguard.journal.store import Journal
@@ -15,12 +15,6 @@ from rearguard.journal.strip import Thumb, unpack
 from rearguard.review.plot import Event, Sample
 
 _AROUND_NS = 1_000_000_000  # cues this long before and after the episode belong to the story
-
-
-class NotFound(RearguardError):
-    """There is no such near miss."""
-
-    exit_code = 1
 
 
 @dataclass(frozen=True)

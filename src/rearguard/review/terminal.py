@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 PIPE_COLUMNS = 160
 
@@ -21,6 +21,19 @@ def console() -> Console:
 
     width = None if sys.stdout.isatty() else PIPE_COLUMNS
     return Console(width=width, highlight=False, markup=False, emoji=False)
+
+
+def show(table: RenderableType) -> None:
+    """Print; what is longer than the terminal goes through a pager, as git does."""
+    import os
+    import sys
+
+    if not sys.stdout.isatty():
+        console().print(table)
+        return
+    os.environ.setdefault("LESS", "FRX")
+    with console().pager(styles=True):
+        console().print(table)
 
 
 def columns() -> int:

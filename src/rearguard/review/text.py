@@ -31,6 +31,20 @@ def metres(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f} m"
 
 
+def minutes(value_s: float) -> str:
+    """`42 s`, `12 min` or `1 h 05 min`."""
+    whole = max(0, round(value_s))
+    if whole < 60:
+        return f"{whole} s"
+    hours, left = divmod(round(whole / 60), 60)
+    return f"{hours} h {left:02d} min" if hours else f"{left} min"
+
+
+def rate(value: float | None) -> str:
+    """`2.4`, or a dash."""
+    return "–" if value is None else f"{value:.1f}"
+
+
 def local(wall_s: float) -> datetime:
     """Wall time in the reader's time zone; what no calendar has is 1970."""
     try:

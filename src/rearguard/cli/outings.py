@@ -1,0 +1,135 @@
+"""`rearguard outings [ID]`: when it was worn, and what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rearguard.cli.journal import journal_option, open_journal
+from rearguard.errors import NotFound
+
+if TYPE_CHECKING:
+    from rearguard.journal.rows import FaultRow, OutingRow
+    from rearguard.journal.summary import Tally
+
+_EPILOG = """
+\b
+Examples:
+  rearguard outings
+  rearguard outings 12                  cues and faults of one outing
+  rearguard outings --json | jq '.[] | {when, worn_s, near_misses}'
+"""
+
+
+@click.command("outings", epilog=_EPILOG)
+@click.argument("outing", type=click.IntRange(min=1), required=False, metavar="[ID]")
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="At most so many."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON list instead of a table.")
+@journal_option
+def outings(outing: int | None, limit: int, as_json: bool, journal: Path | None) -> None:
+    """List outings, newest first, or tell one: time worn, near misses, cues per hour, faults, time blind."""
+    from rearguard.journal.summary import tallies
+
+    with open_journal(journal) as opened:
+        if outing is None:
+            rows = opened.outings(limit)
+        else:
+            row = opened.outing(outing)
+            if row is None:
+                raise NotFound(
+                    f"no outing {outing} in {opened.folder}; `rearguard outings` lists those there are"
+                )
+            rows = [row]
+        counted = tallies(opened, [row.id for row in rows])
+        faults = {row.id: opened.faults(row.id) for row in rows} if outing is not None or as_json else {}
+        folder = opened.folder
+    if as_json:
+        from rearguard.review import jsonable
+
+        click.echo(jsonable.dumps([_plain(row, counted[row.id], faults[row.id]) for row in rows]))
+    elif outing is not None:
+        _tell(rows[0], counted[outing], faults[outing])
+    elif rows:
+        _print_table(rows, counted)
+    else:
+        click.echo(f"No outings yet in {folder}.")
+
+
+def _plain(row: OutingRow, tally: Tally, faults: list[FaultRow]) -> dict[str, Any]:
+    from rearguard.journal.summary import per_hour
+    from rearguard.review import jsonable
+
+    return {
+        **jsonable.outing(row),
+        "near_misses": tally.near_misses,
+        "critical": tally.critical,
+        "false_alarms": tally.false_alarms,
+        "marks": tally.marks,
+        "cues": tally.cues,
+        "cues_per_hour": {cue: per_hour(n, row.worn_s) for cue, n in tally.cues.items()},
+        "faults": [
+            {
+                "trouble": f.trouble,
+                "began_s": (f.began_ns - row.origin_ns) / 1e9,
+                "ended_s": None if f.ended_ns is None else (f.ended_ns - row.origin_ns) / 1e9,
+            }
+            for f in faults
+        ],
+    }
+
+
+def _print_table(rows: list[OutingRow], counted: dict[int, Tally]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from rearguard.journal.summary import per_hour
+    from rearguard.review.terminal import show
+    from rearguard.review.text import clean, minutes, rate, when
+
+    devices = len({row.device for row in rows}) > 1
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    columns = ["id", "when", "worn", "near misses", "critical", "per hour", "blind", "ended", "source"]
+    for name in [*columns, "device"] if devices else columns:
+        right = name not in ("when", "ended", "source", "device")
+        table.add_column(name, justify="right" if right else "left", no_wrap=True)
+    for row in rows:
+        tally = counted[row.id]
+        cells = [
+            str(row.id), when(row), minutes(row.worn_s), str(tally.near_misses), str(tally.critical),
+            rate(per_hour(tally.near_misses, row.worn_s)), minutes(row.blind_s), row.ended or "running",
+            clean(row.source, 40),
+        ]  # fmt: skip
+        table.add_row(*[Text(c) for c in [*cells, *([clean(row.device, 20)] if devices else [])]])
+    show(table)
+
+
+def _tell(row: OutingRow, tally: Tally, faults: list[FaultRow]) -> None:
+    from rich.text import Text
+
+    from rearguard.journal.summary import per_hour
+    from rearguard.review.terminal import console
+    from rearguard.review.text import clean, minutes, rate, when
+
+    out = console()
+    out.print(Text(f"Outing {row.id}", "bold") + Text(f"  {clean(row.device)}, {clean(row.source)}", "dim"))
+    ended = {"cut": "cut short by a kill or an empty battery", "stopped": "stopped", None: "still running"}
+    out.print(Text(f"Began {when(row)}, worn {minutes(row.worn_s)}, {ended.get(row.ended, '')}."))
+    out.print(
+        Text(
+            f"{row.frames} frames judged, {row.late} came too late to be; blind for {minutes(row.blind_s)}; "
+            f"{tally.near_misses} near misses, {tally.critical} of them critical, "
+            f"{tally.false_alarms} called false alarms; {tally.marks} marks."
+        )
+    )
+    for cue, count in sorted(tally.cues.items(), key=lambda item: -item[1]):
+        out.print(Text(f"  {clean(cue, 12):<12}{count:>6}  {rate(per_hour(count, row.worn_s))} per hour"))
+    for f in faults:
+        at_s = (f.began_ns - row.origin_ns) / 1e9
+        lasted = "to the end" if f.ended_ns is None else f"for {(f.ended_ns - f.began_ns) / 1e9:.1f} s"
+        out.print(Text(f"  {clean(f.trouble, 20)} at {minutes(at_s)}, {lasted}", "yellow"))
+    if tally.near_misses:
+        out.print(Text(f"rearguard log --outing {row.id} lists its near misses", "dim"))

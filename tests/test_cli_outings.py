@@ -1,0 +1,141 @@
+"""`outings`, `stats` and the commands that change the journal."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from journal_kit import MONO_NS, a_near_miss, a_start, a_writer
+
+from rearguard.cli.main import cli
+from rearguard.clock import Stamp
+from rearguard.journal.picture import Snapshot
+from rearguard.journal.place import CLIPS
+from rearguard.journal.rows import OutingStats
+from rearguard.warden.link import Felt
+from rearguard.words import Level, Trouble
+
+NOW = datetime.now().astimezone()
+LAST_WEEK = NOW - timedelta(days=NOW.weekday(), weeks=1) + timedelta(days=2)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """Two outings: last week half an hour with a clean near miss, just now an hour with two and a fault."""
+    folder = tmp_path / "journal"
+    for moment, worn_s, labels in ((LAST_WEEK, 1800.0, ["person"]), (NOW, 3600.0, ["dog", "bicycle"])):
+        stamp = Stamp(MONO_NS, "boot-1", moment.timestamp() - 60, True)
+        writer = a_writer(folder, start=msgspec.structs.replace(a_start(), stamp=stamp))
+        for n, label in enumerate(labels):
+            level = Level.CRITICAL if label == "dog" else Level.CAUTION
+            seen = a_near_miss(1.0 + n, label=label, level=level, min_ttc_s=1.0 + n, lead_time_s=2.0 + n)
+            writer.near_miss(seen, Snapshot(np.zeros((90, 160, 3), np.uint8)))
+            writer.cue(Felt(at_ns=seen.warned_ns, cue=level.name))
+        writer.fault(Trouble.DARK, MONO_NS + 60_000_000_000, MONO_NS + 65_500_000_000)
+        writer.mark(MONO_NS + 5)
+        writer.stats(OutingStats(frames=54000, late=12, worn_s=worn_s, blind_s=5.5))
+        assert writer.close(5)
+    return folder
+
+
+def run(journal: Path, *args: str, answer: str | None = None) -> Result:
+    return CliRunner().invoke(cli, [*args, "--journal", str(journal)], input=answer, env={"COLUMNS": "120"})
+
+
+def test_outings_are_listed_newest_first(journal: Path) -> None:
+    lines = run(journal, "outings").output.splitlines()
+    assert [line.split()[0] for line in lines] == ["id", "2", "1"]
+    assert lines[1].split()[3:] == ["1", "h", "00", "min", "2", "1", "2.0", "6", "s", "stopped", "sim:test"]
+
+
+def test_one_outing_is_told(journal: Path) -> None:
+    output = run(journal, "outings", "2").output
+    assert "2 near misses, 1 of them critical" in output
+    assert "dark at 1 min, for 5.5 s" in output
+    assert "54000 frames judged, 12 came too late" in output
+    assert run(journal, "outings", "9").exit_code == 1
+
+
+def test_outings_json(journal: Path) -> None:
+    new, old = json.loads(run(journal, "outings", "--json").output)
+    assert (new["near_misses"], new["critical"], new["marks"]) == (2, 1, 1)
+    assert new["cues"] == {"CRITICAL": 1, "CAUTION": 1}
+    assert new["cues_per_hour"] == {"CRITICAL": 1.0, "CAUTION": 1.0}
+    assert old["cues_per_hour"] == {"CAUTION": 2.0}
+    assert new["faults"] == [{"trouble": "dark", "began_s": 60.0, "ended_s": 65.5}]
+
+
+def test_stats_by_week(journal: Path) -> None:
+    run(journal, "log", "mark", "2", "false")
+    run(journal, "log", "mark", "3", "true")
+    *_, before, last, this = json.loads(run(journal, "stats", "--json", "--weeks", "3").output)
+    assert (before["outings"], before["per_hour"], before["least_ttc_s"]) == (0, None, None)
+    assert (last["near_misses"], last["per_hour"], last["worn_s"]) == (1, 2.0, 1800.0)
+    assert (this["near_misses"], this["critical"], this["per_hour"]) == (2, 1, 2.0)
+    assert (this["least_ttc_s"], this["median_ttc_s"], this["median_lead_s"]) == (1.0, 1.5, 2.5)
+    assert (this["judged"], this["false_alarms"]) == (2, 1)
+    assert "1 of 2" in run(journal, "stats").output
+    assert json.loads(run(journal, "stats", "--json", "--device", "other").output)[-1]["near_misses"] == 0
+
+
+def test_what_the_wearer_says_is_kept(journal: Path) -> None:
+    assert run(journal, "log", "mark", "1", "false", "--note", "my own shadow").exit_code == 0
+    assert run(journal, "log", "flag", "1", "2").exit_code == 0
+    rows = {row["id"]: row for row in json.loads(run(journal, "log", "--json").output)}
+    assert (rows[1]["verdict"], rows[1]["note"], rows[1]["flagged"]) == ("false", "my own shadow", True)
+    assert (rows[2]["verdict"], rows[2]["flagged"]) == (None, True)
+    assert [r["id"] for r in json.loads(run(journal, "log", "--json", "--flagged").output)] in (
+        [1, 2],
+        [2, 1],
+    )
+    run(journal, "log", "mark", "1", "unsaid")
+    run(journal, "log", "flag", "1", "--off")
+    rows = {row["id"]: row for row in json.loads(run(journal, "log", "--json").output)}
+    assert (rows[1]["verdict"], rows[1]["note"], rows[1]["flagged"]) == (None, "my own shadow", False)
+    assert run(journal, "log", "flag", "99").exit_code == 1
+
+
+def test_purge_asks_first(journal: Path) -> None:
+    assert run(journal, "log", "purge", "--all", answer="n\n").exit_code != 0
+    assert len(json.loads(run(journal, "log", "--json").output)) == 3
+    assert run(journal, "log", "purge", "--all", answer="y\n").exit_code == 0
+    assert json.loads(run(journal, "outings", "--json").output) == []
+    assert list((journal / CLIPS).iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("what", "left"),
+    [
+        (["2", "3"], [1]),
+        (["--outing", "1"], [2, 3]),
+        (["--before", "3d"], None),
+        (["--expired"], [1, 2, 3]),
+        (["2", "--pictures"], [1, 2, 3]),
+    ],
+)
+def test_purge_takes_what_it_is_told(journal: Path, what: list[str], left: list[int] | None) -> None:
+    result = run(journal, "log", "purge", *what, "--yes")
+    assert result.exit_code == 0, result.output
+    rows = json.loads(run(journal, "log", "--json").output)
+    if left is None:
+        left = sorted(row["id"] for row in rows if row["wall_s"] >= (NOW - timedelta(days=3)).timestamp())
+    assert sorted(row["id"] for row in rows) == left
+    if "--pictures" in what:
+        assert {row["id"]: row["media_gone"] for row in rows} == {1: "expired", 2: "purged", 3: None}
+
+
+@pytest.mark.parametrize("what", [[], ["1", "--all"], ["--all", "--outing", "1"], ["--all", "--pictures"]])
+def test_purge_wants_one_thing(journal: Path, what: list[str]) -> None:
+    assert run(journal, "log", "purge", *what, "--yes").exit_code == 2
+    assert len(json.loads(run(journal, "log", "--json").output)) == 3
+
+
+def test_there_must_be_a_journal_to_change(tmp_path: Path) -> None:
+    result = run(tmp_path / "none", "log", "flag", "1")
+    assert "there is no journal to change" in str(result.exception)
+    assert not (tmp_path / "none").exists()
