@@ -125,7 +125,7 @@ def _conditions(v: Values, **over: float) -> Conditions:
 
 
 def _light(v: Values) -> Light:
-    return Light(sun=0.75 if v["light"] > 0.7 else 0.25, sky=0.55 if v["light"] > 0.7 else 0.8)
+    return Light(sun=0.8, sky=0.55) if v["light"] > 0.7 else Light(sun=0.25, sky=0.85)
 
 
 def _scene(

@@ -166,10 +166,10 @@ def _trunk(h: float, g: float, dress: Style, sides: int, child: bool) -> Mesh:
         (0.665, 0.092 * w, 0.064 * g, 0.004),
         (0.725, 0.103 * w, 0.070 * g, 0.003),
         (0.775, 0.112 * w, 0.067 * g, 0.0),
-        (0.806, 0.118 * w, 0.056 * g, -0.003),
-        (0.826, 0.098 * w, 0.045 * g, -0.004),
-        (0.842, 0.058 * w, 0.038 * g, -0.003),
-        (0.855, 0.034, 0.036, 0.002),
+        (0.804, 0.116 * w, 0.056 * g, -0.003),
+        (0.824, 0.104 * w, 0.046 * g, -0.004),
+        (0.838, 0.072 * w, 0.038 * g, -0.003),
+        (0.852, 0.036, 0.037, 0.002),
         (0.885, 0.031, 0.034, 0.008),
     ]
     centres, radii = _rings(rows, h)
@@ -194,35 +194,30 @@ def _trunk(h: float, g: float, dress: Style, sides: int, child: bool) -> Mesh:
 def _head(h: float, dress: Style, sides: int, child: bool) -> Mesh:
     big = 1.18 if child else 1.0
     rows = [
-        (0.868, 0.020, 0.022, 0.020),
-        (0.878, 0.030, 0.036, 0.016),
-        (0.895, 0.038, 0.047, 0.010),
-        (0.915, 0.042, 0.054, 0.006),
+        (0.866, 0.022, 0.024, 0.018),
+        (0.874, 0.030, 0.037, 0.016),
+        (0.889, 0.037, 0.047, 0.010),
+        (0.899, 0.040, 0.050, 0.008),
+        (0.928, 0.044, 0.056, 0.004),
         (0.938, 0.045, 0.057, 0.002),
-        (0.960, 0.045, 0.057, 0.0),
-        (0.980, 0.037, 0.048, 0.0),
-        (0.994, 0.021, 0.029, 0.0),
-        (1.000, 0.004, 0.005, 0.0),
+        (0.958, 0.045, 0.057, 0.0),
+        (0.977, 0.039, 0.050, 0.0),
+        (0.992, 0.024, 0.032, 0.0),
+        (1.000, 0.005, 0.006, 0.0),
     ]
-    sides = max(sides, 8)
-    centres, radii = _rings([(0.868 + (r[0] - 0.868), r[1] * big, r[2] * big, r[3]) for r in rows], h)
+    sides = max(sides, 16 if sides >= 12 else 8)
+    centres, radii = _rings([(r[0], r[1] * big, r[2] * big, r[3]) for r in rows], h)
     skin, hair = np.array(dress.skin, float), np.array(dress.hair, float)
-    colours = np.empty((len(rows) - 1, sides, 3))
+    colours = np.repeat(np.repeat(skin[None, None], len(rows) - 1, axis=0), sides, axis=1)
     angle = (np.arange(sides) + 0.5) * (2 * math.pi / sides)
-    front = np.sin(angle)  # 1 towards the face
-    for band in range(len(rows) - 1):
-        colours[band] = skin
-        back = front < (0.0 if band < 5 else 0.55)
-        if band >= 6:
-            back[:] = True
-        if band <= 1 and not dress.long_hair:
-            back[:] = False
-        colours[band, back] = hair
-    dark = {2: 0.72, 3: 0.92, 4: 0.6}  # mouth, cheeks, eyes: what makes a face at any distance
-    for band, gain in dark.items():
-        side = 0.55 if band == 4 else 0.25
-        mask = (front > 0.5) & (np.abs(np.cos(angle)) < (0.75 if band == 4 else side))
-        colours[band, mask] = skin * gain
+    front, across = np.sin(angle), np.abs(np.cos(angle))  # front is 1 towards the face
+    colours[2, (front > 0.5) & (across < 0.5)] *= (0.72, 0.66, 0.86)  # mouth
+    colours[4, (front > 0.4) & (across > 0.3)] *= 0.42  # eyes and their sockets
+    colours[3, (front > 0.8)] *= 1.06  # nose and cheeks
+    hairline = [2.0, 2.0, -0.15, -0.1, 0.0, 0.3, 0.75, 2.0, 2.0]
+    for band, line in enumerate(hairline):
+        if band >= 2 or dress.long_hair:
+            colours[band, front < (line if band >= 2 else -0.3)] = hair
     return tube(centres, *_level(len(rows)), radii, colours, sides)
 
 
@@ -253,7 +248,7 @@ def _leg(h: float, g: float, side: float, hip: float, knee: float, dress: Style,
 
 
 def _foot(h: float, ankle: Array, shin: float, dress: Style, sides: int) -> Mesh:
-    pitch = max(-0.9, min(0.5, 0.55 * shin))  # a lifted foot hangs
+    pitch = max(-0.45, min(0.35, 0.45 * shin))  # a lifted foot hangs
     forward = np.array([0.0, -math.sin(pitch), math.cos(pitch)])
     up = np.array([0.0, -math.cos(pitch), -math.sin(pitch)])
     shoe = np.array(dress.shoes, float)
@@ -284,7 +279,7 @@ def _foot(h: float, ankle: Array, shin: float, dress: Style, sides: int) -> Mesh
 def _arm(
     h: float, g: float, side: float, shoulder: float, elbow: float, dress: Style, sides: int, wide: float
 ) -> Mesh:
-    top = np.array([side * 0.122 * h * g, -0.808 * h, -0.002 * h])
+    top = np.array([side * 0.116 * h * g, -0.800 * h, -0.002 * h])
     mid = _bend(top, 0.178 * h, shoulder, side * (0.13 + wide))
     low = _bend(mid, 0.145 * h, shoulder + elbow, side * (-0.10 if elbow > 0.8 else 0.02))
     hand = _bend(low, 0.085 * h, shoulder + elbow)
@@ -292,8 +287,8 @@ def _arm(
     lower = shirt * 0.95 if dress.sleeves else skin
     upper = limb(
         top, mid,
-        [(-0.10, 0.022 * h), (0.0, 0.033 * g * h), (0.3, 0.031 * g * h), (0.62, 0.028 * g * h), (1.03, 0.022 * g * h)],
-        np.array([shirt, shirt, shirt * 0.95, lower]), sides,
+        [(-0.16, 0.014 * h), (-0.09, 0.027 * g * h), (0.05, 0.034 * g * h), (0.3, 0.031 * g * h), (0.62, 0.028 * g * h), (1.03, 0.022 * g * h)],
+        np.array([shirt, shirt, shirt, shirt, lower]), sides,
     )  # fmt: skip
     fore = limb(
         mid,

@@ -144,7 +144,7 @@ def _surface(surface: str, seed: int, half_m: float, cell_m: float) -> Image:
     if lanes:
         from_line = np.abs((n + LANE_M / 2 + LANE_M / 2) % LANE_M - LANE_M / 2)
         line = np.clip((0.025 - from_line) / cell_m + 0.5, 0, 1) * (np.abs(n) < half_width_m - 0.02)
-        worn = np.clip(0.85 + rough / 60, 0, 1) * line[None, :]
+        worn = np.clip(0.5 + rough / 60, 0, 1) * line[None, :]
         image += worn[..., None] * (np.array((226.0, 228.0, 228.0)) - image)
     _stains(image, seed, cell_m, half_m, half_width_m)
     return np.clip(image, 0, 255).astype(np.uint8)

@@ -32,7 +32,7 @@ class Mesh:
 class Light:
     """Sun and sky: direction *towards* the sun in local axes, and the strengths of sun and of skylight."""
 
-    towards_sun: tuple[float, float, float] = (-0.45, -0.75, -0.48)
+    towards_sun: tuple[float, float, float] = (-0.3, -0.6, -0.74)
     sun: float = 0.75
     sky: float = 0.55
 

@@ -51,7 +51,7 @@ class Cloth:
     def over(self, sprite: Image) -> None:
         """Modulate a premultiplied sprite in place."""
         size = (sprite.shape[1], sprite.shape[0])
-        grain = cv2.resize(self.tile, size, interpolation=cv2.INTER_LINEAR)
+        grain = cv2.resize(self.tile, size, interpolation=cv2.INTER_CUBIC)
         sprite[:, :, :3] = cv2.multiply(
             np.ascontiguousarray(sprite[:, :, :3]), cv2.merge([grain, grain, grain]), scale=1 / 128
         )
@@ -108,7 +108,7 @@ def paint_mesh(
         cv2.fillConvexPoly(sprite, corner, (*colour, 255), cv2.LINE_8, _SHIFT)
     if cloth is not None:
         cloth.over(sprite)
-    soft = max(0.5 * fine, tall * fine / 450)
+    soft = max(0.5 * fine, tall * fine / 300)
     sprite = cv2.GaussianBlur(sprite, (0, 0), soft)
     if fine > 1:
         sprite = cv2.resize(sprite, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA)
