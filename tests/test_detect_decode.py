@@ -51,6 +51,17 @@ def test_a_neighbour_that_scores_less_is_not_a_peak_but_another_class_is():
     assert dict(zip(classes.tolist(), scores.tolist(), strict=True)) == pytest.approx({0: 0.8, 1: 0.5})
 
 
+def test_a_peak_takes_the_mean_of_its_surroundings_weighted_by_score_to_the_fourth():
+    card, model = outputs(kind="probability")
+    model.scores[0, 3, 5, 0] = 0.8
+    model.scores[0, 3, 6, 0] = 0.4
+    model.boxes[0, 3, 5] = [10, 10, 10, 10]
+    model.boxes[0, 3, 6] = [14, 10, 23, 10]
+    boxes, _, _ = CenterNet(card, (64, 32))(model, 0.3)
+    # (20 − 10, 20 + 10) with weight 1 and (24 − 14, 24 + 23) with weight 0.5⁴
+    assert boxes[0, [0, 2]] == pytest.approx([10, 30 + 17 / 17], abs=0.01)
+
+
 @pytest.mark.parametrize(("y", "x"), [(0, 0), (0, 15), (7, 0), (7, 15)])
 def test_peaks_in_the_corners_are_found(y, x):
     card, model = outputs(kind="probability")

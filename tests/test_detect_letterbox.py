@@ -54,9 +54,9 @@ def test_a_bright_patch_lands_where_the_boxes_say(width, height):
     assert abs(inside.sum() / area - 1) < 0.25
 
 
-def test_borders_are_grey_again_after_a_picture_of_another_shape():
+def test_borders_are_black_again_after_a_picture_of_another_shape():
     letterbox = Letterbox((64, 64))
-    letterbox.put(np.zeros((64, 64, 3), np.uint8))
+    letterbox.put(np.full((64, 64, 3), 255, np.uint8))
     buffer, fit = letterbox.put(np.full((20, 80, 3), 200, np.uint8))
     assert (buffer[: fit.top] == Letterbox.BORDER).all()
     assert (buffer[fit.top + fit.height_px :] == Letterbox.BORDER).all()

@@ -64,27 +64,28 @@ def evaluate(
     if limit:
         sets = [Dataset(s.name, s.format, s.pictures[:limit]) for s in sets]
     configs = [msgspec.structs.replace(base, model=name) for name in models or (base.model,)]
-    jobs = [(s, config, _labels(labels, s.labels, config)) for config in configs for s in sets]
-    with progress_bar("measuring", sum(len(s.pictures) for s, _, _ in jobs)) as step:
-        results = [measure(s, config, scored, step) for s, config, scored in jobs]
+    jobs = [(s, _labels(labels, s.labels, configs)) for s in sets]
+    with progress_bar("measuring", sum(len(s.pictures) for s in sets)) as step:
+        results = [measured for s, scored in jobs for measured in measure(s, configs, scored, step)]
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode([as_jsonable(r) for r in results])).decode())
     else:
         show(results)
 
 
-def _labels(wanted: str, occurring: frozenset[str], config: Detect) -> tuple[str, ...]:
-    """The labels to score on a set: those asked for, or all that occur and the model can name."""
+def _labels(wanted: str, occurring: frozenset[str], configs: list[Detect]) -> tuple[str, ...]:
+    """The labels to score on a set: those asked for, or all that occur and every model can name."""
     from rearguard.detect.classes import COCO
     from rearguard.detect.model import card_of
 
-    known = card_of(config.model).classes.labels
+    known = [card_of(config.model).classes.labels for config in configs]
     if wanted == "all":
-        return tuple(label for label in known if label in occurring)
+        return tuple(label for label in COCO if label in occurring and all(label in names for names in known))
     labels = tuple(label.strip() for label in wanted.split(","))
     for label in labels:
         if label not in COCO:
             raise BadInput(f"--label: {label!r} is not one of COCO's 80 labels")
-        if label not in known:
-            raise BadInput(f"--label: {label!r} is not among what {config.model or 'the model'} can name")
+        for config, names in zip(configs, known, strict=True):
+            if label not in names:
+                raise BadInput(f"--label: {config.model or 'the default model'} cannot name a {label!r}")
     return labels

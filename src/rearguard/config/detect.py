@@ -29,7 +29,7 @@ class Detect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     max_overlap: Annotated[
         float,
         within(0.2, 0.95, "boxes of a class sharing more than this (IoU) are one thing; lower merges crowds"),
-    ] = 0.5
+    ] = 0.6
     ignore: Annotated[
         tuple[str, ...],
         about("labels never reported; by default what people carry (their bearer is seen anyway)"),

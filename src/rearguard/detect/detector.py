@@ -68,8 +68,12 @@ class Detector:
         """
         picture: Image = as_bgr(image)
         size = (picture.shape[1], picture.shape[0])
-        if size != self._picture:
-            self._picture = size
-            if network_size(self.config, size) != self.model.input_size:
-                self._network = Network.load(self.config, size)
+        self.prepare(size)
         return self._reporter.report(self._network.find(picture, self.config.weak_score), size)
+
+    def prepare(self, picture: Size) -> None:
+        """Make ready for pictures of (width, height), so that the first of them takes no longer than the rest."""
+        if picture != self._picture:
+            self._picture = picture
+            if network_size(self.config, picture) != self.model.input_size:
+                self._network = Network.load(self.config, picture)

@@ -48,9 +48,9 @@ class Fit:
 
 
 class Letterbox:
-    """Shrinks (or grows) pictures into one input buffer that is reused; borders are mid-grey."""
+    """Shrinks (or grows) pictures into one input buffer that is reused; borders are black."""
 
-    BORDER = 114
+    BORDER = 0
 
     def __init__(self, into: tuple[int, int]) -> None:
         """`into` is the input's (width, height) in pixels."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,42 +40,64 @@ class Measured:
 
 
 def measure(
-    dataset: Dataset, config: Detect, labels: tuple[str, ...], progress: Callable[[], None] = lambda: None
-) -> Measured:
-    """Detect in every picture of `dataset` and compare; `progress` is called after each picture.
+    dataset: Dataset, configs: Sequence[Detect], labels: tuple[str, ...], progress: Callable[[], None]
+) -> list[Measured]:
+    """Detect in every picture of `dataset` with every configuration, and compare.
 
-    Scores down to 0.02 are asked of the detector, whatever `config.weak_score` says, because average
-    precision is over all of them; recall and precision are those at `config.min_score`. Raises
-    `BadInput` for a picture that cannot be read.
+    The configurations take turns on each picture, so that a busy machine is as busy for all of them.
+    Scores down to 0.02 are asked for, whatever `weak_score` says, because average precision is over all
+    of them; recall and precision are those at `min_score`. `progress` is called after each picture.
+    Raises `BadInput` for a picture that cannot be read.
     """
-    detector = Detector(msgspec.structs.replace(config, weak_score=0.02, max_detections=100, ignore=()))
+    runs = [_Run(config) for config in configs]
     truths: list[tuple[Truth, ...]] = []
-    found: list[list[Detection]] = []
-    frame_ms: list[float] = []
-    invoke_ms: list[float] = []
-    input_px: list[int] = []
     for labelled in dataset.pictures:
         image = load_picture(labelled.path)
-        start = time.perf_counter()
-        found.append(detector.detect(image))
-        frame_ms.append((time.perf_counter() - start) * 1e3)
-        invoke_ms.append(detector.model.invoke_s * 1e3)
-        input_px.append(math.prod(detector.model.input_size))
         truths.append(labelled.in_pixels(image.shape[1], image.shape[0]))
+        for run in runs:
+            run.see(image)
         progress()
-    model = detector.model
-    return Measured(
-        dataset=dataset.name,
-        model=model.name,
-        runtime=model.runtime,
-        threads=config.threads,
-        pictures=len(truths),
-        input_px=round(statistics.fmean(input_px)),
-        # Medians, because a picture of another shape loads the network anew.
-        invoke_ms=statistics.median(invoke_ms),
-        frame_ms=statistics.median(frame_ms),
-        figures=tuple(score(truths, found, labels, config.min_score)),
-    )
+    return [run.measured(dataset, truths, labels) for run in runs]
+
+
+class _Run:
+    """One configuration at work on a set."""
+
+    def __init__(self, config: Detect) -> None:
+        self.config = config
+        self._detector = Detector(
+            msgspec.structs.replace(config, weak_score=0.02, max_detections=100, ignore=())
+        )
+        self._found: list[list[Detection]] = []
+        self._frame_ms: list[float] = []
+        self._invoke_ms: list[float] = []
+        self._input_px: list[int] = []
+
+    def see(self, image: Image) -> None:
+        """Detect, with the time it took, without that of loading the network for another shape."""
+        self._detector.prepare((image.shape[1], image.shape[0]))
+        start = time.perf_counter()
+        self._found.append(self._detector.detect(image))
+        self._frame_ms.append((time.perf_counter() - start) * 1e3)
+        self._invoke_ms.append(self._detector.model.invoke_s * 1e3)
+        self._input_px.append(math.prod(self._detector.model.input_size))
+
+    def measured(
+        self, dataset: Dataset, truths: Sequence[Sequence[Truth]], labels: tuple[str, ...]
+    ) -> Measured:
+        """What came of it."""
+        model = self._detector.model
+        return Measured(
+            dataset=dataset.name,
+            model=model.name,
+            runtime=model.runtime,
+            threads=self.config.threads,
+            pictures=len(truths),
+            input_px=round(statistics.fmean(self._input_px)),
+            invoke_ms=statistics.median(self._invoke_ms),
+            frame_ms=statistics.median(self._frame_ms),
+            figures=tuple(score(truths, self._found, labels, self.config.min_score)),
+        )
 
 
 def load_picture(path: Path) -> Image:

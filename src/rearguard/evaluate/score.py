@@ -142,7 +142,7 @@ def _figures(label: str, images: list[Any], evaluated: Any, ap50: float | None, 
         ap50,
         min_score,
         float(found.mean()) if len(heights) else None,
-        right / reported if reported else None,
+        float(right / reported) if reported else None,
         bands,
     )
 
