@@ -37,7 +37,7 @@ RULES: tuple[Rule, ...] = (
     Rule(Trouble.COVERED, 0.8, 0.5),
     Rule(Trouble.GLARE, 0.8, 1.0),
     Rule(Trouble.BLURRED, 2.0, 1.0),
-    Rule(Trouble.OUT_OF_AIM, 1.5, 2.0),
+    Rule(Trouble.OUT_OF_AIM, 0.8, 60.0),
     Rule(Trouble.LOW_FRAME_RATE, 0.3, 2.0),
     Rule(Trouble.SLOW_DETECTOR, 1.0, 2.0),
 )
@@ -48,7 +48,7 @@ _USUAL_S = 30.0  # time constant of the usual sharpness
 _USUAL_FOGGED_S = 300.0  # while fogged it hardly follows, or fog would become usual
 _WARM_UP_S = 3.0
 _UNTEXTURED = 2.0  # a sharpness this low says nothing about the lens: sky, plain wall
-_AIM_FORGETS_S = 60.0
+_AIM_FORGETS_S = 4.0  # travelling looks like a slow pitch of about 1 deg/s, which must not add up
 
 
 class Lasting:
@@ -178,10 +178,10 @@ class UsualSharpness:
 
 
 class Aim:
-    """How far pitch and roll have moved away from the usual, summed from frame to frame, in radians.
+    """How far pitch and roll have moved within the last seconds, summed from frame to frame, in radians.
 
-    Steps swing the camera and it swings back; a knock does not. What was summed is forgotten within a minute
-    or so, so that the small errors of each frame cannot add up to a false knock.
+    Steps swing the camera and it swings back within a third of a second; a knock does not. How the camera
+    then points is unknown in the long run, so a knock is told of for a minute and then taken for the new aim.
     """
 
     def __init__(self) -> None:
@@ -191,7 +191,7 @@ class Aim:
 
     def turn(self, now_ns: int, ego: EgoMotion | None) -> float:
         """Add one frame's rotation; the larger of the two deviations."""
-        if self._last_ns is not None and ego is not None and ego.quality > 0.3:
+        if self._last_ns is not None and ego is not None and ego.quality > 0.5:
             keep = math.exp(-max(0, now_ns - self._last_ns) / NS_PER_S / _AIM_FORGETS_S)
             self._pitch_rad = self._pitch_rad * keep + ego.pitch_rad
             self._roll_rad = self._roll_rad * keep + ego.roll_rad

@@ -21,12 +21,15 @@ from rearguard.journal.place import journal_folder
 from rearguard.journal.rows import OutingStats, outing_start
 from rearguard.journal.writer import JournalWriter
 from rearguard.judge.episodes import Episodes
+from rearguard.vision.health import PictureWatch
 from rearguard.vision.job import Job
+from rearguard.vision.machine import MachineWatch
 from rearguard.vision.pipeline import Pipeline, Step, age_of_file, age_of_live
 from rearguard.vision.screen import LastFelt, Screen
+from rearguard.vision.selftest import SelfTest
 from rearguard.vision.summary import Ledger, ModelLine, NearMissLine, Summary
 from rearguard.warden import link
-from rearguard.words import NearMiss, Trouble
+from rearguard.words import Frame, NearMiss, Trouble
 
 _FRAME_TIMEOUT_S = 0.25
 _STATS_EVERY = 15  # frames
@@ -50,6 +53,10 @@ class Outing:
         self._worst: dict[int, Snapshot] = {}
         self._troubles: dict[Trouble, str] = {}
         self._felt: LastFelt | None = None
+        self._picture = PictureWatch(job.config.health)
+        self._machine: MachineWatch | None = None  # only a live source depends on the machine's health
+        self._self_test: SelfTest | None = None
+        self._last: Step | None = None
         self._armed = False
         self._pipeline: Pipeline | None = None
         self._size = (0, 0)
@@ -82,6 +89,8 @@ class Outing:
                 min_free_mb=job.config.health.min_disk_mb,
             )
             stack.callback(self._journal.close)
+            if frames.info.live:
+                self._machine = stack.enter_context(MachineWatch(job.config.health, folder))
             screen = stack.enter_context(Screen(job.source, frames.info.frames)) if job.show else None
             began = time.perf_counter()
             failed: RearguardError | None = None
@@ -108,7 +117,8 @@ class Outing:
                 self._pipeline = self._make_pipeline(frames, detector, frame.image.shape)
             elif self._size != frame.image.shape[:2]:
                 raise BadInput(f"{self._job.source}: the picture changes size at frame {frame.seq}")
-            step = self._pipeline.step(frame, tuple(self._troubles))
+            step = self._pipeline.step(frame, self._health(frame))
+            self._arm(frame)
             self._tell(step)
             self._keep(step, frames)
             if screen is not None:
@@ -119,8 +129,32 @@ class Outing:
     def _make_pipeline(self, frames: Feed, detector: Detector, shape: tuple[int, ...]) -> Pipeline:
         height, width = shape[:2]
         self._size = (height, width)
+        if frames.info.live:
+            self._self_test = SelfTest(self._job.config)
+            self._self_test.check_detector(detector.detect, (width, height))
         lens = Pinhole.from_fov(width, height, frames.info.hfov_deg)
         return Pipeline(self._job.config, lens, detector, age_of_live if frames.info.live else age_of_file)
+
+    def _health(self, frame: Frame) -> tuple[Trouble, ...]:
+        """What is wrong with the picture, the machine and the journal."""
+        last, live = self._last, self._machine is not None
+        ego = last.ego if last else None
+        detect_s = last.took_s["detect"] if last and live else None
+        found = set(self._picture.look(frame, ego, detect_s)) | self._troubles.keys()
+        if self._machine is not None:
+            found |= set(self._machine.look(time.monotonic_ns()))
+        return tuple(sorted(found))
+
+    def _arm(self, frame: Frame) -> None:
+        """Say whether the self-test passed; a file needs none."""
+        if self._armed:
+            return
+        problems: tuple[str, ...] | None = ()
+        if self._self_test is not None and self._machine is not None and self._picture.stats is not None:
+            problems = self._self_test.look(frame, self._picture.stats, self._machine.readings)
+        if problems is not None:
+            self._armed = True
+            link.send(self._wire, link.Armed(problems))
 
     def _tell(self, step: Step) -> None:
         """The verdict goes out before anything else is done with the frame."""
@@ -136,9 +170,7 @@ class Outing:
             reason="; ".join(worst.reasons) if worst else "",
             troubles=tuple(t.value for t in verdict.troubles),
         )
-        if not self._armed:
-            self._armed = True
-            link.send(self._wire, link.Armed())
+        self._last = step
         if not link.send(self._wire, message):
             _log.warning("the warden did not take frame %d", verdict.seq)
 

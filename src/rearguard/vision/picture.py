@@ -13,6 +13,8 @@ from rearguard.words import Image
 WIDTH_PX = 160  # of the small copy: enough to see fog and hands, about 2 % of the pixels of 1280x720
 _TILES = 8
 _BURNT = 250
+_DAY_LUMA = 64.0
+_DUSK_SHARE = 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +52,20 @@ def small_grey(coarse: Image) -> NDArray[np.uint8]:
 
 
 def measure(small: NDArray[np.uint8], flat_std: float) -> PictureStats:
-    """The numbers of a small grey picture; a tile with contrast below `flat_std` counts as flat."""
+    """The numbers of a small grey picture; a tile with contrast below `flat_std` counts as flat.
+
+    At dusk everything has less contrast, so the limit falls with the brightness, to about a third.
+    """
     values = small.astype(np.float32)
     mean = cv2.resize(values, (_TILES, _TILES), interpolation=cv2.INTER_AREA)
     square = cv2.resize(values * values, (_TILES, _TILES), interpolation=cv2.INTER_AREA)
     variance = square - mean * mean
+    luma = float(mean.mean())
+    limit = flat_std * min(1.0, max(_DUSK_SHARE, luma / _DAY_LUMA))
     _, deviation = cv2.meanStdDev(cv2.Laplacian(values, cv2.CV_32F))
     return PictureStats(
-        luma=float(mean.mean()),
-        flat_share=float((variance < flat_std * flat_std).mean()),
+        luma=luma,
+        flat_share=float((variance < limit * limit).mean()),
         burnt_share=float((small >= _BURNT).mean()),
         sharpness=float(deviation[0, 0] ** 2),
     )

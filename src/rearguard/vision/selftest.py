@@ -1,0 +1,115 @@
+"""The self-test of a live outing: READY is felt only if all of it passes.
+
+    test = SelfTest(config)
+    test.check_detector(detector.detect, (width, height))          # the golden picture
+    problems = test.look(frame, watch.stats, machine.readings)     # each live frame; None until decided
+
+Nothing waits for it: frames are judged and warned of from the first one on. The decision comes with the tenth
+live frame, or when `LIMIT_S` have passed without ten good ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rearguard.clock import NS_PER_S
+from rearguard.config import Config
+from rearguard.vision.golden import golden
+from rearguard.vision.machine import Readings
+from rearguard.vision.picture import PictureStats, coarse_copy, same_content
+from rearguard.words import Box, Detection, Frame, Image
+
+LIMIT_S = 3.0
+_LIVE_FRAMES = 10
+_MOST_LOOKS = 100  # for a camera whose time stands still
+_LEAST_OVERLAP = 0.5
+_COOL_C = 70.0  # a machine that starts warmer than this will be throttled before the outing is over
+_UNDERVOLTAGE_OR_SLOWED = 0xF
+
+
+class SelfTest:
+    """Collects what is wrong; `problems` are lines for the journal and `systemctl status`."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self.problems: list[str] = []
+        self._looks = 0
+        self._first_ns: int | None = None
+        self._live = 0
+        self._last: Image | None = None
+        self._last_ns = 0
+        self._picture_problem = "no live picture"
+        self._decided = False
+
+    def check_detector(self, detect: Callable[[Image], Sequence[Detection]], size: tuple[int, int]) -> None:
+        """The person in the golden picture must be found; `size` is the live picture's (width, height)."""
+        picture, person = golden(size)
+        found = [
+            d for d in detect(picture) if d.label == "person" and d.score >= self._config.detect.min_score
+        ]
+        best = max((overlap(d.box, person) for d in found), default=0.0)
+        if not found:
+            self.problems.append("golden picture: the detector does not find the person")
+        elif best < _LEAST_OVERLAP:
+            self.problems.append(
+                f"golden picture: the person is found in the wrong place (overlap {best:.2f})"
+            )
+
+    def look(self, frame: Frame, stats: PictureStats, readings: Readings | None) -> tuple[str, ...] | None:
+        """Feed a live frame; the problems found (none: all passed) when decided, once; None before and after."""
+        if self._decided:
+            return None
+        self._looks += 1
+        if self._first_ns is None:
+            self._first_ns = frame.captured_ns
+        if self._is_live(frame, stats):
+            self._live += 1
+        late = frame.captured_ns - self._first_ns > LIMIT_S * NS_PER_S or self._looks > _MOST_LOOKS
+        if self._live < _LIVE_FRAMES and not late:
+            return None
+        self._decided = True
+        self.problems += _machine_problems(self._config, readings)
+        if self._live < _LIVE_FRAMES:
+            self.problems.append(f"camera: {self._picture_problem}")
+        return tuple(self.problems)
+
+    def _is_live(self, frame: Frame, stats: PictureStats) -> bool:
+        """Whether this picture is new, newer and shows something."""
+        coarse = coarse_copy(frame.image)
+        last, self._last = self._last, coarse
+        last_ns, self._last_ns = self._last_ns, frame.captured_ns
+        if last is None:
+            return False
+        if frame.captured_ns <= last_ns:
+            self._picture_problem = "its time stands still"
+        elif same_content(coarse, last):
+            self._picture_problem = "the same picture again and again"
+        elif stats.luma < self._config.health.dark_luma:
+            self._picture_problem = f"too dark (brightness {stats.luma:.0f} of 255)"
+        elif stats.flat_share >= self._config.health.covered_share:
+            self._picture_problem = "nothing to see: is the lens covered?"
+        else:
+            return True
+        return False
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Intersection over union, 0..1."""
+    w = min(a.x1, b.x1) - max(a.x0, b.x0)
+    h = min(a.y1, b.y1) - max(a.y0, b.y0)
+    both = max(0.0, w) * max(0.0, h)
+    return both / (a.area + b.area - both) if both else 0.0
+
+
+def _machine_problems(config: Config, readings: Readings | None) -> list[str]:
+    if readings is None:
+        return ["machine: its sensors do not answer"]
+    problems = []
+    if readings.free_mb is not None and readings.free_mb < config.health.min_disk_mb:
+        problems.append(f"disk: {readings.free_mb:.0f} MB free, {config.health.min_disk_mb} needed")
+    limit_c = min(_COOL_C, config.health.hot_c)
+    if readings.temperature_c is not None and readings.temperature_c >= limit_c:
+        problems.append(f"temperature: {readings.temperature_c:.0f} °C, below {limit_c:.0f} needed to start")
+    if readings.throttled is not None and readings.throttled & _UNDERVOLTAGE_OR_SLOWED:
+        problems.append(f"power: undervoltage or throttling right now (0x{readings.throttled:x})")
+    return problems

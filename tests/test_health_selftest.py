@@ -1,0 +1,116 @@
+"""The self-test: what makes it refuse, and that a sound machine passes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rearguard.config import Config
+from rearguard.detect.detector import Detector
+from rearguard.vision.golden import golden
+from rearguard.vision.machine import Readings
+from rearguard.vision.picture import coarse_copy, measure, small_grey
+from rearguard.vision.selftest import SelfTest, overlap
+from rearguard.words import Box, Detection, Frame, Image
+
+WELL = Readings(0, 50.0, 0, 9000.0, 0.0)
+
+
+def lively(seed: int) -> Image:
+    return np.random.default_rng(seed).integers(0, 255, (90, 160, 3), dtype=np.uint8)
+
+
+def decide(
+    images: list[Image], step_ns: int = 66_000_000, readings: Readings | None = WELL
+) -> tuple[int, tuple[str, ...]]:
+    """Feed the pictures until the test decides: at which frame, and the problems."""
+    test = SelfTest(Config())
+    for i, image in enumerate(images):
+        stats = measure(small_grey(coarse_copy(image)), 8.0)
+        problems = test.look(Frame(i, i * step_ns, image), stats, readings)
+        if problems is not None:
+            return i, problems
+    pytest.fail("never decided")
+
+
+def test_ten_live_frames_pass() -> None:
+    assert decide([lively(i) for i in range(20)]) == (10, ())
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (lively(1), "camera: the same picture again and again"),
+        (np.zeros((90, 160, 3), np.uint8), "camera: the same picture again and again"),
+    ],
+)
+def test_a_picture_that_never_changes_is_refused_within_three_seconds(image: Image, said: str) -> None:
+    at, problems = decide([image] * 60)
+    assert problems == (said,)
+    assert at * 0.066 < 3.2
+
+
+def test_darkness_and_a_cap_are_named() -> None:
+    rng = np.random.default_rng(3)
+    dark = [rng.integers(0, 7, (90, 160, 3), dtype=np.uint8) for _ in range(60)]
+    cap = [rng.integers(100, 108, (90, 160, 3), dtype=np.uint8) for _ in range(60)]
+    assert decide(dark)[1] == ("camera: too dark (brightness 3 of 255)",)
+    assert decide(cap)[1] == ("camera: nothing to see: is the lens covered?",)
+
+
+def test_a_clock_that_stands_still_decides_too() -> None:
+    test = SelfTest(Config())
+    stats = measure(small_grey(coarse_copy(lively(0))), 8.0)
+    for i in range(5):
+        assert test.look(Frame(i, 0, lively(i)), stats, WELL) is None
+    assert test.look(Frame(9, 4_000_000_000, lively(9)), stats, WELL) == ("camera: its time stands still",)
+
+
+@pytest.mark.parametrize(
+    ("readings", "said"),
+    [
+        (Readings(0, 72.0, 0, 9000.0, 0.0), "temperature: 72 °C, below 70 needed to start"),
+        (Readings(0, 50.0, 0x50001, 9000.0, 0.0), "power: undervoltage or throttling right now (0x50001)"),
+        (Readings(0, 50.0, 0, 12.0, 0.0), "disk: 12 MB free, 200 needed"),
+        (None, "machine: its sensors do not answer"),
+    ],
+)
+def test_a_sick_machine_is_refused(readings: Readings | None, said: str) -> None:
+    assert decide([lively(i) for i in range(20)], readings=readings)[1] == (said,)
+
+
+def test_a_machine_without_sensors_is_not_refused() -> None:
+    nothing = Readings(0, None, None, None, 0.0)
+    assert decide([lively(i) for i in range(20)], readings=nothing)[1] == ()
+
+
+def test_a_blind_detector_is_refused() -> None:
+    test = SelfTest(Config())
+    test.check_detector(lambda _image: [], (640, 360))
+    assert test.problems == ["golden picture: the detector does not find the person"]
+
+
+def test_a_detector_that_sees_things_elsewhere_is_refused() -> None:
+    test = SelfTest(Config())
+    test.check_detector(lambda _image: [Detection(Box(0, 0, 60, 200), "person", 0.9)], (640, 360))
+    assert test.problems == ["golden picture: the person is found in the wrong place (overlap 0.00)"]
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (640, 480), (320, 240)])
+def test_the_real_detector_finds_the_golden_person(size: tuple[int, int]) -> None:
+    test = SelfTest(Config())
+    test.check_detector(Detector(Config().detect, size).detect, size)
+    assert test.problems == []
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (720, 1280), (333, 111), (160, 120)])
+def test_the_golden_picture_fits_any_camera(size: tuple[int, int]) -> None:
+    picture, person = golden(size)
+    assert picture.shape == (size[1], size[0], 3)
+    assert 0 <= person.x0 < person.x1 <= size[0]
+    assert 0 <= person.y0 < person.y1 <= size[1]
+
+
+def test_overlap() -> None:
+    assert overlap(Box(0, 0, 2, 2), Box(1, 0, 3, 2)) == pytest.approx(1 / 3)
+    assert overlap(Box(0, 0, 1, 1), Box(2, 2, 3, 3)) == 0.0
