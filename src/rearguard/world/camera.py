@@ -96,6 +96,17 @@ def rotation(pose: Pose) -> Array:
     return result
 
 
+def rotations(poses: list[Pose], heading_rad: Array | None = None) -> Array:
+    """World-to-camera rotations of many poses, (T, 3, 3); `heading_rad` (T,) turns the local frames."""
+    yaw = np.array([p.yaw_rad for p in poses]) + (0.0 if heading_rad is None else heading_rad)
+    pitch, roll = np.array([p.pitch_rad for p in poses]), np.array([p.roll_rad for p in poses])
+    sy, cy, sp, cp = np.sin(yaw), np.cos(yaw), np.sin(pitch), np.cos(pitch)
+    s, c, zero = np.sin(roll), np.cos(roll), np.zeros_like(yaw)
+    right, down, ahead = np.stack([[cy, zero, -sy], [-sy * sp, cp, -cy * sp], [sy * cp, sp, cy * cp]])
+    turned: Array = np.stack([c * right + s * down, c * down - s * right, ahead])
+    return turned.transpose(2, 0, 1)
+
+
 def ego_motion(
     before: Pose, now: Pose, *, heading_change_rad: float = 0.0, quality: float = 1.0
 ) -> EgoMotion:

@@ -233,17 +233,15 @@ def _obstructed(name: str, v: Values) -> Scene:
     start = _start_gap(v, speed)
     meet = start / speed
     look = _look(seed, child=True)
-    edge, board = -0.95, 1.9
-    pace = v["pace"]
+    edge, board, hides = -0.95, 1.9, -1.75
     shown = meet - v["birth_ttc"]
-    into = min(
-        pace * v["birth_ttc"] + edge - 0.1, 0.0
-    )  # how far it gets by then; it stops in the middle of the lane
-    arrive = shown + (into - edge + 0.1) / pace
+    starts = (
+        shown - (1.1 * edge - hides) / v["pace"]
+    )  # it comes into view a little before it is past the edge
+    into = min(hides + v["pace"] * (meet - starts), 0.0)  # it stops in the middle of the lane
+    arrives = starts + (into - hides) / v["pace"]
     motion = Motion(
-        (0.0, arrive, arrive + 1.0),
-        (start + 0.15,) * 3,
-        (into - pace * arrive, into, into + (0.0 if into == 0.0 else pace)),
+        (starts - 1.0, starts, arrives, arrives + 1.0), (start + 0.15,) * 4, (hides, hides, into, into)
     )
     child = Thing("child", Kind.PERSON, motion, look, height_m=look.height_m, hidden_until_s=shown)
     screen = Thing(
@@ -391,7 +389,7 @@ WORLDS: dict[str, World] = {
     "cross": World("someone crosses the lane just as the wearer arrives", _cross, {**_PERSON, "pace": _pace(1.4)}),
     "child-obstructed": World(
         "a child steps out from behind a board", _obstructed,
-        {"start": _START, "pace": _pace(1.4), "birth_ttc": Parameter(2.6, 0.3, 6.0, "true TTC when it comes into view, s")},
+        {"start": _START, "pace": Parameter(1.4, 0.3, 12.0, "the child's speed, m/s"), "birth_ttc": Parameter(2.6, 0.3, 6.0, "true TTC when it comes into view, s")},
     ),
     "cut-in": World(
         "someone in the next lane steps in front", _cut_in,

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating[Any]]
 
 _REFERENCE_SPEED_M_S = 2.5
 _SLAP_TONES = 5
@@ -32,14 +36,14 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Shake:
-    """What the gait adds to the mean pose at one moment: metres up and along the path, radians, and m/s along it."""
+    """What the gait adds to the mean pose, at one moment or many: metres up and along the path, radians, m/s along it."""
 
-    up_m: float = 0.0
-    along_m: float = 0.0
-    yaw_rad: float = 0.0
-    pitch_rad: float = 0.0
-    roll_rad: float = 0.0
-    along_m_s: float = 0.0
+    up_m: Array
+    along_m: Array
+    yaw_rad: Array
+    pitch_rad: Array
+    roll_rad: Array
+    along_m_s: Array
 
 
 class Gait:
@@ -52,35 +56,33 @@ class Gait:
         self._slap_hz = rng.uniform(*_SLAP_BAND_HZ, (3, _SLAP_TONES))
         self._slap_start = rng.uniform(0, 2 * math.pi, (3, _SLAP_TONES))
 
-    def step_hz(self, speed_m_s: float) -> float:
+    def step_hz(self, speed_m_s: Array) -> Array:
         """Step rate at a speed: 3.0 Hz at 2.5 m/s, rising gently (2.8 to 3.4 Hz over 1 to 5 m/s)."""
-        return self.profile.step_hz * min(max(1.0 + 0.045 * (speed_m_s - _REFERENCE_SPEED_M_S), 0.9), 1.15)
+        return self.profile.step_hz * np.clip(1.0 + 0.045 * (speed_m_s - _REFERENCE_SPEED_M_S), 0.9, 1.15)
 
     @staticmethod
-    def strength(speed_m_s: float) -> float:
+    def strength(speed_m_s: Array) -> Array:
         """How far the amplitudes of 2.5 m/s apply: nothing at rest, 1 at 2.5 m/s, at most 1.4."""
-        return min(math.sqrt(max(speed_m_s, 0.0) / _REFERENCE_SPEED_M_S), 1.4)
+        return np.minimum(np.sqrt(np.maximum(speed_m_s, 0.0) / _REFERENCE_SPEED_M_S), 1.4)
 
-    def shake(self, t_s: float, steps: float, speed_m_s: float) -> Shake:
-        """The shake at time `t_s`, after `steps` steps (the integral of the step rate), at a mean speed."""
+    def shake(self, t_s: Array, steps: Array, speed_m_s: Array) -> Shake:
+        """The shake at times `t_s`, after `steps` steps (the integral of the step rate), at mean speeds; all (T,)."""
         p, k = self.profile, self.strength(speed_m_s)
-        if k == 0.0:
-            return Shake()
         step, stride = 2 * math.pi * steps, math.pi * steps
         slap = self._slap(t_s) * (k * math.radians(p.slap_rms_deg))
         ripple = k * p.ripple_m_s
         rate = 2 * math.pi * self.step_hz(speed_m_s)
         return Shake(
-            up_m=k * p.bob_m * math.sin(step + self._start[0]),
-            along_m=-ripple / rate * math.cos(step + self._start[1]),
-            yaw_rad=k * math.radians(p.yaw_deg) * math.sin(stride + self._start[2]) + slap[0],
-            pitch_rad=k * math.radians(p.pitch_deg) * math.sin(step + self._start[3]) + slap[1],
-            roll_rad=k * math.radians(p.roll_deg) * math.sin(stride + self._start[4]) + slap[2],
-            along_m_s=ripple * math.sin(step + self._start[1]),
+            up_m=k * p.bob_m * np.sin(step + self._start[0]),
+            along_m=-ripple / rate * np.cos(step + self._start[1]),
+            yaw_rad=k * math.radians(p.yaw_deg) * np.sin(stride + self._start[2]) + slap[0],
+            pitch_rad=k * math.radians(p.pitch_deg) * np.sin(step + self._start[3]) + slap[1],
+            roll_rad=k * math.radians(p.roll_deg) * np.sin(stride + self._start[4]) + slap[2],
+            along_m_s=ripple * np.sin(step + self._start[1]),
         )
 
-    def _slap(self, t_s: float) -> np.ndarray:  # type: ignore[type-arg]
-        """Three smooth noises of unit RMS (yaw, pitch, roll): sums of a few tones, so that any time can be asked."""
-        waves = np.sin(2 * math.pi * self._slap_hz * t_s + self._slap_start)
-        result: np.ndarray = waves.sum(axis=1) * math.sqrt(2.0 / _SLAP_TONES)  # type: ignore[type-arg]
+    def _slap(self, t_s: Array) -> Array:
+        """Smooth noises of unit RMS (yaw, pitch, roll; times): sums of a few tones, so that any time can be asked."""
+        angle = 2 * math.pi * self._slap_hz[:, :, None] * t_s + self._slap_start[:, :, None]
+        result: Array = np.sin(angle).sum(axis=1) * math.sqrt(2.0 / _SLAP_TONES)
         return result

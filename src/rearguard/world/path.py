@@ -31,6 +31,14 @@ class Path:
         sin, cos = float(np.sin(turn)), float(np.cos(turn))
         return (1 - cos) / k + n_m * cos, sin / k - n_m * sin, turn
 
+    def places(self, ds_m: Array, n_m: Array) -> tuple[Array, Array, Array]:
+        """`place` for many points."""
+        k = self.curvature_per_m
+        if k == 0.0:
+            return n_m, ds_m, np.zeros_like(ds_m)
+        turn = ds_m * k
+        return (1 - np.cos(turn)) / k + n_m * np.cos(turn), np.sin(turn) / k - n_m * np.sin(turn), turn
+
     def unplace(self, x_m: Array, z_m: Array) -> tuple[Array, Array]:
         """(ds, n) of local points (x, z): the inverse of `place`, for points less than half a turn away."""
         k = self.curvature_per_m

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating[Any]]
 
 
 class Kind(StrEnum):
@@ -53,14 +57,17 @@ class Motion:
 
     def at(self, t_s: float) -> tuple[float, float, float, float]:
         """(s, n, ds/dt, dn/dt) at a time; before the first way-point the first speed holds."""
-        times = self.t_s
-        i = int(np.searchsorted(times, t_s, side="right")) - 1
-        i = min(max(i, 0), len(times) - 2)
+        s, n, vs, vn = self.along(np.array([t_s]))
+        return float(s[0]), float(n[0]), float(vs[0]), float(vn[0])
+
+    def along(self, t_s: Array) -> tuple[Array, Array, Array, Array]:
+        """The same at many times (T,)."""
+        times, s, n = np.array(self.t_s), np.array(self.s_m), np.array(self.n_m)
+        i = np.clip(np.searchsorted(times, t_s, side="right") - 1, 0, len(times) - 2)
         span = times[i + 1] - times[i]
-        vs = (self.s_m[i + 1] - self.s_m[i]) / span
-        vn = (self.n_m[i + 1] - self.n_m[i]) / span
+        vs, vn = (s[i + 1] - s[i]) / span, (n[i + 1] - n[i]) / span
         dt = t_s - times[i]
-        return self.s_m[i] + vs * dt, self.n_m[i] + vn * dt, vs, vn
+        return s[i] + vs * dt, n[i] + vn * dt, vs, vn
 
 
 @dataclass(frozen=True, slots=True)

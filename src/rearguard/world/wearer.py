@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rearguard.world.camera import Pose
-from rearguard.world.gait import Gait, Shake
+from rearguard.world.gait import Gait
 from rearguard.world.things import Thing
 
 Array = NDArray[np.floating[Any]]
@@ -41,6 +41,17 @@ class State:
     steps: float
 
 
+@dataclass(frozen=True, slots=True)
+class Course:
+    """`State` at many times, each (T,)."""
+
+    s_m: Array
+    n_m: Array
+    speed_m_s: Array
+    lateral_m_s: Array
+    steps: Array
+
+
 class Wearer:
     """The wearer's motion over `duration_s` seconds."""
 
@@ -49,7 +60,7 @@ class Wearer:
     ) -> None:
         self._t, self._s, self._n, self._v = t_s, s_m, n_m, speed_m_s
         self._vn = np.gradient(n_m, t_s)
-        rate = np.array([gait.step_hz(float(v)) for v in speed_m_s]) if shaking else np.zeros_like(t_s)
+        rate = gait.step_hz(speed_m_s)
         self._steps = np.concatenate([[0.0], np.cumsum(0.5 * (rate[1:] + rate[:-1]) * np.diff(t_s))])
         self._gait = gait
         self._shaking = shaking
@@ -80,30 +91,39 @@ class Wearer:
 
     def state(self, t_s: float) -> State:
         """The mean motion at a time, gait left out."""
-        at = [
-            float(np.interp(t_s, self._t, column))
-            for column in (self._s, self._n, self._v, self._vn, self._steps)
-        ]
-        return State(*at)
+        course = self.course(np.array([t_s]))
+        return State(
+            *(
+                float(c[0])
+                for c in (course.s_m, course.n_m, course.speed_m_s, course.lateral_m_s, course.steps)
+            )
+        )
 
-    def shake(self, t_s: float) -> Shake:
-        """What the gait adds at a time."""
+    def course(self, t_s: Array) -> Course:
+        """The mean motion at many times."""
+        return Course(
+            *(np.interp(t_s, self._t, c) for c in (self._s, self._n, self._v, self._vn, self._steps))
+        )
+
+    def poses(self, t_s: Array, height_m: float, pitch_rad: float) -> list[Pose]:
+        """The camera at many times, each in the local frame at the wearer's mean place then."""
+        course = self.course(t_s)
         if not self._shaking:
-            return Shake()
-        state = self.state(t_s)
-        return self._gait.shake(t_s, state.steps, state.speed_m_s)
+            return [Pose(n, -height_m, 0.0, 0.0, pitch_rad, 0.0) for n in course.n_m.tolist()]
+        shake = self._gait.shake(t_s, course.steps, course.speed_m_s)
+        columns = (
+            course.n_m,
+            -(height_m + shake.up_m),
+            shake.along_m,
+            shake.yaw_rad,
+            pitch_rad + shake.pitch_rad,
+            shake.roll_rad,
+        )
+        return [Pose(*row) for row in np.stack(columns, axis=1).tolist()]
 
     def pose(self, t_s: float, height_m: float, pitch_rad: float) -> Pose:
-        """The camera in the local frame at the wearer's mean place."""
-        shake = self.shake(t_s)
-        return Pose(
-            x_m=self.state(t_s).n_m,
-            y_m=-(height_m + shake.up_m),
-            z_m=shake.along_m,
-            yaw_rad=shake.yaw_rad,
-            pitch_rad=pitch_rad + shake.pitch_rad,
-            roll_rad=shake.roll_rad,
-        )
+        """The camera at one time."""
+        return self.poses(np.array([t_s]), height_m, pitch_rad)[0]
 
 
 def _react(

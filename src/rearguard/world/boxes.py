@@ -1,0 +1,222 @@
+"""A world's truth as a noisy detector would tell it, without drawing anything: thousands of runs a minute.
+
+Figures are boxes of their body height and stride; what a picture's edge cuts is cut, what another thing hides is
+missing, and each box side is off by noise relative to the box's height.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rearguard.clock import NS_PER_S
+from rearguard.config.camera import Camera
+from rearguard.words import Box, Detection, EgoMotion, TrueThing
+from rearguard.world.camera import NEAR_M, Lens, Pose, rotations
+from rearguard.world.scene import CLOSING_FLOOR_M_S, Scene
+from rearguard.world.things import Kind, Thing
+from rearguard.world.wearer import Course
+
+Array = NDArray[np.floating[Any]]
+_SEEN_KINDS = frozenset({Kind.PERSON, Kind.CYCLIST})  # what a COCO detector has a class for
+_SCORES = (
+    (22.0, 60.0, 300.0),
+    (0.25, 0.42, 0.70),
+)  # height in px → mean score, as measured on rendered figures
+_SCORE_SD = 0.08
+_TURN_QUALITY = 0.9
+_LEAST_HEIGHT_PX = 22.0  # measured: our detector finds next to nothing smaller in a 1280x720 picture
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """How wrong the boxes and the ego-motion are.
+
+    `box` is the standard deviation of each box's height relative to that height (each side carries its part);
+    `memory` 0..1 how much of it lasts from one frame to the next; `missed` the share of detections lost at random;
+    `dropout_s` the length of a gap with none at all, once per run at a random time; `ghosts` false detections
+    per frame; `turn_rad` the standard deviation of each ego-motion angle, `turn_known` False leaves it unknown.
+    """
+
+    box: float = 0.03
+    memory: float = 0.0
+    missed: float = 0.1
+    dropout_s: float = 0.0
+    ghosts: float = 0.0
+    turn_rad: float = 0.002
+    turn_known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One frame as numbers: capture time, what the detector said, how the camera turned since the last frame, and the truth."""
+
+    seq: int
+    captured_ns: int
+    detections: list[Detection]
+    ego: EgoMotion
+    truth: tuple[TrueThing, ...]
+
+
+def looks(
+    scene: Scene,
+    camera: Camera | None = None,
+    *,
+    fps: float = 10.0,
+    noise: Noise | None = None,
+    seed: int = 0,
+) -> Iterator[Look]:
+    """The scene frame by frame; the same scene and seed give the same noise.
+
+    `truth` lists the things present in the scene's order, hidden ones too; so are the detections, ghosts last.
+    """
+    camera, noise = camera or Camera(), noise or Noise()
+    lens = Lens.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
+    rng = np.random.default_rng([seed, 0xB0C5])
+    times = np.arange(max(1, math.floor(scene.duration_s * fps) + 1)) / fps
+    gap_at = rng.uniform(0.2, 0.8) * scene.duration_s if noise.dropout_s else math.inf
+    in_gap = (times >= gap_at) & (times < gap_at + noise.dropout_s)
+    poses = scene.wearer.poses(times, camera.height_m, math.radians(camera.pitch_deg))
+    course = scene.wearer.course(times)
+    egos = _egos(poses, course.s_m * scene.path.curvature_per_m, noise, rng)
+    told = [_tell(thing, scene, times, course, poses, lens, noise, in_gap, rng) for thing in scene.things]
+    for seq, (t, ego) in enumerate(zip(times.tolist(), egos, strict=True)):
+        facts = tuple(fact for facts, _ in told if (fact := facts[seq]) is not None)
+        found = [one for _, founds in told if (one := founds[seq]) is not None]
+        yield Look(seq, round(t * NS_PER_S), found + _ghosts(noise, lens, rng), ego, facts)
+
+
+def _tell(
+    thing: Thing, scene: Scene, times: Array, course: Course, poses: list[Pose], lens: Lens, noise: Noise,
+    in_gap: NDArray[np.bool_], rng: np.random.Generator,
+) -> tuple[list[TrueThing | None], list[Detection | None]]:  # fmt: skip
+    """(truth, detection) of one thing at each time, None where it is not there or not seen."""
+    count = len(times)
+    draws = rng.normal(0, 1, (count, 4))
+    kept = rng.random(count) >= noise.missed
+    wave = _lasting(draws, noise.memory)
+    whole = whole_boxes(thing, scene, times, course, poses, lens)
+    high = whole[:, 3] - whole[:, 1]
+    inside = clip(whole, lens)
+    shaken = clip(
+        whole + wave * (high * noise.box / math.sqrt(2))[:, None] * np.array([0.5, 1.0, 0.5, 1.0]), lens
+    )
+    in_picture = _area(inside) > 1
+    seen = kept & in_picture & ~in_gap & (times >= thing.hidden_until_s) & (high >= _LEAST_HEIGHT_PX)
+    seen &= (_area(inside) >= 0.15 * _area(whole)) & (_area(shaken) > 1) & (thing.kind in _SEEN_KINDS)
+    scores = np.clip(np.interp(high, *_SCORES) + _SCORE_SD * draws[:, 0], 0.05, 0.98).tolist()
+    facts, found = _facts(thing, scene, times, course), []
+    truths: list[TrueThing | None] = []
+    boxes, sharp = shaken.tolist(), inside.tolist()
+    for i in range(count):
+        box = Box(*sharp[i]) if in_picture[i] else None
+        there = thing.from_s <= times[i] < thing.until_s
+        truths.append(TrueThing(thing.name, thing.label, box, *facts[i]) if there else None)
+        found.append(Detection(Box(*boxes[i]), thing.label, scores[i]) if there and seen[i] else None)
+    return truths, found
+
+
+def _facts(
+    thing: Thing, scene: Scene, times: Array, course: Course
+) -> list[tuple[float, float, float | None, float]]:
+    """(range, lateral, ttc, miss) at each time: `scene.truth` for a whole run at once."""
+    s, n, vs, vn = thing.motion.along(times)
+    ahead, across = s - course.s_m, n - course.n_m
+    x, z, _ = scene.path.places(ahead, n)
+    gap, closing = ahead - thing.half_depth_m, course.speed_m_s - vs
+    closes = (closing > CLOSING_FLOOR_M_S) & (gap > 0)
+    ttc = np.where(closes, gap / np.where(closes, closing, 1.0), 0.0)
+    miss = across + (vn - course.lateral_m_s) * ttc
+    distance = np.copysign(np.hypot(x - course.n_m, z), ahead)
+    rows = zip(distance.tolist(), across.tolist(), ttc.tolist(), miss.tolist(), closes.tolist(), strict=True)
+    return [(r, a, t if c else None, m) for r, a, t, m, c in rows]
+
+
+def whole_boxes(
+    thing: Thing, scene: Scene, times: Array, course: Course, poses: list[Pose], lens: Lens
+) -> Array:
+    """The thing's boxes (T, 4), picture's edge ignored: its outline as a cuboid; of no size when behind the lens."""
+    s, n, vs, vn = thing.motion.along(times)
+    x, z, turn = scene.path.places(s - course.s_m, n)
+    half_wide, deep = _extent(thing)
+    i, j, k = np.array([(i, j, k) for i in (-1, 1) for j in (0, 1) for k in (-1, 1)], float).T
+    c, w = np.cos(turn)[:, None], np.sin(turn)[:, None]
+    corners = np.stack(
+        [
+            x[:, None] + i * half_wide * c + k * deep * w,
+            np.broadcast_to(-j * thing.height_m, (len(times), 8)),
+            z[:, None] - i * half_wide * w + k * deep * c,
+        ],
+        axis=2,
+    )
+    lenses = np.array([[p.x_m, p.y_m, p.z_m] for p in poses])
+    seen = np.einsum("tab,tkb->tka", rotations(poses), corners - lenses[:, None, :])
+    before = seen[:, :, 2].min(axis=1) >= NEAR_M
+    scale = lens.focal_px / np.maximum(seen[:, :, 2], NEAR_M)
+    u, v = lens.cx + seen[:, :, 0] * scale, lens.cy + seen[:, :, 1] * scale
+    boxes = np.stack([u.min(axis=1), v.min(axis=1), u.max(axis=1), v.max(axis=1)], axis=1)
+    return np.where(before[:, None], boxes, -1e4)
+
+
+def clip(boxes: Array, lens: Lens) -> Array:
+    """Boxes (T, 4) cut at the picture's edges; those outside have no size."""
+    result: Array = np.clip(boxes, 0.0, np.array([lens.width_px, lens.height_px] * 2, float))
+    return result
+
+
+def _area(boxes: Array) -> Array:
+    result: Array = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return result
+
+
+def _lasting(draws: Array, memory: float) -> Array:
+    """Noise of unit deviation of which the share `memory` lasts from one frame to the next."""
+    if memory == 0.0:
+        return draws
+    wave = draws.copy()
+    fresh = math.sqrt(1 - memory**2)
+    for i in range(1, len(wave)):
+        wave[i] = memory * wave[i - 1] + fresh * draws[i]
+    return wave
+
+
+def without_noise(noise: Noise | None = None) -> Noise:
+    """The same with every error set to nothing."""
+    return replace(noise or Noise(), box=0.0, memory=0.0, missed=0.0, dropout_s=0.0, ghosts=0.0, turn_rad=0.0)
+
+
+def _extent(thing: Thing) -> tuple[float, float]:
+    """Half width across the track and half depth along it, m, of what makes the box."""
+    if thing.kind is Kind.PERSON:
+        return 0.15 * thing.height_m * thing.look.girth, 0.05
+    if thing.kind is Kind.CYCLIST:
+        return 0.30, 0.05
+    return thing.width_m / 2, 0.0
+
+
+def _egos(poses: list[Pose], headings: Array, noise: Noise, rng: np.random.Generator) -> list[EgoMotion]:
+    """How the camera turned since the frame before; unknown at the first."""
+    error = rng.normal(0, 1, (len(poses), 3)) * noise.turn_rad
+    if not noise.turn_known:
+        return [EgoMotion() for _ in poses]
+    was, now = rotations(poses)[:-1], rotations(poses, np.diff(headings, prepend=headings[0]))[1:]
+    step = was @ now.transpose(0, 2, 1)  # columns: the new right, down and forward in the old camera's axes
+    yaw = np.arctan2(step[:, 0, 2], step[:, 2, 2])
+    pitch = np.arctan2(step[:, 1, 2], np.hypot(step[:, 0, 2], step[:, 2, 2]))
+    roll = np.arctan2(step[:, 1, 0], step[:, 1, 1])
+    turns = np.stack([yaw, pitch, roll], axis=1) + error[1:]
+    return [EgoMotion(), *(EgoMotion(*row, _TURN_QUALITY) for row in turns.tolist())]
+
+
+def _ghosts(noise: Noise, lens: Lens, rng: np.random.Generator) -> list[Detection]:
+    found = []
+    for _ in range(int(rng.poisson(noise.ghosts)) if noise.ghosts else 0):
+        high = rng.uniform(25, 0.4 * lens.height_px)
+        x, y = rng.uniform(0, lens.width_px - 0.4 * high), rng.uniform(0, lens.height_px - high)
+        found.append(Detection(Box(x, y, x + 0.4 * high, y + high), "person", rng.uniform(0.15, 0.45)))
+    return found
