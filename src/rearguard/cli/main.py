@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("rearguard.cli.show", "Tell one near miss: story, plot and picture."),
     "outings": ("rearguard.cli.outings", "List outings: time worn, near misses, faults, time blind."),
     "stats": ("rearguard.cli.stats", "Show the trend over weeks."),
+    "export": ("rearguard.cli.export", "Write the journal as CSV, JSON Lines or Parquet."),
     "config": ("rearguard.cli.config", "Show or check the configuration."),
     "buzz": ("rearguard.cli.buzz", "Feel the cues, one by one, to learn them."),
     "evaluate": ("rearguard.cli.evaluate", "Measure detectors on labelled pictures."),

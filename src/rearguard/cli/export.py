@@ -1,0 +1,93 @@
+"""`rearguard export`: the journal as tables for other programs."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import click
+
+from rearguard.cli.journal import journal_option, open_journal
+from rearguard.errors import BadInput
+from rearguard.journal.rows import Filter
+from rearguard.words import Level
+
+_EPILOG = """
+\b
+Examples:
+  rearguard export > near-misses.csv
+  rearguard export trace --format jsonl --since 7d
+  rearguard export --format parquet -o season.parquet
+  duckdb -c "select device, label, count(*) from 'season.parquet' group by all"
+"""
+
+
+@click.command("export", epilog=_EPILOG)
+@click.argument(
+    "table", type=click.Choice(["near_misses", "trace", "outings", "cues", "faults"]), default="near_misses"
+)
+@click.option(
+    "--format", "kind", type=click.Choice(["csv", "jsonl", "parquet"]), help="By default from -o, else csv."
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="By default standard output."
+)
+@click.option("--since", metavar="WHEN", help="From this moment on: 2026-11-21, yesterday, 7d.")
+@click.option("--until", metavar="WHEN", help="Before this moment.")
+@click.option(
+    "--level", type=click.Choice(["caution", "critical"], case_sensitive=False), help="At least this urgent."
+)
+@click.option("--label", metavar="NAME", help="Only these things.")
+@click.option("--outing", type=int, metavar="N", help="Only this outing.")
+@click.option("--device", metavar="NAME", help="Only this device.")
+@journal_option
+def export(
+    table: str,
+    kind: str | None,
+    output: Path | None,
+    since: str | None,
+    until: str | None,
+    level: str | None,
+    label: str | None,
+    outing: int | None,
+    device: str | None,
+    journal: Path | None,
+) -> None:
+    """Write near misses, their traces, outings, cues or faults as CSV, JSON Lines or Parquet.
+
+    Times `*_ns` count from the worst moment of the near miss, `*_s` from the beginning of the outing.
+    """
+    from rearguard.review.export import write_csv, write_jsonl, write_parquet
+    from rearguard.review.text import parse_moment
+
+    wanted = Filter(
+        since_s=parse_moment(since) if since else None,
+        until_s=parse_moment(until) if until else None,
+        level=Level[level.upper()] if level else None,
+        label=label,
+        outing=outing,
+        device=device,
+    )
+    kind = kind or (output.suffix.lstrip(".") if output else "csv")
+    if kind not in ("csv", "jsonl", "parquet"):
+        raise BadInput(f"{output}: cannot tell the format from the name; say --format csv, jsonl or parquet")
+    with open_journal(journal) as opened:
+        if kind == "parquet":
+            if output is None:
+                raise BadInput("parquet needs a file: -o FILE")
+            count = write_parquet(opened, table, wanted, output)
+        else:
+            write = write_csv if kind == "csv" else write_jsonl
+            if output is None:
+                out = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="", write_through=False)
+                write(opened, table, wanted, out)
+                out.flush()
+                out.detach()
+                return
+            try:
+                with output.open("w", encoding="utf-8", newline="") as file:
+                    count = write(opened, table, wanted, file)
+            except OSError as e:
+                raise BadInput(f"{output}: cannot write: {e.strerror}") from e
+    click.echo(f"{output}: {count} rows", err=True)
