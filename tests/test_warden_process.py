@@ -174,6 +174,12 @@ def test_a_camera_lost_for_good_is_felt_before_vision_has_left_and_tried_again(o
     assert run.code == 0
 
 
+def test_a_live_picture_that_goes_bad_is_tried_again(outing) -> None:
+    run = outing([CALM, ["only", 0, [["end", 2], ["exit", 2]]], *[CALM] * 4, ["end", 0]])
+    assert run.cues == ["BLIND"]
+    assert run.code == 0
+
+
 def test_a_file_that_breaks_in_the_middle_is_felt_and_ends_with_its_code(outing) -> None:
     run = outing(
         [["frame", 0, "left", 1, 0.0], ["frame", 0, "left", 1, 1.0], ["end", 2], ["exit", 2]], realtime=False

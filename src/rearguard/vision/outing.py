@@ -57,6 +57,7 @@ class Outing:
         self._machine: MachineWatch | None = None  # only a live source depends on the machine's health
         self._self_test: SelfTest | None = None
         self._last: Step | None = None
+        self._standing: dict[Trouble, int] = {}  # faults written down → since when
         self._armed = False
         self._pipeline: Pipeline | None = None
         self._size = (0, 0)
@@ -143,7 +144,16 @@ class Outing:
         found = set(self._picture.look(frame, ego, detect_s)) | self._troubles.keys()
         if self._machine is not None:
             found |= set(self._machine.look(time.monotonic_ns()))
+        self._write_down(found, frame.captured_ns)
         return tuple(sorted(found))
+
+    def _write_down(self, found: set[Trouble], now_ns: int) -> None:
+        """Log each fault as it begins and as it ends."""
+        for trouble in found - self._standing.keys():
+            self._standing[trouble] = now_ns
+            self._journal.fault(trouble, now_ns)
+        for trouble in self._standing.keys() - found:
+            self._journal.fault(trouble, self._standing.pop(trouble), now_ns)
 
     def _arm(self, frame: Frame) -> None:
         """Say whether the self-test passed; a file needs none."""
@@ -189,6 +199,10 @@ class Outing:
                     self._journal.mark(message.at_ns)
                 case link.Stop():
                     raise Stopped
+                case link.Hello(last_trouble=str(trouble), down_s=down_s):
+                    # The vision process before this one died; nobody was there to write it down.
+                    now_ns = time.monotonic_ns()
+                    self._journal.fault(Trouble(trouble), now_ns - round(down_s * NS_PER_S), now_ns)
                 case link.Hello():
                     pass
 

@@ -112,6 +112,7 @@ class _Warden:
         self._ready_due = False
         self._exit: int | None = None
         self._ended_code = 0
+        self._ever_judged = False
         self._pinged_ns = 0
         self._beats_pinged: int | None = None
         self._fault_felt_ns = 0
@@ -208,6 +209,7 @@ class _Warden:
         now_ns = time.monotonic_ns()
         if not self._heartbeat.feed(now_ns, judged) or self._phase in (_Phase.STOPPING, _Phase.ENDED):
             return
+        self._ever_judged = True
         if self._phase is _Phase.STARTING:
             self._enter(_Phase.WATCHING, "watching")
             self._steady_since_ns = now_ns
@@ -319,7 +321,8 @@ class _Warden:
             self._drop_vision()
         self._judged = None
         self._add_trouble(trouble, now_ns)
-        if not self._realtime or code == EXIT_BAD_INPUT:
+        hopeless = code == EXIT_BAD_INPUT and not self._ever_judged  # what never worked will not work now
+        if not self._realtime or hopeless:
             if not self._ended_code:  # else vision has said it better
                 say(why)
             self._feeler.let_end(self._situation())
