@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import BinaryIO
 
 
 def video_cut_short(path: Path) -> bool:
@@ -16,7 +17,7 @@ def video_cut_short(path: Path) -> bool:
         with path.open("rb") as file:
             head = file.read(12)
             if head[:4] == b"RIFF" and len(head) >= 8:
-                return struct.unpack("<I", head[4:8])[0] + 8 > size
+                return bool(struct.unpack("<I", head[4:8])[0] + 8 > size)
             if head[4:8] == b"ftyp":
                 return _boxes_overrun(file, size)
     except (OSError, struct.error):
@@ -24,7 +25,7 @@ def video_cut_short(path: Path) -> bool:
     return False
 
 
-def _boxes_overrun(file, size: int) -> bool:  # type: ignore[no-untyped-def]
+def _boxes_overrun(file: BinaryIO, size: int) -> bool:
     """Walk the top-level boxes of an ISO base media file; does one reach past the end of the file?"""
     at = 0
     for _ in range(10_000):

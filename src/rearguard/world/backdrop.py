@@ -1,4 +1,4 @@
-"""What is far away: sky, hills, buildings and a tree line as a cylinder at infinity, and single trees beside the track."""
+"""What is far away: sky, hills, houses and a tree line as a cylinder at infinity; single trees beside the track."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rearguard.words import Image
 from rearguard.world.camera import Lens, Pose, axes, into_camera, to_level
-from rearguard.world.paint import blend, halvings
+from rearguard.world.paint import blend, dimmed, halvings
 from rearguard.world.path import Path
 
 Array = NDArray[np.floating[Any]]
@@ -52,8 +52,8 @@ class Backdrop:
         map_y = ((_HIGHEST - tangent) * _PER_RAD - 0.5).astype(np.float32)
         size = (columns * _BLOCK_PX, lines * _BLOCK_PX)
         crop = slice(_BLOCK_PX, _BLOCK_PX + rows), slice(_BLOCK_PX, _BLOCK_PX + width)
-        maps = [cv2.resize(m, size, interpolation=cv2.INTER_LINEAR)[crop] for m in (map_x, map_y)]
-        picture[:rows] = cv2.remap(self._panorama, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        x_px, y_px = (cv2.resize(m, size, interpolation=cv2.INTER_LINEAR)[crop] for m in (map_x, map_y))
+        picture[:rows] = cv2.remap(self._panorama, x_px, y_px, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +69,13 @@ class Tree:
 class Trees:
     """Single trees and bushes beside the track, at finite distance, so that they pass by as the wearer runs."""
 
-    def __init__(self, lens: Lens, seed: int, until_m: float) -> None:
+    def __init__(self, lens: Lens, seed: int, until_m: float, light: float = 1.0) -> None:
         self._lens = lens
         rng = np.random.default_rng([seed, 0x73EE])
-        self._sprites = [halvings(_tree(np.random.default_rng([seed, k]))) for k in range(4)]
+        self._sprites = [
+            tuple(dimmed(mip, light) for mip in halvings(_tree(np.random.default_rng([seed, k]))))
+            for k in range(4)
+        ]
         self._trees = []
         s = -20.0
         while s < until_m + _TREE_SEEN_M[1]:
@@ -97,14 +100,7 @@ class Trees:
         return found
 
     def paint(
-        self,
-        picture: Image,
-        tree: Tree,
-        pose: Pose,
-        path: Path,
-        s_m: float,
-        offset: tuple[int, int],
-        light: float,
+        self, picture: Image, tree: Tree, pose: Pose, path: Path, s_m: float, offset: tuple[int, int]
     ) -> None:
         """Paint one tree into the level picture."""
         x, z, _ = path.place(tree.s_m - s_m, tree.n_m)
@@ -113,22 +109,21 @@ class Trees:
             return
         foot, top = to_level(seen, self._lens) + np.array(offset, float)
         tall = foot[1] - top[1]
-        if tall < 3 or foot[0] < -tall or foot[0] > picture.shape[1] + tall:
+        if tall < 3:
             return
         mips = self._sprites[tree.sprite]
-        level = int(np.clip(round(math.log2(max(mips[0].shape[0] / tall, 1.0))), 0, len(mips) - 1))
-        sprite = mips[level]
+        sprite = mips[int(np.clip(round(math.log2(max(mips[0].shape[0] / tall, 1.0))), 0, len(mips) - 1))]
         scale = tall / sprite.shape[0]
         left, high = foot[0] - 0.5 * sprite.shape[1] * scale, top[1]
-        x0, y0 = math.floor(left), math.floor(high)
-        size = (math.ceil(sprite.shape[1] * scale) + 2, math.ceil(tall) + 2)
+        x0, y0 = max(0, math.floor(left)), max(0, math.floor(high))
+        x1 = min(picture.shape[1], math.ceil(left + sprite.shape[1] * scale) + 1)
+        y1 = min(picture.shape[0], math.ceil(foot[1]) + 1)
+        if x0 >= x1 or y0 >= y1:
+            return
         matrix = np.array(
             [[scale, 0, left - x0 + 0.5 * scale - 0.5], [0, scale, high - y0 + 0.5 * scale - 0.5]]
         )
-        drawn = cv2.warpAffine(sprite, matrix, size, flags=cv2.INTER_LINEAR)
-        if light != 1.0:
-            drawn[:, :, :3] = cv2.multiply(np.ascontiguousarray(drawn[:, :, :3]), 1.0, scale=light)
-        blend(picture, drawn, x0, y0)
+        blend(picture, cv2.warpAffine(sprite, matrix, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR), x0, y0)
 
 
 def _panorama(seed: int) -> Image:
@@ -152,7 +147,8 @@ def _panorama(seed: int) -> Image:
     canvas[horizon:] = np.clip(
         canvas[horizon:] + cv2.resize(grain, (_PANORAMA_PX, rows))[horizon:, :, None], 0, 255
     )
-    return cv2.GaussianBlur(canvas, (0, 0), 0.6)
+    blurred: Image = cv2.GaussianBlur(canvas, (0, 0), 0.6)
+    return blurred
 
 
 def _round_noise(rng: np.random.Generator, rows: int, octaves: tuple[tuple[int, float], ...]) -> Array:

@@ -54,7 +54,7 @@ class Noise:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One frame as numbers: capture time, what the detector said, how the camera turned since the last frame, and the truth."""
+    """One frame as numbers: capture time, what the detector said, how the camera turned, and the truth."""
 
     seq: int
     captured_ns: int
@@ -98,7 +98,7 @@ def _tell(
     """(truth, detection) of one thing at each time, None where it is not there or not seen."""
     count = len(times)
     draws = rng.normal(0, 1, (count, 4))
-    kept = rng.random(count) >= noise.missed
+    kept = np.asarray(rng.random(count) >= noise.missed)
     wave = _lasting(draws, noise.memory)
     whole = whole_boxes(thing, scene, times, course, poses, lens)
     high = whole[:, 3] - whole[:, 1]
@@ -141,7 +141,7 @@ def whole_boxes(
     thing: Thing, scene: Scene, times: Array, course: Course, poses: list[Pose], lens: Lens
 ) -> Array:
     """The thing's boxes (T, 4), picture's edge ignored: its outline as a cuboid; of no size when behind the lens."""
-    s, n, vs, vn = thing.motion.along(times)
+    s, n, _, _ = thing.motion.along(times)
     x, z, turn = scene.path.places(s - course.s_m, n)
     half_wide, deep = _extent(thing)
     i, j, k = np.array([(i, j, k) for i in (-1, 1) for j in (0, 1) for k in (-1, 1)], float).T
@@ -210,7 +210,7 @@ def _egos(poses: list[Pose], headings: Array, noise: Noise, rng: np.random.Gener
     pitch = np.arctan2(step[:, 1, 2], np.hypot(step[:, 0, 2], step[:, 2, 2]))
     roll = np.arctan2(step[:, 1, 0], step[:, 1, 1])
     turns = np.stack([yaw, pitch, roll], axis=1) + error[1:]
-    return [EgoMotion(), *(EgoMotion(*row, _TURN_QUALITY) for row in turns.tolist())]
+    return [EgoMotion(), *(EgoMotion(y, p, r, _TURN_QUALITY) for y, p, r in turns.tolist())]
 
 
 def _ghosts(noise: Noise, lens: Lens, rng: np.random.Generator) -> list[Detection]:

@@ -62,13 +62,15 @@ def axes(yaw_rad: float, pitch_rad: float) -> Array:
 
 def into_camera(points: Array, pose: Pose) -> Array:
     """World points (N, 3) in the level camera's axes (right, down, depth)."""
-    return (points - np.array([pose.x_m, pose.y_m, pose.z_m])) @ axes(pose.yaw_rad, pose.pitch_rad).T
+    seen: Array = (points - np.array([pose.x_m, pose.y_m, pose.z_m])) @ axes(pose.yaw_rad, pose.pitch_rad).T
+    return seen
 
 
 def to_level(in_camera: Array, lens: Lens) -> Array:
     """Level-picture pixels (N, 2) of points in camera axes; depths must be positive."""
     scale = lens.focal_px / in_camera[:, 2:3]
-    return in_camera[:, :2] * scale + np.array([lens.cx, lens.cy])
+    px: Array = in_camera[:, :2] * scale + np.array([lens.cx, lens.cy])
+    return px
 
 
 def rolled(level_px: Array, lens: Lens, roll_rad: float) -> Array:

@@ -375,45 +375,92 @@ _PERSON = {"lateral": _LATERAL, "start": _START, "child": Parameter(0, 0, 1, "on
 WORLDS: dict[str, World] = {
     "demo": World("half a minute: a passer-by, a standing figure, an oncoming one, a wall", _demo, {}),
     "stand": World(
-        "someone stands ahead", _stand, {**_PERSON, "facing": Parameter(0, -180, 360, "degrees; 0 looks at the wearer, 180 away")}
+        "someone stands ahead",
+        _stand,
+        {**_PERSON, "facing": Parameter(0, -180, 360, "degrees; 0 looks at the wearer, 180 away")},
     ),
     "walk-toward": World("someone walks towards the wearer", _toward, {**_PERSON, "pace": _pace(1.4)}),
     "run-toward": World("someone runs towards the wearer", _toward, {**_PERSON, "pace": _pace(3.5)}),
-    "cyclist": World("someone cycles towards the wearer", _cyclist, {"lateral": _LATERAL, "start": _START, "pace": _pace(6.1)}),
-    "walk-away": World("someone walks away, slower than the wearer", _away, {"lateral": _LATERAL, "start": _START, "pace": _pace(1.4)}),
-    "same-speed": World("someone jogs ahead at the wearer's speed", _away, {"lateral": _LATERAL, "start": _START, "pace": _pace(2.5)}),
-    "pass-by": World(
-        "someone walks past on the side", _toward,
-        {**_PERSON, "lateral": Parameter(2.0, -6.0, 6.0, "metres right of the wearer's lane"), "pace": _pace(1.4)},
+    "cyclist": World(
+        "someone cycles towards the wearer",
+        _cyclist,
+        {"lateral": _LATERAL, "start": _START, "pace": _pace(6.1)},
     ),
-    "cross": World("someone crosses the lane just as the wearer arrives", _cross, {**_PERSON, "pace": _pace(1.4)}),
+    "walk-away": World(
+        "someone walks away, slower than the wearer",
+        _away,
+        {"lateral": _LATERAL, "start": _START, "pace": _pace(1.4)},
+    ),
+    "same-speed": World(
+        "someone jogs ahead at the wearer's speed",
+        _away,
+        {"lateral": _LATERAL, "start": _START, "pace": _pace(2.5)},
+    ),
+    "pass-by": World(
+        "someone walks past on the side",
+        _toward,
+        {
+            **_PERSON,
+            "lateral": Parameter(2.0, -6.0, 6.0, "metres right of the wearer's lane"),
+            "pace": _pace(1.4),
+        },
+    ),
+    "cross": World(
+        "someone crosses the lane just as the wearer arrives", _cross, {**_PERSON, "pace": _pace(1.4)}
+    ),
     "child-obstructed": World(
-        "a child steps out from behind a board", _obstructed,
-        {"start": _START, "pace": Parameter(1.4, 0.3, 12.0, "the child's speed, m/s"), "birth_ttc": Parameter(2.6, 0.3, 6.0, "true TTC when it comes into view, s")},
+        "a child steps out from behind a board",
+        _obstructed,
+        {
+            "start": _START,
+            "pace": Parameter(1.4, 0.3, 12.0, "the child's speed, m/s"),
+            "birth_ttc": Parameter(2.6, 0.3, 6.0, "true TTC when it comes into view, s"),
+        },
     ),
     "cut-in": World(
-        "someone in the next lane steps in front", _cut_in,
+        "someone in the next lane steps in front",
+        _cut_in,
         {"start": _START, "pace": _pace(0.0), "gap": Parameter(8.0, 1.0, 30.0, "gap when stepping in, m")},
     ),
     "wall": World("a brick wall across the track", _prop(Kind.WALL, 14.0, 3.2), {"start": _START}),
-    "blank-wall": World("a plastered wall without texture", _prop(Kind.BLANK_WALL, 14.0, 3.2), {"start": _START}),
+    "blank-wall": World(
+        "a plastered wall without texture", _prop(Kind.BLANK_WALL, 14.0, 3.2), {"start": _START}
+    ),
     "fence": World("a chain-link fence across the track", _prop(Kind.FENCE, 14.0, 1.8), {"start": _START}),
-    "hurdle": World("a hurdle in the lane", _prop(Kind.HURDLE, 1.2, 0.91), {"start": _START, "lateral": _LATERAL}),
-    "post": World("a striped post in the lane", _prop(Kind.POST, 0.12, 1.3), {"start": _START, "lateral": _LATERAL}),
+    "hurdle": World(
+        "a hurdle in the lane", _prop(Kind.HURDLE, 1.2, 0.91), {"start": _START, "lateral": _LATERAL}
+    ),
+    "post": World(
+        "a striped post in the lane", _prop(Kind.POST, 0.12, 1.3), {"start": _START, "lateral": _LATERAL}
+    ),
     "gate": World("a closed tubular gate across the lane", _prop(Kind.GATE, 3.6, 1.2), {"start": _START}),
     "empty": World("three minutes of clear track", _empty, {}),
     "curve": World(
-        "a stadium bend with people coming two lanes out", _curve,
+        "a stadium bend with people coming two lanes out",
+        _curve,
         {"pace": _pace(1.4), "lateral": Parameter(2.44, -8, 8, "their place right of the wearer's lane, m")},
     ),
     "crowd": World(
-        "people all around, none in the lane", _crowd,
-        {"count": Parameter(10, 1, 30, "how many"), "blocker": Parameter(0, 0, 1, "on: one more stands in the lane")},
+        "people all around, none in the lane",
+        _crowd,
+        {
+            "count": Parameter(10, 1, 30, "how many"),
+            "blocker": Parameter(0, 0, 1, "on: one more stands in the lane"),
+        },
     ),
-    "dusk": World("someone walks up at dusk", _weather(), {**_PERSON, "pace": _pace(1.4), "strength": Parameter(1, 0, 3, "how dark")}),
-    "glare": World("someone walks up against a low sun", _weather(glare=0.8), {**_PERSON, "pace": _pace(1.4), "strength": Parameter(1, 0, 3, "how strong")}),
+    "dusk": World(
+        "someone walks up at dusk",
+        _weather(),
+        {**_PERSON, "pace": _pace(1.4), "strength": Parameter(1, 0, 3, "how dark")},
+    ),
+    "glare": World(
+        "someone walks up against a low sun",
+        _weather(glare=0.8),
+        {**_PERSON, "pace": _pace(1.4), "strength": Parameter(1, 0, 3, "how strong")},
+    ),
     "rain": World(
-        "someone walks up in rain, with drops on the lens", _weather(drops=34, haze=0.28),
+        "someone walks up in rain, with drops on the lens",
+        _weather(drops=34, haze=0.28),
         {**_PERSON, "pace": _pace(1.4), "strength": Parameter(1, 0, 3, "how heavy")},
     ),
-}  # fmt: skip
+}

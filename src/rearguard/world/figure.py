@@ -234,16 +234,23 @@ def _leg(h: float, g: float, side: float, hip: float, knee: float, dress: Style,
     shin = skin if dress.shorts else cloth
     thigh_low = cloth if not dress.shorts else skin
     loose = 1.0 if dress.shorts else 1.12
-    thigh = limb(
-        top, mid,
-        [(-0.04, 0.050 * g * h), (0.2, 0.054 * g * h), (0.55, 0.047 * g * h), (0.72, 0.042 * g * h), (1.03, 0.033 * g * h * loose)],
-        np.array([cloth, cloth, cloth * 0.97, thigh_low * 0.95]), sides,
-    )  # fmt: skip
+    r, loose_r = g * h, g * h * loose
+    thigh_radii = [
+        (-0.04, 0.050 * r),
+        (0.2, 0.054 * r),
+        (0.55, 0.047 * r),
+        (0.72, 0.042 * r),
+        (1.03, 0.033 * loose_r),
+    ]
+    calf_radii = [(-0.05, 0.032), (0.15, 0.033), (0.35, 0.035), (0.65, 0.027), (1.0, 0.021)]
+    thigh = limb(top, mid, thigh_radii, np.array([cloth, cloth, cloth * 0.97, thigh_low * 0.95]), sides)
     calf = limb(
-        mid, low,
-        [(-0.05, 0.032 * g * h * loose), (0.15, 0.033 * g * h * loose), (0.35, 0.035 * g * h * loose), (0.65, 0.027 * g * h * loose), (1.0, 0.021 * h * loose)],
-        np.array([shin * 0.92, shin, shin, shin * 0.96]), sides,
-    )  # fmt: skip
+        mid,
+        low,
+        [(a, b * loose_r) for a, b in calf_radii],
+        np.array([shin * 0.92, shin, shin, shin * 0.96]),
+        sides,
+    )
     return join([thigh, calf, _foot(h, low, hip - knee, dress, sides)])
 
 
@@ -285,11 +292,14 @@ def _arm(
     hand = _bend(low, 0.085 * h, shoulder + elbow)
     shirt, skin = np.array(dress.shirt, float), np.array(dress.skin, float)
     lower = shirt * 0.95 if dress.sleeves else skin
+    upper_radii = [(-0.16, 0.014), (-0.09, 0.027), (0.05, 0.034), (0.3, 0.031), (0.62, 0.028), (1.03, 0.022)]
     upper = limb(
-        top, mid,
-        [(-0.16, 0.014 * h), (-0.09, 0.027 * g * h), (0.05, 0.034 * g * h), (0.3, 0.031 * g * h), (0.62, 0.028 * g * h), (1.03, 0.022 * g * h)],
-        np.array([shirt, shirt, shirt, shirt, lower]), sides,
-    )  # fmt: skip
+        top,
+        mid,
+        [(a, b * g * h) for a, b in upper_radii],
+        np.array([shirt, shirt, shirt, shirt, lower]),
+        sides,
+    )
     fore = limb(
         mid,
         low,

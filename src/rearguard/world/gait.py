@@ -36,7 +36,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Shake:
-    """What the gait adds to the mean pose, at one moment or many: metres up and along the path, radians, m/s along it."""
+    """What the gait adds to the mean pose, (T,): metres up and along the path, radians, m/s along it."""
 
     up_m: Array
     along_m: Array
@@ -58,12 +58,16 @@ class Gait:
 
     def step_hz(self, speed_m_s: Array) -> Array:
         """Step rate at a speed: 3.0 Hz at 2.5 m/s, rising gently (2.8 to 3.4 Hz over 1 to 5 m/s)."""
-        return self.profile.step_hz * np.clip(1.0 + 0.045 * (speed_m_s - _REFERENCE_SPEED_M_S), 0.9, 1.15)
+        rate: Array = self.profile.step_hz * np.clip(
+            1.0 + 0.045 * (speed_m_s - _REFERENCE_SPEED_M_S), 0.9, 1.15
+        )
+        return rate
 
     @staticmethod
     def strength(speed_m_s: Array) -> Array:
         """How far the amplitudes of 2.5 m/s apply: nothing at rest, 1 at 2.5 m/s, at most 1.4."""
-        return np.minimum(np.sqrt(np.maximum(speed_m_s, 0.0) / _REFERENCE_SPEED_M_S), 1.4)
+        strength: Array = np.minimum(np.sqrt(np.maximum(speed_m_s, 0.0) / _REFERENCE_SPEED_M_S), 1.4)
+        return strength
 
     def shake(self, t_s: Array, steps: Array, speed_m_s: Array) -> Shake:
         """The shake at times `t_s`, after `steps` steps (the integral of the step rate), at mean speeds; all (T,)."""

@@ -6,6 +6,7 @@ so that nothing flickers; along the track the texture repeats after `PERIOD_M`.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from rearguard.words import Image
 from rearguard.world.camera import Lens, Pose, axes
+from rearguard.world.paint import HAZE
 from rearguard.world.path import Path
 
 Array = NDArray[np.floating[Any]]
@@ -26,7 +28,6 @@ _FINE_M, _FINE_HALF_M = 0.008, 6.4
 _COARSE_M, _COARSE_HALF_M = 0.05, 51.2
 _BAND_RATIO = 1.45
 _BLOCK_PX = 8
-HAZE = (226.0, 216.0, 206.0)
 HAZE_M = 320.0
 LANE_M = 1.22  # width of a lane on a World Athletics track
 
@@ -79,9 +80,7 @@ class Ground:
         s = ds + s_m % PERIOD_M
         far = np.hypot(x_row, z_row)
         edges = [0, *np.searchsorted(-far, [-b.far_m for b in reversed(self._bands)]), len(far)]
-        for band, (a, b) in zip(
-            [None, *reversed(self._bands)], zip(edges, edges[1:], strict=False), strict=False
-        ):
+        for band, (a, b) in zip([None, *reversed(self._bands)], itertools.pairwise(edges), strict=False):
             if a >= b:
                 continue
             self._paint_rows(picture, first + a, n[a:b], s[a:b], band or self._bands[-1])

@@ -38,11 +38,23 @@ class Light:
 
     def shade(self, quads: Array, colours: Array) -> Array:
         """Colours (N, 3) as lit: Lambert's law for the sun, more skylight on what faces up."""
-        normal = np.cross(quads[:, 2] - quads[:, 0], quads[:, 3] - quads[:, 1])
+        normal = normals(quads)
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
         sun = np.maximum(normal @ np.asarray(self.towards_sun), 0.0)
         level = self.sun * sun + self.sky * (0.75 - 0.25 * normal[:, 1])
-        return np.clip(colours * level[:, None], 0, 255)
+        lit: Array = np.clip(colours * level[:, None], 0, 255)
+        return lit
+
+
+def normals(quads: Array) -> Array:
+    """Normals (N, 3), not of unit length: the cross product of each quad's diagonals, written out for speed."""
+    a, b = quads[:, 2] - quads[:, 0], quads[:, 3] - quads[:, 1]
+    x, y, z = (
+        a[:, 1] * b[:, 2] - a[:, 2] * b[:, 1],
+        a[:, 2] * b[:, 0] - a[:, 0] * b[:, 2],
+        a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0],
+    )
+    return np.stack([x, y, z], axis=1)
 
 
 def join(meshes: list[Mesh]) -> Mesh:
@@ -110,7 +122,7 @@ def bar(
 
 def _outward(quads: Array, inside: Array) -> Array:
     """Quads wound so that their normal (diagonal x diagonal, as in `Light.shade`) points away from `inside`."""
-    normal = np.cross(quads[:, 2] - quads[:, 0], quads[:, 3] - quads[:, 1])
+    normal = normals(quads)
     flip = np.einsum("ij,ij->i", normal, quads.mean(axis=1) - inside) < 0
     quads = quads.copy()
     quads[flip] = quads[flip][:, ::-1]

@@ -16,6 +16,7 @@ from rearguard.world.mesh import Light, Mesh
 
 Array = NDArray[np.floating[Any]]
 _SHIFT = 4
+HAZE = (226.0, 216.0, 206.0)
 _FINE_PX = 360  # a silhouette smaller than this is painted at twice, or four times, its size and then shrunk
 
 
@@ -27,10 +28,9 @@ def blend(picture: Image, sprite: Image, x: int, y: int) -> None:
     if x0 >= x1 or y0 >= y1:
         return
     part = sprite[y0 - y : y1 - y, x0 - x : x1 - x]
-    alpha = cv2.bitwise_not(part[:, :, 3])
-    below = picture[y0:y1, x0:x1]
-    faded = cv2.multiply(below, cv2.merge([alpha, alpha, alpha]), scale=1 / 255)
-    picture[y0:y1, x0:x1] = cv2.add(faded, np.ascontiguousarray(part[:, :, :3]))
+    clear = cv2.cvtColor(cv2.bitwise_not(cv2.extractChannel(part, 3)), cv2.COLOR_GRAY2BGR)
+    faded = cv2.multiply(picture[y0:y1, x0:x1], clear, scale=1 / 255)
+    picture[y0:y1, x0:x1] = cv2.add(faded, cv2.cvtColor(part, cv2.COLOR_BGRA2BGR))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ class Cloth:
         """Modulate a premultiplied sprite in place."""
         size = (sprite.shape[1], sprite.shape[0])
         grain = cv2.resize(self.tile, size, interpolation=cv2.INTER_CUBIC)
-        sprite[:, :, :3] = cv2.multiply(
-            np.ascontiguousarray(sprite[:, :, :3]), cv2.merge([grain, grain, grain]), scale=1 / 128
+        cv2.multiply(
+            sprite, cv2.merge([grain, grain, grain, np.full_like(grain, 128)]), dst=sprite, scale=1 / 128
         )
 
 
@@ -64,7 +64,8 @@ def mesh_pixels(mesh: Mesh, pose: Pose, lens: Lens) -> Array | None:
     if not len(seen):
         return None
     px = to_level(seen.reshape(-1, 3), lens).reshape(-1, 4, 2)
-    return np.concatenate([px, seen[:, :, 2:3]], axis=2)
+    corners: Array = np.concatenate([px, seen[:, :, 2:3]], axis=2)
+    return corners
 
 
 def paint_mesh(
@@ -118,8 +119,16 @@ def paint_mesh(
 
 
 def _pale(sprite: Image, fog: float) -> None:
-    haze = cv2.merge([cv2.multiply(sprite[:, :, 3], 1.0, scale=v / 255) for v in (226, 216, 206)])
-    sprite[:, :, :3] = cv2.addWeighted(np.ascontiguousarray(sprite[:, :, :3]), 1 - fog, haze, fog, 0)
+    """Mix a premultiplied sprite with the haze, its alpha kept."""
+    alpha = cv2.extractChannel(sprite, 3)
+    haze = cv2.merge([cv2.multiply(alpha, 1.0, scale=v / 255) for v in HAZE] + [alpha])
+    cv2.addWeighted(sprite, 1 - fog, haze, fog, 0, dst=sprite)
+
+
+def dimmed(sprite: Image, light: float) -> Image:
+    """A premultiplied sprite at another brightness, its alpha kept."""
+    result: Image = cv2.multiply(sprite, (light, light, light, 1.0))
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +211,13 @@ def paint_panel(
         ]
     )
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
-    matrix = np.linalg.inv(half) @ to_picture @ plane @ half
-    if abs(np.linalg.det(matrix)) < 1e-12:
+    half_back = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1.0]])
+    matrix = half_back @ to_picture @ plane @ half
+    found, back = cv2.invert(matrix)
+    if not found:
         return
     sprite = cv2.warpPerspective(
-        texture, np.linalg.inv(matrix), (x1 - x0, y1 - y0),
+        texture, back, (x1 - x0, y1 - y0),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0, 0),
     )  # fmt: skip
     if (seen[:, 2] < NEAR_M).any():  # pixels whose ray meets the plane behind the lens
@@ -214,7 +225,7 @@ def paint_panel(
         cv2.fillConvexPoly(mask, np.round(outline - (x0, y0)).astype(np.int32), 255)
         sprite = cv2.bitwise_and(sprite, cv2.merge([mask] * 4))
     if light != 1.0:
-        sprite[:, :, :3] = cv2.multiply(np.ascontiguousarray(sprite[:, :, :3]), 1.0, scale=light)
+        sprite = dimmed(sprite, light)
     if fog > 0.01:
         _pale(sprite, fog)
     blend(picture, sprite, x0, y0)

@@ -45,7 +45,7 @@ class Renderer:
         self._ground = Ground(scene.surface, lens, camera_height_m, scene.seed % 4)
         self._backdrop = Backdrop(lens, scene.seed % 4)
         farthest = scene.wearer.state(scene.duration_s).s_m
-        self._trees = Trees(lens, scene.seed, farthest)
+        self._trees = Trees(lens, scene.seed, farthest, 0.75 + 0.25 * min(scene.light.sun, 1.0))
         self._sensor = Sensor(scene.conditions, lens, scene.seed)
         self._cloth = Cloth.of(scene.seed)
 
@@ -63,20 +63,19 @@ class Renderer:
 
     def frame(self, t_s: float, seq: int) -> tuple[Image, tuple[TrueThing, ...]]:
         """The picture at a time (BGR uint8) and what is true in it."""
-        scene, lens = self._scene, self._lens
+        scene = self._scene
         state, pose, rates = scene.wearer.state(t_s), self.pose(t_s), self._rates(t_s)
         level, offset = self._blank(pose)
         rows = self._ground.paint(level, pose, scene.path, state.s_m, offset)
         self._backdrop.paint(level, pose, scene.path.heading_rad(state.s_m), rows, offset)
         placed = self._placed(t_s, state)
-        sunny = 0.75 + 0.25 * min(scene.light.sun, 1.0)
         layers: list[tuple[float, Any]] = [(p.distance_m, p) for p in placed]
         layers += self._trees.near(state.s_m, scene.path)
         for _, item in sorted(layers, key=lambda layer: -layer[0]):
             if isinstance(item, Placed):
                 self._paint(level, item, pose, offset)
             else:
-                self._trees.paint(level, item, pose, scene.path, state.s_m, offset, sunny)
+                self._trees.paint(level, item, pose, scene.path, state.s_m, offset)
         picture = self._roll(level, pose, offset)
         picture = self._sensor.expose(picture, pose, rates, seq)
         return picture, tuple(truth(p.thing, scene, t_s, state, self._box(p.shape, pose)) for p in placed)
@@ -111,13 +110,9 @@ class Renderer:
         # picture pixel → level pixel (the inverse of camera.rolled), both with OpenCV's whole-numbered centres
         cx, cy = lens.cx - 0.5, lens.cy - 0.5
         back = np.array([[c, -s, cx - c * cx + s * cy + offset[0]], [s, c, cy - s * cx - c * cy + offset[1]]])
-        return cv2.warpAffine(
-            level,
-            back,
-            (lens.width_px, lens.height_px),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+        size, flags = (lens.width_px, lens.height_px), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        turned: Image = cv2.warpAffine(level, back, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        return turned
 
     def _rates(self, t_s: float) -> Pose:
         """Angular speeds (rad/s) of the camera, in the angle fields of a pose."""

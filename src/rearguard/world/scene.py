@@ -22,9 +22,9 @@ class Scene:
     name: str
     wearer: Wearer
     things: tuple[Thing, ...]
-    path: Path = Path()
+    path: Path = field(default_factory=Path)
     surface: str = "track"
-    light: Light = Light()
+    light: Light = field(default_factory=Light)
     conditions: Conditions = field(default_factory=Conditions)
     seed: int = 0
 

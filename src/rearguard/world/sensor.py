@@ -81,10 +81,11 @@ class Sensor:
         level = np.arange(256, dtype=np.float32)[:, None]
         curve = level * self._c.gain * np.array(self._c.tint)
         curve = curve * (1 - self._c.haze) + self._c.haze * 200 * min(self._c.gain, 1.0)
-        return np.clip(curve, 0, 255).astype(np.uint8)[:, None, :]
+        table: Image = np.clip(curve, 0, 255).astype(np.uint8)[:, None, :]
+        return table
 
     def _smear(self, picture: Image, rates: Pose) -> Image:
-        """Motion blur: the mean of what is seen over the exposure, for the turn of the camera in the picture's middle."""
+        """Motion blur: the mean of what is seen over the exposure, for the camera's turn in the picture's middle."""
         dx = -rates.yaw_rad * self._lens.focal_px * self._c.exposure_s
         dy = -rates.pitch_rad * self._lens.focal_px * self._c.exposure_s
         length = math.hypot(dx, dy)
@@ -99,7 +100,8 @@ class Sensor:
             kernel[y0 : y0 + 2, x0 : x0 + 2] += np.array(
                 [[(1 - fx) * (1 - fy), fx * (1 - fy)], [(1 - fx) * fy, fx * fy]]
             )
-        return cv2.filter2D(picture, -1, kernel / kernel.sum())
+        smeared: Image = cv2.filter2D(picture, -1, kernel / kernel.sum())
+        return smeared
 
     def _rolling(self, picture: Image, rates: Pose) -> Image:
         """Row by row as the camera turns on: the middle row is the frame's own moment."""
@@ -108,17 +110,13 @@ class Sensor:
         late = ((np.arange(h, dtype=np.float32) + 0.5) / h - 0.5) * self._c.readout_s
         x = np.arange(w, dtype=np.float32)
         y = np.arange(h, dtype=np.float32)
-        # A camera that turned by (yaw, pitch, roll) sees at (x, y) what was at (x + f yaw, y + f pitch), turned by roll.
+        # Having turned by (yaw, pitch, roll) it sees at (x, y) what was at (x + f yaw, y + f pitch), turned by roll.
         roll = rates.roll_rad * late
         map_x = x[None, :] + (f * rates.yaw_rad * late - roll * (y - lens.cy))[:, None]
         map_y = (y + f * rates.pitch_rad * late)[:, None] + roll[:, None] * (x - lens.cx)[None, :]
-        return cv2.remap(
-            picture,
-            map_x.astype(np.float32),
-            map_y.astype(np.float32),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+        x_px, y_px = map_x.astype(np.float32), map_y.astype(np.float32)
+        read: Image = cv2.remap(picture, x_px, y_px, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return read
 
     def _dazzle(self, picture: Image, pose: Pose) -> Image:
         """A low sun ahead: bloom around it and a veil over everything."""
@@ -134,10 +132,9 @@ class Sensor:
             420 * np.exp(-r2 / 0.004) + 190 * np.exp(-r2 / 0.05) + 95 * np.exp(-r2 / 0.6)
         )
         veil = cv2.resize(np.clip(bloom, 0, 255).astype(np.uint8), (w, h), interpolation=cv2.INTER_LINEAR)
-        return cv2.add(
-            picture,
-            cv2.merge([cv2.multiply(veil, 1.0, scale=0.86), cv2.multiply(veil, 1.0, scale=0.95), veil]),
-        )
+        warm = cv2.merge([cv2.multiply(veil, 1.0, scale=0.86), cv2.multiply(veil, 1.0, scale=0.95), veil])
+        dazzled: Image = cv2.add(picture, warm)
+        return dazzled
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +152,8 @@ class _Rain:
         bent = cv2.remap(soft, self.map_x, self.map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         a = cv2.merge([self.alpha] * 3)
         kept = cv2.multiply(picture, cv2.bitwise_not(a), scale=1 / 255)
-        return cv2.add(kept, cv2.multiply(bent, a, scale=1 / 255))
+        wet: Image = cv2.add(kept, cv2.multiply(bent, a, scale=1 / 255))
+        return wet
 
 
 def _drops(count: int, lens: Lens, rng: np.random.Generator) -> _Rain:
