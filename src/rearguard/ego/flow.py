@@ -20,6 +20,7 @@ Points = NDArray[np.float32]
 SMALL_WIDTH_PX = 320
 _MAX_CORNERS = 160
 _MIN_POINTS = 12
+_COARSE = 2  # the whole picture's shift is found at this fraction of the small size
 _HUBER_PX = 1.0
 _INLIER_PX = 1.5
 
@@ -33,6 +34,7 @@ class FlowEgo:
         self._size = (SMALL_WIDTH_PX, max(16, round(lens.height_px * scale)))
         self._lens = Pinhole(*self._size, lens.focal_px * scale)
         self._previous: Image | None = None
+        self._window: NDArray[np.float32] | None = None
 
     def look(self, image: Image, moving: tuple[Box, ...] = ()) -> EgoMotion:
         """The turn since the last call; `moving` are boxes (frame pixels) whose flow is not background."""
@@ -40,7 +42,7 @@ class FlowEgo:
         previous, self._previous = self._previous, grey
         if previous is None:
             return EgoMotion()
-        before, after = self._flow(previous, grey, moving)
+        before, after = self._flow(previous, grey, moving, self._shift(previous, grey))
         if len(before) < _MIN_POINTS:
             return EgoMotion()
         return fit_turn(before, after, self._lens)
@@ -50,7 +52,25 @@ class FlowEgo:
         small = cv2.resize(image, self._size, interpolation=cv2.INTER_AREA)
         return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)) if small.ndim == 3 else small
 
-    def _flow(self, before: Image, after: Image, moving: tuple[Box, ...]) -> tuple[Points, Points]:
+    def _shift(self, before: Image, after: Image) -> tuple[float, float]:
+        """By how many small pixels the far part of the picture moved as a whole (phase correlation).
+
+        A swing of 8 deg between two frames is 40 pixels here, further than sparse flow finds by itself.
+        """
+        rows = int(0.7 * self._size[1])  # without the ground, which moves otherwise
+        size = (self._size[0] // _COARSE, rows // _COARSE)
+        first, second = (
+            cv2.resize(g[:rows], size, interpolation=cv2.INTER_AREA).astype(np.float32)
+            for g in (before, after)
+        )
+        if self._window is None:
+            self._window = np.asarray(cv2.createHanningWindow(size, cv2.CV_32F))
+        (dx, dy), _ = cv2.phaseCorrelate(first, second, self._window)
+        return dx * _COARSE, dy * _COARSE
+
+    def _flow(
+        self, before: Image, after: Image, moving: tuple[Box, ...], shift: tuple[float, float]
+    ) -> tuple[Points, Points]:
         mask = np.full(before.shape, 255, np.uint8)
         for box in moving:
             x0, y0, x1, y1 = (round(v * self._scale) for v in (box.x0, box.y0, box.x1, box.y1))
@@ -63,10 +83,11 @@ class FlowEgo:
             before,
             after,
             corners,
-            np.zeros_like(corners),
+            corners + np.array(shift, np.float32),
             winSize=(15, 15),
-            maxLevel=4,
+            maxLevel=3,
             criteria=(3, 12, 0.03),
+            flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
         )
         good = ok.ravel() == 1
         return corners[good].reshape(-1, 2), moved[good].reshape(-1, 2)

@@ -24,6 +24,13 @@ class Heading:
         self._yaw_rad = 0.0
         self._past: deque[tuple[float, float]] = deque()  # (time s, summed yaw rad)
 
+    @property
+    def settled(self) -> float:
+        """How much of the window is filled, 0..1; below 1 the stride's swing still shifts the mean."""
+        if len(self._past) < 2:
+            return 0.0
+        return min(1.0, (self._past[-1][0] - self._past[0][0]) / WINDOW_S)
+
     def turn(self, yaw_rad: float, at_ns: int) -> float:
         """Add a turn; return the camera's angle from the direction of travel, positive to picture-right."""
         t = at_ns / NS_PER_S

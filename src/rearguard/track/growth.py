@@ -26,7 +26,8 @@ _LEAST_AGREEING = 0.5
 _RANSAC_PX = 1.2
 _LEAST_HEIGHT_PX = 24.0
 # The fit's own spread is optimistic: limbs move, and the shutter rolls. Measured against hand-made boxes.
-_LEAST_SD = 0.006
+_LEAST_SD = 0.008
+_PIXEL_SD = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,9 @@ def _one(before: Image, after: Image, then: Box, now: Box) -> Growth | None:
     residual = float(np.sqrt(np.mean(np.sum(error**2, axis=1))))
     if not (0.5 < scale < 2.0) or spread < 2.0:
         return None
-    return Growth(math.log(scale), math.hypot(_LEAST_SD, residual / (spread * math.sqrt(n))))
+    return Growth(
+        math.log(scale), math.hypot(_LEAST_SD, _PIXEL_SD / then.height, residual / (spread * math.sqrt(n)))
+    )
 
 
 def _cut(grey: Image, box: Box, zoom: float) -> Image | None:

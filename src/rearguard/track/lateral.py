@@ -13,7 +13,7 @@ from rearguard.words import Lateral
 # Before anything is seen, people drift sideways by this much (m/s, one sigma): most go along a path.
 _DRIFT_PRIOR_M_S = 0.5
 # How hard people swerve (m/s² as white noise per root s).
-_SWERVE = 0.4
+_SWERVE = 0.25
 
 
 def begin(offset_m: float, sd_m: float) -> Lateral:

@@ -30,9 +30,11 @@ _EDGE_PX = 3.0
 _WIDTH_NOISE_FACTOR = 5.0  # arms and legs swing: a width is that much noisier than a height
 _LEAST_NOISE = 0.4  # the learned noise never falls below this share of the expected one
 _BEARING_SD_RAD = 0.012  # box centre and what is left of the swing after compensation
-_BEARING_SD_BLIND_RAD = 0.08  # with no ego-motion the whole swing of the trunk is in the bearing
+_BEARING_SD_BLIND_RAD = 0.12  # with no ego-motion the whole swing of the trunk is in the bearing
+_OFFSET_SD_M = 0.1  # a body is no point
 _GOOD_EGO = 0.35
 _KNOWN_HITS = 10
+_ANOTHER = 0.2  # a size (ln) that has started anew this far from the old one is another thing's
 # Where the texture tells nothing, a box is believed less: its errors last for several frames.
 _UNTEXTURED_FACTOR = 2.0
 
@@ -214,6 +216,7 @@ class Tracker:
     def _update(self, track: Live, detection: Detection, at_ns: int, ego: EgoMotion, swing: float) -> None:
         box = detection.box
         left, top, right, bottom = self._cut(box)
+        before = track.scale
         edges = self._settings.edge_noise * self._lens.height_px / box.height
         least = self._settings.scale_noise * _LEAST_NOISE
         if not track.textured and detection.score < self._min_score:
@@ -230,6 +233,8 @@ class Tracker:
         track.box = box
         track.score = detection.score
         track.best_score = max(track.best_score, detection.score)
+        if before.outliers and not track.scale.outliers and abs(track.scale.ln_s - before.ln_s) > _ANOTHER:
+            self._renew(track, detection, at_ns)
         track.votes[detection.label] = track.votes.get(detection.label, 0.0) + detection.score
         track.seen_ns = at_ns
         track.hits += 1
@@ -237,14 +242,25 @@ class Tracker:
         if not (left or right):
             self._see_lateral(track, box, ego, swing)
 
+    def _renew(self, track: Live, detection: Detection, at_ns: int) -> None:
+        """Another thing stands where this one was: it must be seen as often as a new one before it counts."""
+        track.id, self._next_id = self._next_id, self._next_id + 1
+        track.votes = {}
+        track.first_ns = at_ns
+        track.hits = track.strong = 0
+        track.best_score = 0.0
+        track.scale = self._first_scale(detection)
+        track.lateral = None
+
     def _see_lateral(self, track: Live, box: Box, ego: EgoMotion, swing: float) -> None:
         distance = self._range_m(track)
         if distance is None:
             return
         bearing = self._lens.bearing_rad(box.cx) + swing
         offset = distance * math.sin(bearing)
-        sd = distance * (_BEARING_SD_RAD if ego.quality >= _GOOD_EGO else _BEARING_SD_BLIND_RAD)
-        sd = math.hypot(sd, 0.1)
+        known = self._heading.settled if ego.quality >= _GOOD_EGO else 0.0
+        bearing_sd = _BEARING_SD_RAD + (1.0 - known) * (_BEARING_SD_BLIND_RAD - _BEARING_SD_RAD)
+        sd = math.hypot(distance * bearing_sd, _OFFSET_SD_M)
         if track.lateral is None:
             track.lateral = lateral.begin(offset, sd)
         else:
@@ -270,10 +286,9 @@ class Tracker:
         return sure and track.strong >= self._settings.min_hits
 
     def _keeps(self, track: Live, at_ns: int) -> bool:
-        """A track that is not yet confirmed must be seen in nearly every frame."""
-        return (
-            self._confirmed(track) or (at_ns - track.seen_ns) <= 0.5 * self._settings.max_missed_s * NS_PER_S
-        )
+        """A track that is not yet known well must be seen in nearly every frame."""
+        known = self._confirmed(track) and track.hits >= _KNOWN_HITS
+        return known or (at_ns - track.seen_ns) <= 0.5 * self._settings.max_missed_s * NS_PER_S
 
     def _tell(self, track: Live, at_ns: int) -> Track:
         return Track(
