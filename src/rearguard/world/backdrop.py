@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import cv2
@@ -126,6 +127,7 @@ class Trees:
         blend(picture, cv2.warpAffine(sprite, matrix, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR), x0, y0)
 
 
+@cache
 def _panorama(seed: int) -> Image:
     """Sky with clouds, hills, houses and a tree line all around; row 0 at tangent `_HIGHEST`."""
     rng = np.random.default_rng([seed, 0x5C1])

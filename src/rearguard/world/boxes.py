@@ -106,8 +106,10 @@ def _tell(
     shaken = clip(
         whole + wave * (high * noise.box / math.sqrt(2))[:, None] * np.array([0.5, 1.0, 0.5, 1.0]), lens
     )
-    in_picture = _area(inside) > 1
-    seen = kept & in_picture & ~in_gap & (times >= thing.hidden_until_s) & (high >= _LEAST_HEIGHT_PX)
+    in_picture: NDArray[np.bool_] = _area(inside) > 1
+    seen: NDArray[np.bool_] = (
+        kept & in_picture & ~in_gap & (times >= thing.hidden_until_s) & (high >= _LEAST_HEIGHT_PX)
+    )
     seen &= (_area(inside) >= 0.15 * _area(whole)) & (_area(shaken) > 1) & (thing.kind in _SEEN_KINDS)
     scores = np.clip(np.interp(high, *_SCORES) + _SCORE_SD * draws[:, 0], 0.05, 0.98).tolist()
     facts, found = _facts(thing, scene, times, course), []
@@ -170,7 +172,7 @@ def clip(boxes: Array, lens: Lens) -> Array:
 
 
 def _area(boxes: Array) -> Array:
-    result: Array = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    result: Array = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     return result
 
 

@@ -325,7 +325,7 @@ def _weather(**over: float) -> Callable[[str, Values], Scene]:
             key: (int(value * amount) if key == "drops" else value * amount) for key, value in over.items()
         }
         if name == "dusk":
-            settings = {"gain": 0.16 / max(amount, 0.3), "noise": 7.0 * amount, "exposure_s": 0.004}
+            settings = {"gain": 0.26 / max(amount, 0.3), "noise": 7.0 * amount, "exposure_s": 0.004}
         conditions = _conditions(v, **settings)
         light = Light(sun=0.0, sky=1.0) if name in ("dusk", "rain") else base.light
         return Scene(

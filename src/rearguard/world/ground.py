@@ -24,8 +24,8 @@ from rearguard.world.path import Path
 Array = NDArray[np.floating[Any]]
 PERIOD_M = 12.8
 FARTHEST_M = 160.0
-_FINE_M, _FINE_HALF_M = 0.008, 6.4
-_COARSE_M, _COARSE_HALF_M = 0.05, 51.2
+# (metres per texture pixel, half width in m, for bands that end nearer than this); each is laid into the next
+_TEXTURES = ((0.008, 6.4, 6.0), (0.02, 19.2, 22.0), (0.05, 51.2, math.inf))
 _BAND_RATIO = 1.45
 _BLOCK_PX = 8
 HAZE_M = 320.0
@@ -53,8 +53,7 @@ class Ground:
 
     def __init__(self, surface: str, lens: Lens, camera_height_m: float, seed: int) -> None:
         self._lens = lens
-        fine, coarse = _textures(surface, seed)
-        self._bands = _bands(fine, coarse, lens.focal_px, camera_height_m)
+        self._bands = _bands(_textures(surface, seed), lens.focal_px, camera_height_m)
 
     def paint(self, picture: Image, pose: Pose, path: Path, s_m: float, offset: tuple[int, int]) -> int:
         """Paint all ground nearer than `FARTHEST_M`; returns the picture row where it begins.
@@ -100,12 +99,12 @@ class Ground:
         )
 
 
-def _bands(fine: Image, coarse: Image, focal_px: float, height_m: float) -> list[Band]:
+def _bands(textures: tuple[Image, ...], focal_px: float, height_m: float) -> list[Band]:
     bands = []
     near, far = 0.0, 2.0
     while near < FARTHEST_M:
         middle = math.sqrt(max(near, 1.2) * far)
-        base, base_m = (fine, _FINE_M) if far < 6.0 else (coarse, _COARSE_M)
+        base, base_m = next((t, row[0]) for t, row in zip(textures, _TEXTURES, strict=True) if far < row[2])
         columns = max(64, min(base.shape[1], round(base.shape[1] * base_m * focal_px / middle)))
         lines = max(4, min(base.shape[0], round(PERIOD_M * focal_px * height_m / middle**2)))
         texture = cv2.resize(base, (columns, lines), interpolation=cv2.INTER_AREA)
@@ -117,14 +116,19 @@ def _bands(fine: Image, coarse: Image, focal_px: float, height_m: float) -> list
 
 
 @cache
-def _textures(surface: str, seed: int) -> tuple[Image, Image]:
-    """(fine, coarse) textures of a surface, rows along the track, columns across it, middle in the middle."""
-    coarse = _surface(surface, seed, _COARSE_HALF_M, _COARSE_M)
-    fine = _surface(surface, seed, _FINE_HALF_M, _FINE_M)
-    inner = round(2 * _FINE_HALF_M / _COARSE_M)
-    at = (coarse.shape[1] - inner) // 2
-    coarse[:, at : at + inner] = cv2.resize(fine, (inner, coarse.shape[0]), interpolation=cv2.INTER_AREA)
-    return fine, coarse
+def _textures(surface: str, seed: int) -> tuple[Image, ...]:
+    """The textures of a surface, finest first; rows along the track, columns across it, middle in the middle."""
+    made: list[Image] = []
+    for cell_m, half_m, _ in _TEXTURES:
+        texture = _surface(surface, seed, half_m, cell_m)
+        if made:
+            inner = round(2 * _TEXTURES[len(made) - 1][1] / cell_m)
+            at = (texture.shape[1] - inner) // 2
+            texture[:, at : at + inner] = cv2.resize(
+                made[-1], (inner, texture.shape[0]), interpolation=cv2.INTER_AREA
+            )
+        made.append(texture)
+    return tuple(made)
 
 
 def _surface(surface: str, seed: int, half_m: float, cell_m: float) -> Image:
@@ -136,15 +140,18 @@ def _surface(surface: str, seed: int, half_m: float, cell_m: float) -> Image:
     )
     wild = _noise(seed + 1, rows, columns, cell_m, ((1.6, 12.0), (0.4, 12.0), (0.1, 14.0), (0.03, 12.0)))
     edge = n[None, :] + 0.02 * rough / 10
-    on = np.clip((half_width_m - np.abs(edge)) / (2 * cell_m) + 0.5, 0, 1)[..., None].astype(np.float32)
-    image = on * (np.array(middle, np.float32) + rough[..., None]) + (1 - on) * (
-        np.array(beyond, np.float32) + 1.3 * wild[..., None]
-    )
+    on = np.clip((half_width_m - np.abs(edge)) / (2 * cell_m) + 0.5, 0, 1).astype(np.float32)
+    grain = on * rough + (1 - on) * (1.3 * wild)
+    image = np.empty((rows, columns, 3), np.float32)
+    line = np.zeros(columns)
     if lanes:
-        from_line = np.abs((n + LANE_M / 2 + LANE_M / 2) % LANE_M - LANE_M / 2)
+        from_line = np.abs((n + LANE_M) % LANE_M - LANE_M / 2)
         line = np.clip((0.025 - from_line) / cell_m + 0.5, 0, 1) * (np.abs(n) < half_width_m - 0.02)
-        worn = np.clip(0.5 + rough / 60, 0, 1) * line[None, :]
-        image += worn[..., None] * (np.array((226.0, 228.0, 228.0)) - image)
+    # Worn paint: fresh white lines would be nearer to a picture book than to a track in use.
+    worn = (np.clip(0.5 + rough / 60, 0, 1) * line).astype(np.float32)
+    for channel in range(3):
+        base = beyond[channel] + on * (middle[channel] - beyond[channel]) + grain
+        image[:, :, channel] = base + worn * (227.0 - base)
     _stains(image, seed, cell_m, half_m, half_width_m)
     return np.clip(image, 0, 255).astype(np.uint8)
 

@@ -176,8 +176,8 @@ def _cyclist(look: Look, travelled_m: float, detail: int) -> Mesh:
     pose = Limbs(
         (1.05 + 0.35 * left, 1.05 + 0.35 * right),
         (1.35 + 0.45 * left, 1.35 + 0.45 * right),
-        (0.62, 0.62),
-        (0.32, 0.32),
+        (1.42, 1.42),
+        (0.12, 0.12),
         0.42,
     )
     rider = body(look, pose, detail, seat_m=0.98, wide=0.1).moved(0.0, 0.0, -0.12)

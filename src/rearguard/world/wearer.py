@@ -135,18 +135,16 @@ def _react(
     aside_from: float | None = None
     braking = False
     at, pace = 0.0, speed
+    ahead = [(thing, thing.motion.along(t)) for thing in things if thing.obstacle]
     for i in range(ticks):
         s[i], v[i] = at, pace
         if aside_from is not None:
             n[i] = _sidestep(t[i] - aside_from, r)
             if t[i] - aside_from > r.step_takes_s + r.back_after_s + r.back_takes_s:
                 aside_from = None
-        for thing in things:
-            if not thing.obstacle or not thing.present(t[i]):
-                continue
-            ts, tn, vs, _ = thing.motion.at(float(t[i]))
-            gap, closing = ts - at - thing.half_depth_m, pace - vs
-            if closing <= 0 or gap <= 0 or abs(tn - n[i]) > 0.5 + 0.5 * thing.width_m:
+        for thing, (ts, tn, vs, _) in ahead:
+            gap, closing = ts[i] - at - thing.half_depth_m, pace - vs[i]
+            if closing <= 0 or gap <= 0 or abs(tn[i] - n[i]) > 0.5 + 0.5 * thing.width_m:
                 continue
             if thing.width_m > 2.0:
                 braking = braking or gap / closing < r.stop_ttc_s
