@@ -181,7 +181,7 @@ def mark(near_miss: int, verdict: str, note: str | None, journal: Path | None) -
 @click.option("--outing", type=int, metavar="N", help="A whole outing with its cues and faults.")
 @click.option("--before", metavar="WHEN", help="All near misses before this moment, flagged ones too.")
 @click.option("--all", "everything", is_flag=True, help="All outings.")
-@click.option("--expired", is_flag=True, help="What is older or larger than the configuration allows.")
+@click.option("--expired", is_flag=True, help="What the configuration lets expire, fetched ones too.")
 @click.option("--pictures", is_flag=True, help="Only pictures and clips; the numbers stay.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @journal_option
@@ -229,7 +229,7 @@ def _expire(opened: Journal) -> Gone:
     from rearguard.config import load
     from rearguard.journal import keep
 
-    return keep.expire(opened, load().journal, time.time(), synced=clock_synced())
+    return keep.expire(opened, load().journal, time.time(), synced=clock_synced(), fetched_too=True)
 
 
 def _before(opened: Journal, moment: str) -> list[int]:

@@ -21,11 +21,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("rearguard.cli.show", "Tell one near miss: story, plot and picture."),
     "outings": ("rearguard.cli.outings", "List outings: time worn, near misses, faults, time blind."),
     "stats": ("rearguard.cli.stats", "Show the trend over weeks."),
+    "pull": ("rearguard.cli.pull", "Fetch a device's journal over ssh, to review it here."),
     "export": ("rearguard.cli.export", "Write the journal as CSV, JSON Lines or Parquet."),
     "config": ("rearguard.cli.config", "Show or check the configuration."),
     "buzz": ("rearguard.cli.buzz", "Feel the cues, one by one, to learn them."),
     "evaluate": ("rearguard.cli.evaluate", "Measure detectors on labelled pictures."),
     "bench": ("rearguard.cli.bench", "Measure where the time goes, over models, runtimes and threads."),
+    "sync": ("rearguard.cli.sync", "What `pull` calls on the device."),
     "doctor": ("rearguard.cli.doctor", "Check what works on this machine, with a remedy for what does not."),
 }
 

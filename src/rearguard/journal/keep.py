@@ -32,10 +32,13 @@ class Gone:
     traceless: bool = True
 
 
-def expire(journal: Journal, settings: Settings, now_s: float, *, synced: bool) -> Gone:
+def expire(
+    journal: Journal, settings: Settings, now_s: float, *, synced: bool, fetched_too: bool = False
+) -> Gone:
     """Delete what is older or larger than the settings say; flagged near misses are kept, as far as they fit.
 
-    `now_s` is the wall time, `synced` whether it is to be believed. Raises OSError or `sqlite3.Error`.
+    `now_s` is the wall time, `synced` whether it is to be believed. Outings that were fetched from another
+    device were fetched to be kept; only `fetched_too` deletes them by age. Raises OSError or `sqlite3.Error`.
     """
     if synced:
         with journal.transaction(durable=False) as db:
@@ -45,14 +48,17 @@ def expire(journal: Journal, settings: Settings, now_s: float, *, synced: bool) 
                 (now_s,),
             )
     age_from = f"CASE WHEN {_DATED} THEN n.wall_s ELSE coalesce(o.kept_from_s, n.wall_s) END"
-    old = f"FROM near_miss n JOIN outing o ON o.id = n.outing WHERE NOT n.flagged AND {age_from} < ?"
+    ours = "1" if fetched_too else "NOT EXISTS (SELECT 1 FROM pulled p WHERE p.outing_key = o.key)"
+    old = (
+        f"FROM near_miss n JOIN outing o ON o.id = n.outing WHERE {ours} AND NOT n.flagged AND {age_from} < ?"
+    )
     near_misses = outings = files = 0
     if synced:
         numbers_s = now_s - settings.numbers_keep_days * 86400
         near_misses, files = _delete(journal, _ids(journal, f"SELECT n.id {old}", numbers_s))
         outings = _delete_outings(
             journal,
-            f"""SELECT o.id FROM outing o WHERE o.ended IS NOT NULL
+            f"""SELECT o.id FROM outing o WHERE {ours} AND o.ended IS NOT NULL
                 AND CASE WHEN {_DATED} THEN o.wall_s ELSE o.kept_from_s END < ?
                 AND NOT EXISTS (SELECT 1 FROM near_miss n WHERE n.outing = o.id)""",
             numbers_s,

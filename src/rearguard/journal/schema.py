@@ -122,6 +122,11 @@ MIGRATIONS: tuple[str, ...] = (
     -- Where the device's clock was never right, ages count from when a right clock first saw the outing.
     ALTER TABLE outing ADD COLUMN kept_from_s REAL;
     """,
+    # 3: journals fetched from other devices.
+    """
+    -- What was fetched from other devices, as it was there: what has not changed since is not fetched again.
+    CREATE TABLE pulled (outing_key TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
+    """,
 )
 
 VERSION = len(MIGRATIONS)
