@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -182,3 +183,33 @@ def test_closing_from_another_thread_ends_the_frames():
     thread.join(3)
     assert not thread.is_alive()
     assert len(seen) > 5
+
+
+_LEAVE = """
+import sys, threading, time
+from rearguard.camera.newest import Newest
+from rearguard.camera.picam import PicamSource
+from rearguard.config.camera import Camera
+feed = Newest(PicamSource(Camera(width_px=640, height_px=480, fps=60)))
+assert feed.get(5) is not None
+{leave}
+"""
+
+
+@live
+@pytest.mark.parametrize(
+    "leave", ["feed.stop()", "", "feed.stop(); time.sleep(0.02)", "open(sys.argv[1], 'w')"]
+)
+def test_leaving_the_program_with_an_open_camera_is_quick_and_quiet(leave, tmp_path):
+    freeze = tmp_path / "freeze"
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _LEAVE.format(leave=leave), str(freeze)],
+        env={**os.environ, "LIBCAMERA_VIRTUAL_FREEZE": str(freeze)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert time.monotonic() - began < 12

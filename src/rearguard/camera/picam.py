@@ -9,6 +9,7 @@ picamera2 is imported when the source is opened; on a Pi it comes from apt and m
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -65,6 +66,8 @@ class PicamSource:
         self._turn = _TURNS.get(camera.rotation_deg)
         self._exposure: Exposure | None = None
         self._closed = threading.Event()
+        self._closing = threading.Lock()
+        self._closer: threading.Thread | None = None
         self._picam: Any = None
         self._mode: SensorMode | None = None
         self._capped = False
@@ -117,14 +120,17 @@ class PicamSource:
 
     def close(self) -> None:
         """Stop and release the camera. Returns within about 2 s even when libcamera hangs (then `stuck`)."""
-        picam, self._picam = self._picam, None
         self._closed.set()
-        if picam is None:
+        with self._closing:
+            picam, self._picam = self._picam, None
+            if picam is not None:
+                self._closer = threading.Thread(target=_shut, args=(picam,), name="camera-close", daemon=True)
+                self._closer.start()
+        if self._closer is None:
             return
-        worker = threading.Thread(target=_shut, args=(picam,), name="camera-close", daemon=True)
-        worker.start()
-        worker.join(CLOSE_S)
-        if worker.is_alive():
+        self._closer.join(CLOSE_S)
+        atexit.unregister(self.close)
+        if self._closer.is_alive() and not self.stuck:
             self.stuck = True
             _abandoned.append(picam)
             log.error("%s: did not close within %g s; left behind", self._name, CLOSE_S)
@@ -146,6 +152,9 @@ class PicamSource:
         self._capped = tuning is not None
         self._mode = choose_mode(modes, self._camera.sensor_mode, self._camera.width_px, self._camera.fps)
         self._configure(model)
+        # picamera2 closes at exit by itself, maybe in the middle of our own close: once is enough.
+        atexit.unregister(self._picam.close)
+        atexit.register(self.close)
         self._picam.start()
 
     def _tuning(self, picamera2: Any, model: str) -> dict[str, Any] | None:

@@ -1,0 +1,95 @@
+#!/bin/bash
+# service.sh ROOT [RIG]   proves the unit under a real systemd: boots ROOT (amd64, rearguard installed, with a drop-in that
+# gives it the rig's camera; see the developer notes) in systemd-nspawn and watches the service.
+# Prints one line per claim; exit code 1 if one does not hold.
+set -u
+ROOT=$(realpath "$1"); RIG=${2:-$(cd "$(dirname "$0")/../../../shared/rig" && pwd)}
+LOG=$(mktemp); fail=0
+now() { date +%s.%N; }
+t0=$(now)
+since() { echo "$(now) - $1" | bc | xargs printf %.2f; }
+ok() { echo "ok   $(since "$t0") s  $*"; }
+bad() { echo "FAIL $(since "$t0") s  $*"; fail=1; }
+rm -f "$ROOT/usr/sbin/policy-rc.d" "$ROOT/var/lib/rearguard/freeze"; mkdir -p "$ROOT/var/log/journal"; : >"$ROOT/etc/machine-id"
+# libcamera's virtual camera shows each picture four times: at 60 fps the newest one is always another.
+printf '[camera]\nfps = 60.0\n[warden]\nrestart_backoff_s = 0.1\nmax_restarts = 5\ntell_giving_up_s = 5.0\n' >"$ROOT/etc/rearguard/rearguard.toml"
+"$RIG/systemd/50-nspawn.sh" "$ROOT" </dev/null >"$LOG" 2>&1 &
+NS=$!
+trap 'kill $NS 2>/dev/null' EXIT
+L=
+for _ in $(seq 100); do
+  L=$(pgrep -P $NS | head -1); [ -n "$L" ] && [ "$(cat /proc/$L/comm 2>/dev/null)" = systemd ] && break
+  kill -0 $NS 2>/dev/null || { cat "$LOG"; exit 1; }; L=; sleep .2
+done
+on() { nsenter -t "$L" -m -u -i -n -p -C -- "$@"; }
+prop() { on systemctl show -P "$1" rearguard; }
+logged() { on journalctl --no-pager -u rearguard -o cat; }
+until_is() { # SECONDS PROPERTY VALUE
+  for _ in $(seq $(($1 * 10))); do [ "$(prop "$2")" = "$3" ] && return 0; sleep .1; done; return 1
+}
+watches() { case $(prop ActiveState)/$(prop StatusText) in active/armed | active/watching*) return 0;; esac; return 1; }
+armed_again() { # SECONDS OLD-PID
+  for _ in $(seq $(($1 * 10))); do [ "$(prop MainPID)" != "$2" ] && watches && return 0; sleep .1; done; return 1
+}
+vision() { on pgrep -f 'rearguard.vision' | head -1; }
+
+if until_is 120 ActiveState active; then
+  a=$(prop ActiveEnterTimestampMonotonic); s=$(prop ExecMainStartTimestampMonotonic); b=$(on cut -d' ' -f1 /proc/uptime)
+  ok "armed $(( (a - s) / 1000 )) ms after its start, status: $(prop StatusText)"
+else bad "not armed: $(prop ActiveState) $(prop StatusText)"; logged | tail -20; fi
+armed_again 20 0 && ok "picamera2 in the sandbox: $(prop StatusText)" || { bad "status $(prop StatusText)"; logged | tail -20; }
+on systemctl is-system-running | grep -q running && ok "system is running" || ok "system is $(on systemctl is-system-running): $(on systemctl --failed --no-legend | head -3)"
+ok "boot to armed: $(on systemd-analyze critical-chain rearguard.service --no-pager 2>/dev/null | grep -m1 rearguard)"
+
+p=$(prop MainPID); t=$(now); on kill -STOP "$p"
+armed_again 40 "$p" && ok "SIGSTOP of the warden: killed by the watchdog and armed again after $(since "$t") s" || bad "after SIGSTOP: $(prop ActiveState) $(prop StatusText)"
+logged | grep -q 'Watchdog timeout' && ok "systemd's log says: $(logged | grep -m1 'Watchdog timeout')" || bad "no watchdog timeout logged"
+
+p=$(prop MainPID); t=$(now); on kill -KILL "$p"
+armed_again 40 "$p" && ok "SIGKILL of the warden: armed again after $(since "$t") s, vision left over: $(on pgrep -cf rearguard.vision)" || bad "after SIGKILL: $(prop ActiveState)"
+
+n=$(prop NRestarts); t=$(now); killed=0
+for _ in $(seq 400); do v=$(vision); if [ -n "$v" ]; then on kill -KILL "$v" 2>/dev/null && killed=$((killed + 1)); fi; [ $killed -ge 20 ] && break; sleep .3; done
+[ $killed -eq 20 ] && ok "vision killed 20 times in a row in $(since "$t") s" || bad "killed $killed times only"
+for _ in $(seq 600); do watches && break; sleep .1; done
+watches && ok "armed again after $(since "$t") s, the warden gave up and was started anew $(( $(prop NRestarts) - n )) times" || bad "after 20 kills: $(prop ActiveState) $(prop StatusText)"
+
+t=$(now); touch "$ROOT/var/lib/rearguard/freeze"; s=
+for _ in $(seq 50); do s=$(prop StatusText); case $s in armed | watching*) ;; *) break;; esac; sleep .1; done
+watches || ok "camera frozen: after $(since "$t") s the status is '$s'"; watches && bad "a frozen camera goes unnoticed"
+sleep 4; rm "$ROOT/var/lib/rearguard/freeze"; t=$(now)
+for _ in $(seq 600); do watches && break; sleep .1; done
+watches && ok "camera back: armed $(since "$t") s later" || bad "camera back, but: $(prop StatusText)"
+
+p=$(prop MainPID); echo 'judge = 3' >>"$ROOT/etc/rearguard/rearguard.toml"
+on systemctl reload rearguard 2>/dev/null && bad "reload took a broken configuration" || ok "reload refuses a broken configuration"
+sleep 1; [ "$(prop MainPID)" = "$p" ] && [ "$(prop ActiveState)" = active ] && ok "and the running one goes on" || bad "pid $(prop MainPID) was $p, $(prop ActiveState)"
+printf '[warden]\nrestart_backoff_s = 0.1\n[camera]\nfps = 50.0\n' >"$ROOT/etc/rearguard/rearguard.toml"; t=$(now)
+on systemctl reload rearguard && armed_again 40 "$p" && ok "reload with a sound one: armed again after $(since "$t") s" || bad "reload: $(prop ActiveState) $(prop StatusText)"
+
+p=$(prop MainPID)
+cat >"$ROOT/root/probe.py" <<'P'
+import os, socket
+for name, family in (("inet", socket.AF_INET), ("inet6", socket.AF_INET6), ("packet", socket.AF_PACKET), ("unix", socket.AF_UNIX), ("netlink", socket.AF_NETLINK)):
+    try: socket.socket(family, socket.SOCK_RAW if name in ("packet", "netlink") else socket.SOCK_STREAM).close(); print(name, "allowed")
+    except OSError as e: print(name, "refused")
+for path in ("/etc/rearguard/x", "/opt/rearguard/x", "/usr/x", "/var/x", "/home/x", "/var/lib/rearguard/x", "/run/rearguard/x"):
+    try: open(path, "w").close(); os.unlink(path); print("write", os.path.dirname(path), "allowed")
+    except OSError: print("write", os.path.dirname(path), "refused")
+print("uid", os.getuid() != 0 and "not root", "| others' processes seen:", sum(p.isdigit() for p in os.listdir("/proc")) > 3)
+P
+cp "$ROOT/root/probe.py" "$ROOT/opt/probe.py"
+on mkdir -p /run/systemd/system/rearguard.service.d
+on sh -c 'printf "[Service]\nExecStartPre=/usr/bin/python3 /opt/probe.py\n" > /run/systemd/system/rearguard.service.d/probe.conf'
+on systemctl daemon-reload; on systemctl restart rearguard
+logged | grep -E '^(inet|packet|unix|netlink|write|uid)' | tail -13 | paste -sd';' | sed 's/^/     sandbox: /'
+logged | grep -cE '^(inet6?|packet) refused' | grep -q 3 && ok "no network family but unix and netlink" || bad "network families"
+logged | grep -E '^write' | grep allowed | sort -u | paste -sd, | grep -qx 'write /run/rearguard allowed,write /var/lib/rearguard allowed' && ok "writes only to its own folders" || bad "writes elsewhere"
+
+t=$(now); on systemctl stop rearguard; ok "stopped in $(since "$t") s: $(prop ActiveState)/$(prop Result)"
+[ "$(prop Result)" = success ] || bad "stop: $(prop Result)"
+logged | grep -iE 'warn|error|trace|unknown' | grep -v Watchdog | sort | uniq -c | sort -rn | head -5 | sed 's/^/     log: /'
+on systemctl poweroff; wait $NS
+for c in /sys/fs/cgroup/unified/rig.*; do [ -d "$c" ] && find "$c" -depth -type d -exec rmdir {} \; 2>/dev/null; done
+rm -f "$LOG" "$ROOT/opt/probe.py" "$ROOT/root/probe.py"
+exit $fail
