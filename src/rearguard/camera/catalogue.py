@@ -45,6 +45,8 @@ def open_source(
         from rearguard.camera.webcam import Webcam
 
         return Webcam(int(word.partition(":")[2]), camera, fps)
+    if "://" in word:
+        raise BadInput(f"{word}: rearguard opens nothing over the network; give a file, a folder or webcam:N")
     path = Path(word)
     if not word or "\0" in word or (not path.exists() and not re.search(r"[/.\\]", word)):
         from rearguard.world.catalogue import names
