@@ -23,7 +23,7 @@ demo: $(VENV)/.run ## a simulated outing through the real detector, shown live i
 	$(BIN)/rearguard demo
 
 test: $(VENV)/.dev ## the fast tests, in parallel
-	$(BIN)/python -m pytest -n $(JOBS) -q
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -q
 
 check: $(VENV)/.dev ## lint, format and types
 	$(BIN)/ruff check src tests models
