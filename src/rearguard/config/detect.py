@@ -20,6 +20,13 @@ class Detect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     input_px: Annotated[
         int, within(16_384, 1_048_576, "input pixels of the network; more sees further, time grows alike")
     ] = 184_320
+    closer_share: Annotated[
+        float,
+        within(0.0, 1.0, "share of input_px spent on a closer look at far things in every frame; 0: none"),
+    ] = 0.3
+    closer_scale: Annotated[
+        float, within(0.25, 1.0, "network pixels per picture pixel of that look; lower covers more, less far")
+    ] = 0.8
     min_score: Annotated[
         float, within(0.05, 0.95, "detections below start no track; lower finds more, and ghosts")
     ] = 0.3

@@ -9,13 +9,19 @@ from numpy.typing import NDArray
 
 from rearguard.config.detect import Detect
 from rearguard.detect.decode import Found, suppress
-from rearguard.detect.model import Model, Size
-from rearguard.detect.network import Network, network_size
+from rearguard.detect.foveate import Hints, Memory, aim, merge
+from rearguard.detect.model import Model, Size, load_model
+from rearguard.detect.network import Network, input_size_for, network_size
 from rearguard.detect.picture import as_bgr
 from rearguard.words import Box, Detection
 
 if TYPE_CHECKING:
     from rearguard.words import Image
+
+# The closer look must show things at least this much larger than the whole frame does.
+WORTH_IT = 0.75
+_SHAPE = (3, 2)
+_LEAST_PX = 96 * 64
 
 
 class Reporter:
@@ -43,7 +49,7 @@ class Reporter:
 
 
 class Detector:
-    """One network over the whole picture; for one thread at a time."""
+    """The configured network over the whole picture, and a closer look at a part of it; for one thread at a time."""
 
     def __init__(self, config: Detect, picture: Size = (1280, 720)) -> None:
         """Loads the configured model for pictures of (width, height); raises what `load_model` raises.
@@ -53,6 +59,8 @@ class Detector:
         self.config = config
         self._picture = picture
         self._network = Network.load(config, picture)
+        self._closer = _closer(config, self._network.model)
+        self._memory = Memory()
         self._reporter = Reporter(config, self.model.card.classes.labels)
 
     @property
@@ -60,16 +68,21 @@ class Detector:
         """The model in use."""
         return self._network.model
 
-    def detect(self, image: NDArray[Any]) -> list[Detection]:
+    def detect(self, image: NDArray[Any], hints: Hints | None = None) -> list[Detection]:
         """All detections scoring at least `weak_score`, best first, boxes in picture pixels, clipped to it.
 
         `image` is BGR uint8 (height, width, 3) of any size; see `as_bgr` for what else is understood and
-        what is refused with `BadInput`.
+        what is refused with `BadInput`. With `hints` the closer look goes where they lead; without, it
+        searches on its own. Pictures the whole network sees at nearly their own size need none.
         """
         picture: Image = as_bgr(image)
         size = (picture.shape[1], picture.shape[0])
         self.prepare(size)
-        return self._reporter.report(self._network.find(picture, self.config.weak_score), size)
+        found = self._network.find(picture, self.config.weak_score)
+        shrunk = min(self.model.input_size[0] / size[0], self.model.input_size[1] / size[1])
+        if self._closer is not None and shrunk < WORTH_IT * self.config.closer_scale:
+            found = self._look_closer(self._closer, picture, found, hints or Hints(), shrunk)
+        return self._reporter.report(found, size)
 
     def prepare(self, picture: Size) -> None:
         """Make ready for pictures of (width, height), so that the first of them takes no longer than the rest."""
@@ -77,3 +90,25 @@ class Detector:
             self._picture = picture
             if network_size(self.config, picture) != self.model.input_size:
                 self._network = Network.load(self.config, picture)
+
+    def _look_closer(
+        self, network: Network, picture: Image, found: Found, hints: Hints, shrunk: float
+    ) -> Found:
+        size = (picture.shape[1], picture.shape[0])
+        seen = [d.box for d in self._reporter.report(found, size) if d.score >= self.config.min_score]
+        scale = self.config.closer_scale
+        region = (round(network.model.input_size[0] / scale), round(network.model.input_size[1] / scale))
+        self._memory, place = aim(self._memory, hints, seen, size, region, shrunk)
+        if place is None:
+            return found
+        part = picture[place.y : place.y + place.height, place.x : place.x + place.width]
+        return merge(found, network.find(part, self.config.weak_score), place, size)
+
+
+def _closer(config: Detect, model: Model) -> Network | None:
+    """The network for the closer look, wide as the horizon is; None where none is wanted or possible."""
+    budget_px = round(config.closer_share * config.input_px)
+    if budget_px < _LEAST_PX or not model.card.input.sizes_at:
+        return None
+    size = input_size_for(_SHAPE, budget_px)
+    return Network(load_model(config.model, runtime=config.runtime, threads=config.threads, size=size))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from rearguard.clock import NS_PER_S
 from rearguard.config import Config
 from rearguard.detect.classes import priors
 from rearguard.detect.detector import Detector
+from rearguard.detect.foveate import Hints
 from rearguard.ego.flow import FlowEgo
-from rearguard.ego.geometry import Pinhole
+from rearguard.ego.geometry import Pinhole, moved
 from rearguard.judge.judge import Memory, judge
 from rearguard.track.growth import Growth, measure
 from rearguard.track.tracker import Tracker
@@ -43,6 +45,7 @@ class Pipeline:
         self, config: Config, lens: Pinhole, detector: Detector, age_s: Callable[[Frame], float]
     ) -> None:
         self._config = config
+        self._lens = lens
         self._detector = detector
         self._age_s = age_s
         self._ego = FlowEgo(lens)
@@ -50,14 +53,16 @@ class Pipeline:
         self._memory = Memory()
         self._tracks: tuple[Track, ...] = ()
         self._grey: Image | None = None
+        rise = math.tan(math.radians(config.camera.pitch_deg)) * lens.focal_px
+        self._ahead_px = (0.5 * lens.width_px, 0.5 * lens.height_px - rise)
 
     def step(self, frame: Frame, troubles: tuple[Trouble, ...] = ()) -> Step:
         """See, follow and judge one frame."""
         clock = time.perf_counter
         t0 = clock()
-        detections = tuple(self._detector.detect(frame.image))
-        t1 = clock()
         ego = self._ego.look(frame.image, tuple(t.box for t in self._tracks))
+        t1 = clock()
+        detections = tuple(self._detector.detect(frame.image, self._hints(ego)))
         t2 = clock()
         growth = self.last_growth = self._growth(frame, ego)
         self._tracks = tuple(self._tracker.step(frame.captured_ns, detections, ego, growth))
@@ -73,8 +78,13 @@ class Pipeline:
             troubles=troubles,
         )
         t4 = clock()
-        took = {"detect": t1 - t0, "ego": t2 - t1, "track": t3 - t2, "judge": t4 - t3}
+        took = {"detect": t2 - t1, "ego": t1 - t0, "track": t3 - t2, "judge": t4 - t3}
         return Step(frame, detections, ego, self._tracks, verdict, took)
+
+    def _hints(self, ego: EgoMotion) -> Hints:
+        """Where the tracks should be in this frame, most urgent first, for the detector's closer look."""
+        urgent = sorted(self._tracks, key=lambda t: math.inf if t.ttc_s is None else t.ttc_s)
+        return Hints(tuple((t.id, moved(t.box, ego, self._lens)) for t in urgent), self._ahead_px)
 
     def _growth(self, frame: Frame, ego: EgoMotion) -> dict[int, Growth]:
         """What the texture says of each track's growth since the last frame."""
