@@ -99,4 +99,7 @@ while steps:
             while time.monotonic() < busy:
                 pass
             judged(args[1] if seq % 12 == 6 else 0, "centre", seq, [])
-note(felt=[m.cue for m in link.receive_from_warden(sock) or [] if isinstance(m, link.Felt)])
+last = link.receive_from_warden(sock) or []
+note(
+    felt=[m.cue for m in last if isinstance(m, link.Felt)], marks=sum(isinstance(m, link.Mark) for m in last)
+)

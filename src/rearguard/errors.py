@@ -7,12 +7,14 @@ Exit codes of the `rearguard` command, everywhere the same:
 1     done, and the answer is "no" (a check failed, nothing was found)
 2     bad input: an option, a file, a configuration value or a model
 3     a part failed while running (camera lost for good, vision died, no pins)
+4     switched off by its button; the service is then not started again
 ====  =======================================================================
 """
 
 EXIT_NO = 1
 EXIT_BAD_INPUT = 2
 EXIT_PART_FAILED = 3
+EXIT_SWITCHED_OFF = 4
 
 
 class RearguardError(Exception):

@@ -40,10 +40,11 @@ class Motors:
     `PartFailed` is raised only when none is left. `absent` is why there are no real pins, or None.
     """
 
-    def __init__(self, devices: Sequence[Any], absent: str | None = None) -> None:
+    def __init__(self, devices: Sequence[Any], absent: str | None = None, pin_factory: Any = None) -> None:
         self._devices = list(devices)
         self._duty = [0.0] * len(self._devices)
         self.absent = absent
+        self.pin_factory = pin_factory  # gpiozero's, for what else is wired to the same header
         self.broken: dict[int, str] = {}
 
     def __len__(self) -> int:
@@ -142,7 +143,7 @@ def _open(config: CueConfig) -> Motors:
             Motors(devices).close()
             hint = "another program holds it" if "busy" in str(e).lower() else "see `rearguard doctor`"
             raise PartFailed(f"GPIO {pin} cannot be driven: {e}; {hint}") from e
-    return Motors(devices, absent)
+    return Motors(devices, absent, factory)
 
 
 def _mock_factory() -> Any:

@@ -7,8 +7,13 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 
+from rearguard.clock import NS_PER_S
+from rearguard.config.warden import Warden as WardenConfig
 from rearguard.errors import PartFailed
 from rearguard.warden import link
+
+_STEADY_NS = 10 * NS_PER_S  # this long without trouble, and the next death is the first in a row again
+_LONGEST_BACKOFF_S = 30.0
 
 
 class Vision:
@@ -78,6 +83,35 @@ class Vision:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+
+
+class Restarts:
+    """How often vision died in a row, and how long to wait before it is started again; pure, time injected."""
+
+    def __init__(self, config: WardenConfig) -> None:
+        self._config = config
+        self._steady_since_ns: int | None = None
+        self.deaths = 0
+
+    def works(self, now_ns: int) -> None:
+        """Fresh frames are judged: after a while of that, the next death is the first in a row again."""
+        if self._steady_since_ns is None:
+            self._steady_since_ns = now_ns
+        elif now_ns - self._steady_since_ns > _STEADY_NS:
+            self.deaths = 0
+
+    def fails(self) -> None:
+        """Fresh frames have stopped."""
+        self._steady_since_ns = None
+
+    def died(self) -> float | None:
+        """Take note of a death; the seconds to wait before the next start, None: give up."""
+        self.fails()
+        self.deaths += 1
+        if self.deaths > self._config.max_restarts:
+            return None
+        # The exponent is bounded, or a thousand restarts would overflow.
+        return min(self._config.restart_backoff_s * 2.0 ** min(self.deaths - 1, 16), _LONGEST_BACKOFF_S)
 
 
 def describe_exit(code: int) -> str:

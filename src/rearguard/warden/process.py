@@ -18,28 +18,29 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum
+from typing import Literal
 
 from rearguard.clock import NS_PER_S
 from rearguard.config import Config
 from rearguard.cue.arbiter import Situation, Start, fault_cues
 from rearguard.cue.motors import Motors, open_motors, say_if_absent
 from rearguard.cue.table import Kind
-from rearguard.errors import EXIT_BAD_INPUT, EXIT_NO, EXIT_PART_FAILED
+from rearguard.errors import EXIT_BAD_INPUT, EXIT_NO, EXIT_PART_FAILED, EXIT_SWITCHED_OFF
 from rearguard.warden import link
-from rearguard.warden.child import Vision, describe_exit
+from rearguard.warden.button import ButtonWatch, Press, open_button
+from rearguard.warden.child import Restarts, Vision, describe_exit
 from rearguard.warden.feel import Feeler
 from rearguard.warden.heartbeat import Heartbeat
 from rearguard.warden.signals import say, signals
-from rearguard.warden.systemd import Supervisor
-from rearguard.words import CueName, Level, Side, Trouble
+from rearguard.warden.situation import BLINDING, situation_of
+from rearguard.warden.systemd import Supervisor, Watchdog
+from rearguard.words import CueName, Trouble
 
 OnFelt = Callable[[link.Felt], None]
 OnPin = Callable[[int, tuple[float, ...]], None]
 
 _LONGEST_WAIT_S = 0.05  # the timer tick: a dead child or a mended motor is noticed within it
-_PING_EVERY_NS = NS_PER_S // 5
-_STEADY_NS = 10 * NS_PER_S  # this long without trouble, and the next death is the first in a row again
-_LONGEST_BACKOFF_S = 30.0
+_FAREWELL_NS = 10 * NS_PER_S  # a warning may keep SHUTDOWN from being felt for this long
 _LATE_COUNTS_NS = NS_PER_S  # a level judged from an old frame is believed for this long
 _NO_SIGHT = {CueName.BLIND, CueName.FAULT}
 
@@ -68,9 +69,14 @@ def run_warden(
     neither may block. SIGTERM and SIGINT stop it cleanly. Motors are off when this returns or raises.
     Raises `PartFailed` when there are no pins to drive on a Pi, or the last motor fails for good.
     """
-    with signals() as wakeup, _given_or_opened(motors, config) as pins:
+    with (
+        signals() as wakeup,
+        _given_or_opened(motors, config) as pins,
+        open_button(config.warden.button_pin, pins.pin_factory) as button,
+    ):
         say_if_absent(pins)
         warden = _Warden(config, vision_argv, pins, realtime=realtime, on_felt=on_felt, on_pin=on_pin)
+        warden.button = button
         try:
             return warden.run(wakeup)
         finally:
@@ -98,12 +104,12 @@ class _Warden:
         self._feeler = Feeler(config, motors, self._tell, on_pin, realtime=realtime)
         self._heartbeat = Heartbeat(config.warden, aged=realtime)
         self._systemd = Supervisor()
+        self._watchdog = Watchdog(self._systemd, config.health.repeat_every_s)
         self._vision: Vision | None = None
         self._phase = _Phase.STARTING
         self._since_ns = 0  # real time of the last change of phase
         self._starts = 0
-        self._deaths = 0  # in a row
-        self._steady_since_ns: int | None = None
+        self._restarts = Restarts(config.warden)
         self._judged: link.Judged | None = None
         self._troubles: set[Trouble] = set()  # the warden's own
         self._trouble_since_ns: int | None = None
@@ -113,9 +119,10 @@ class _Warden:
         self._exit: int | None = None
         self._ended_code = 0
         self._ever_judged = False
-        self._pinged_ns = 0
-        self._beats_pinged: int | None = None
-        self._fault_felt_ns = 0
+        self.button: ButtonWatch | None = None
+        self._leave_ns: int | None = None  # real time of leaving, once the button was held
+        self._farewell = False
+        self._fault_felt_ns: int | None = None
         self._status = ""
         self._hung_up_ns: int | None = None
         self._restart_ns = 0
@@ -128,6 +135,7 @@ class _Warden:
             while self._exit is None:
                 selector.select(self._wait_s())
                 self._heed_signals(wakeup)
+                self._heed_button(time.monotonic_ns())
                 self._hear()
                 self._watch(time.monotonic_ns())
                 if self._realtime:
@@ -210,13 +218,12 @@ class _Warden:
         if not self._heartbeat.feed(now_ns, judged) or self._phase in (_Phase.STOPPING, _Phase.ENDED):
             return
         self._ever_judged = True
+        self._restarts.works(now_ns)
         if self._phase is _Phase.STARTING:
             self._enter(_Phase.WATCHING, "watching")
-            self._steady_since_ns = now_ns
         if self._troubles & {Trouble.VISION_DIED, Trouble.VISION_SILENT}:
             self._troubles -= {Trouble.VISION_DIED, Trouble.VISION_SILENT}
             self._ready_due = self._armed
-            self._steady_since_ns = now_ns
             self._trouble_since_ns = None
             self._say_status("watching again")
 
@@ -267,7 +274,7 @@ class _Warden:
         elif self._phase is _Phase.STOPPING and since_s > warden.stop_s:
             say(f"vision did not stop within {warden.stop_s:g} s; killed")
             self._drop_vision()
-            self._exit = 0
+            self._exit = self._ended_code
         self._watch_motors(now_ns)
 
     def _watch_heartbeat(self, now_ns: int) -> None:
@@ -278,12 +285,10 @@ class _Warden:
             return
         if silent_s > self._config.warden.hung_s:
             self._lose(Trouble.VISION_SILENT, f"vision silent for {silent_s:.1f} s; killed", now_ns)
-        elif self._heartbeat.lost(now_ns):
-            if Trouble.VISION_SILENT not in self._troubles:
-                self._add_trouble(Trouble.VISION_SILENT, now_ns)
-                self._say_status("BLIND: no fresh frame judged")
-        elif self._steady_since_ns is not None and now_ns - self._steady_since_ns > _STEADY_NS:
-            self._deaths = 0
+        elif self._heartbeat.lost(now_ns) and Trouble.VISION_SILENT not in self._troubles:
+            self._restarts.fails()
+            self._add_trouble(Trouble.VISION_SILENT, now_ns)
+            self._say_status("BLIND: no fresh frame judged")
 
     def _add_trouble(self, trouble: Trouble, now_ns: int) -> None:
         self._troubles.add(trouble)
@@ -310,7 +315,7 @@ class _Warden:
         if phase is _Phase.ENDED:
             self._exit = self._ended_code or (EXIT_PART_FAILED if code else 0)
         elif phase is _Phase.STOPPING:
-            self._exit = 0
+            self._exit = self._ended_code
         else:
             code = self._ended_code or code
             self._lose(Trouble.VISION_DIED, f"vision {describe_exit(code)}", now_ns, code)
@@ -328,14 +333,13 @@ class _Warden:
             self._feeler.let_end(self._situation())
             self._exit = EXIT_BAD_INPUT if code == EXIT_BAD_INPUT else EXIT_PART_FAILED
             return
-        self._deaths += 1
-        if self._deaths > self._config.warden.max_restarts:
+        wait_s = self._restarts.died()
+        if wait_s is None:
             self._add_trouble(Trouble.GAVE_UP, now_ns)
-            say(f"{why}; giving up after {self._deaths - 1} restarts in a row")
+            say(f"{why}; giving up after {self._restarts.deaths - 1} restarts in a row")
             self._systemd.notify("READY=1")  # so that the watchdog, not a start timeout, guards the telling
             self._enter(_Phase.GIVING_UP, f"FAULT: {why}; gave up")
             return
-        wait_s = min(self._config.warden.restart_backoff_s * 2 ** (self._deaths - 1), _LONGEST_BACKOFF_S)
         self._restart_ns = now_ns + round(wait_s * NS_PER_S)
         say(f"{why}; starting it again in {wait_s:g} s")
         self._enter(_Phase.DOWN, f"BLIND: {why}; starting again")
@@ -343,21 +347,16 @@ class _Warden:
     # -- what is felt --------------------------------------------------------------------------------
 
     def _situation(self) -> Situation:
-        judged = self._judged
-        blind = bool(self._troubles & {Trouble.VISION_DIED, Trouble.GAVE_UP})
-        if Trouble.VISION_SILENT in self._troubles:  # what is judged late still warns, next to BLIND
+        believed = self._phase not in (_Phase.ENDED, _Phase.STOPPING)
+        standing = self._troubles & BLINDING
+        if standing == {Trouble.VISION_SILENT}:  # what is judged late still warns, next to BLIND
             heard_ns = self._heartbeat.heard_ns or 0
             late = heard_ns > (self._heartbeat.last_ns or 0)
-            blind = blind or not late or time.monotonic_ns() - heard_ns > _LATE_COUNTS_NS
-        if judged is None or blind or self._phase in (_Phase.ENDED, _Phase.STOPPING):
-            return Situation(troubles=frozenset(self._troubles))
-        troubles = {_trouble(name) for name in judged.troubles} | self._troubles
-        level = Level(min(max(judged.level, Level.CLEAR), Level.CRITICAL))
-        side = Side(judged.side) if judged.side in set(Side) else Side.CENTRE
-        return Situation(
-            level, side, judged.track, judged.ttc_s, judged.reason, judged.seq, frozenset(troubles),
-            watching=self._armed and self._phase is _Phase.WATCHING,
-        )  # fmt: skip
+            believed = believed and late and time.monotonic_ns() - heard_ns < _LATE_COUNTS_NS
+        elif standing:
+            believed = False
+        watching = self._armed and self._phase is _Phase.WATCHING
+        return situation_of(self._judged, self._troubles, believed=believed, watching=watching)
 
     def _act(self) -> None:
         """Let the wearer feel what is due now."""
@@ -373,16 +372,12 @@ class _Warden:
         """Vision writes down what was felt; the terminal may show it."""
         if start.row.kind is Kind.FAULT:
             self._fault_felt_ns = time.monotonic_ns()
+        if start.cue is CueName.SHUTDOWN and not self._farewell:
+            self._farewell = True
+            self._leave_ns = time.monotonic_ns() + round(start.row.length_s * NS_PER_S)
         felt = link.Felt(
-            start.at_ns,
-            start.cue,
-            start.side,
-            start.seq,
-            start.track,
-            start.ttc_s,
-            start.reason,
-            start.repeat,
-        )
+            start.at_ns, start.cue, start.side, start.seq, start.track, start.ttc_s, start.reason, start.repeat
+        )  # fmt: skip
         if self._vision is not None:
             self._vision.say(felt)
         if self._on_felt is not None:
@@ -429,36 +424,41 @@ class _Warden:
             self._exit = 0
             self._phase = _Phase.STOPPING
             return
+        self._stop("asked")
+
+    def _heed_button(self, now_ns: int) -> None:
+        press = self.button.look(now_ns) if self.button is not None else None
+        if press is Press.MUTE:
+            self._feeler.mute()
+        elif press is Press.MARK and self._vision is not None:
+            self._vision.say(link.Mark(now_ns))
+        elif press is Press.SHUTDOWN and self._leave_ns is None:
+            self._leave_ns = now_ns + _FAREWELL_NS
+        if self._leave_ns is None or self._phase is _Phase.STOPPING:
+            return
+        if not self._farewell:  # until it is felt: a warning may come first
+            self._feeler.announce(CueName.SHUTDOWN, "button")
+        if now_ns >= self._leave_ns:
+            self._ended_code = EXIT_SWITCHED_OFF
+            self._stop("shutdown")
+
+    def _stop(self, why: Literal["asked", "shutdown"]) -> None:
+        """Motors off now; vision has a moment to finish its journal."""
         self._feeler.silence()
-        self._vision.say(link.Stop())
-        self._enter(_Phase.STOPPING, "stopping")
+        self._enter(_Phase.STOPPING, "switched off by its button" if why == "shutdown" else "stopping")
+        if self._vision is None:
+            self._exit = self._ended_code
+        else:
+            self._vision.say(link.Stop(why))
 
     def _tell_supervisor(self, now_ns: int) -> None:
-        """Ping the watchdog, but only with proof: a fresh judged frame, or a fault that is being told."""
-        if now_ns - self._pinged_ns < _PING_EVERY_NS:
-            return
-        beat = self._heartbeat.last_ns
-        fresh = beat is not None and beat != self._beats_pinged
-        recent_ns = round(2 * self._config.health.repeat_every_s * NS_PER_S)
-        telling = self._fault_felt_ns and now_ns - self._fault_felt_ns < recent_ns
-        stopping = self._phase in (_Phase.STOPPING, _Phase.ENDED)
-        if fresh or telling or stopping:
-            self._beats_pinged = beat
-            self._pinged_ns = now_ns
-            self._systemd.notify("WATCHDOG=1")
+        leaving = self._phase in (_Phase.STOPPING, _Phase.ENDED)
+        self._watchdog.feed(now_ns, self._heartbeat.last_ns, self._fault_felt_ns, leaving=leaving)
 
     def _say_status(self, status: str) -> None:
         if status != self._status:
             self._status = status
             self._systemd.notify(f"STATUS={status}")
-
-
-def _trouble(name: str) -> Trouble:
-    """The trouble of that name; one this version does not know is still a fault."""
-    try:
-        return Trouble(name)
-    except ValueError:
-        return Trouble.STAGE_FAILED
 
 
 @contextmanager

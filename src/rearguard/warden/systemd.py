@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import socket
 
+from rearguard.clock import NS_PER_S
+
+_PING_EVERY_NS = NS_PER_S // 5
+
 
 class Supervisor:
     """`notify("READY=1", "STATUS=watching")`; does nothing when systemd is not there, and never raises."""
@@ -31,3 +35,27 @@ class Supervisor:
         """Release the socket."""
         if self._socket is not None:
             self._socket.close()
+
+
+class Watchdog:
+    """Pings systemd's watchdog, but only with proof that the wearer is served: a fresh judged frame since the
+    last ping, or a fault told not long ago."""
+
+    def __init__(self, supervisor: Supervisor, fault_every_s: float) -> None:
+        self._supervisor = supervisor
+        self._recent_ns = round(2 * fault_every_s * NS_PER_S)
+        self._pinged_ns = 0
+        self._beat_ns: int | None = None
+
+    def feed(self, now_ns: int, beat_ns: int | None, fault_felt_ns: int | None, *, leaving: bool) -> bool:
+        """Ping if there is proof and the last ping is not too recent; whether it did.
+
+        `beat_ns`: when the last fresh frame was judged; `fault_felt_ns`: when the last fault cue began."""
+        if now_ns - self._pinged_ns < _PING_EVERY_NS:
+            return False
+        fresh = beat_ns is not None and beat_ns != self._beat_ns
+        telling = fault_felt_ns is not None and now_ns - fault_felt_ns < self._recent_ns
+        if not (fresh or telling or leaving):
+            return False
+        self._beat_ns, self._pinged_ns = beat_ns, now_ns
+        return self._supervisor.notify("WATCHDOG=1")

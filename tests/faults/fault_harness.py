@@ -1,0 +1,225 @@
+"""Drives one fault into the real `rearguard run` on a simulated outing and tells what the wearer felt."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fault_cases import Case
+
+HERE = Path(__file__).parent
+AFTER_S = 2.0
+ALIVE_S = 2.0
+SIGHT = {"READY", "ALIVE", "NOTICE", "CAUTION", "CRITICAL"}
+# A loaded test machine drops frames; a fault cue for that is right and no news here.
+BY_LOAD = {"vision_silent", "low_frame_rate", "slow_detector", "out_of_aim"}
+CONFIG = f"""
+[camera]
+width_px = 320
+height_px = 180
+[detect]
+threads = 1
+[cue]
+alive_every_s = {ALIVE_S}
+[warden]
+hung_s = 1.5
+restart_backoff_s = 0.2
+[health]
+repeat_every_s = 2.0
+min_fps = 2
+min_disk_mb = 10
+"""
+
+
+@dataclass
+class Outcome:
+    """What came of one case. Times in seconds; `silence_s` is the longest without any motor on, while on watch."""
+
+    case: Case
+    felt: str = ""
+    after_s: float | None = None
+    silence_s: float = 0.0
+    recovered: bool = False
+    restarts: int = 0
+    wrong: list[str] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    stderr: str = ""
+
+    def row(self) -> dict[str, Any]:
+        """For --json."""
+        return {
+            "fault": self.case.name,
+            "what": self.case.what,
+            "felt": self.felt or None,
+            "after_s": self.after_s,
+            "longest_silence_s": self.silence_s,
+            "recovered": self.recovered,
+            "restarts": self.restarts,
+            "wrong": self.wrong,
+        }
+
+
+def run_case(case: Case, folder: Path) -> Outcome:
+    """One outing of about eight seconds with the fault in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    trace, journal, config = folder / "trace.jsonl", folder / "journal", folder / "rearguard.toml"
+    config.write_text(CONFIG)
+    journal.mkdir()
+    if case.name == "journal_corrupt":
+        _make_journal(folder)
+        for path in journal.iterdir():
+            path.write_bytes(b"this is no database " * 500)
+    elif case.name == "journal_readonly":
+        journal.rmdir()
+        journal.write_text("a file where the folder should be")
+    env = os.environ | {
+        "REARGUARD_FAULT": case.name,
+        "REARGUARD_FAULT_AFTER_S": str(AFTER_S),
+        "REARGUARD_FAULT_TRACE": str(trace),
+        "REARGUARD_FAULT_JOURNAL": str(journal),
+        "GPIOZERO_PIN_FACTORY": "mock",
+        "HOME": str(folder),
+    }
+    stderr = _run(case, folder, env)
+    outcome = Outcome(case, stderr=stderr[0])
+    outcome.events = [json.loads(line) for line in trace.read_text().splitlines()]
+    _judge(outcome, stderr[1], journal)
+    return outcome
+
+
+def _command(folder: Path) -> list[str]:
+    source = f"sim:empty?gait=off&duration={AFTER_S + 4.5:g}"
+    return [
+        sys.executable, str(HERE / "run_with_faults.py"), "run", "--source", source, "--fps", "10", "--realtime",
+        "--json", "--journal", str(folder / "journal"), "--config", str(folder / "rearguard.toml"),
+    ]  # fmt: skip
+
+
+def _make_journal(folder: Path) -> None:
+    from rearguard.journal.store import Journal
+
+    Journal.open(folder / "journal").close()
+
+
+def _run(case: Case, folder: Path, env: dict[str, str]) -> tuple[str, int]:
+    """Run the command, doing to it from outside what the case asks; stderr and exit code."""
+    with (folder / "stderr").open("wb") as errors:
+        run = subprocess.Popen(_command(folder), env=env, stdout=subprocess.DEVNULL, stderr=errors)
+        if case.name in ("config_changed", "warden_sigkill"):
+            _wait_for(folder / "trace.jsonl", "judged")
+            time.sleep(AFTER_S)
+            with (folder / "trace.jsonl").open("a") as trace:
+                trace.write(json.dumps({"t": time.monotonic_ns(), "what": "fault"}) + "\n")
+            if case.name == "config_changed":
+                (folder / "rearguard.toml").write_text("[cue]\npins = 'rubbish")
+            else:
+                run.send_signal(signal.SIGKILL)
+                run.wait()
+                # systemd's part: after a second it starts the service again
+                time.sleep(1.0)
+                run = subprocess.Popen(_command(folder), env=env, stdout=subprocess.DEVNULL, stderr=errors)
+        try:
+            code = run.wait(timeout=90)
+        except subprocess.TimeoutExpired:
+            run.kill()
+            code = run.wait()
+    return (folder / "stderr").read_text(errors="replace"), code
+
+
+def _wait_for(trace: Path, what: str) -> None:
+    for _ in range(600):
+        if trace.exists() and f'"{what}"' in trace.read_text():
+            return
+        time.sleep(0.05)
+
+
+def _judge(outcome: Outcome, code: int, journal: Path) -> None:
+    case, events = outcome.case, outcome.events
+    outcome.restarts = sum(e["what"] == "start" for e in events) - 1
+    if code != case.code:
+        outcome.wrong.append(f"exit code {code}, not {case.code}")
+    if case.said and case.said not in outcome.stderr:
+        outcome.wrong.append(f"stderr does not say {case.said!r}")
+    struck = next((e["t"] for e in events if e["what"] == "fault"), None)
+    if struck is None and case.since == "start":
+        struck = next((e["t"] for e in events if e["what"] == "judged"), None)
+    if struck is None:
+        if case.felt:
+            outcome.wrong.append("the fault never struck")
+        struck = events[0]["t"]
+    felt = [e for e in events if e["what"] == "felt"]
+    _check_felt(outcome, struck, [e for e in felt if e["t"] >= struck])
+    _check_silence(outcome)
+    signs = [e["t"] for e in felt if e["cue"] in SIGHT and e["t"] > struck + 500_000_000]
+    outcome.recovered = bool(signs)
+    if case.recovers and not signs:
+        outcome.wrong.append("no sign of sight afterwards")
+    if any(e["what"] == "left" for e in events) and [e for e in events if e["what"] == "pin"][-1:]:
+        last = [e for e in events if e["what"] == "pin"][-1]
+        if last["on"]:
+            outcome.wrong.append("the motor was left on")
+    if case.logged and not any(name.startswith(case.logged) for name in _logged(journal)):
+        outcome.wrong.append(f"{case.logged} is not in the journal")
+
+
+def _check_felt(outcome: Outcome, struck: int, felt: list[dict[str, Any]]) -> None:
+    """The expected cue in time, or, where nothing should change, no fault cue without a cause."""
+    case = outcome.case
+    if not case.felt:
+        for e in felt:
+            reasons = set(e["reason"].split(", ")) - BY_LOAD
+            if e["cue"] in ("BLIND", "FAULT", "DEGRADED", "LOW_POWER") and reasons:
+                outcome.wrong.append(f"{e['cue']} for {e['reason']}")
+        return
+    told = next((e for e in felt if e["cue"] in case.felt and case.reason in e["reason"]), None)
+    if told is None:
+        outcome.wrong.append(f"none of {', '.join(case.felt)} was felt for {case.reason or 'it'}")
+        return
+    since = struck
+    if case.since == "heartbeat":
+        since = max(
+            (e["t"] for e in outcome.events if e["what"] == "judged" and e["t"] <= told["t"]), default=struck
+        )
+        if case.reason != "vision_died":  # a died process is known of at once, also during a cue
+            since = min(since, told["t"])
+    outcome.felt, outcome.after_s = told["cue"], round((told["t"] - since) / 1e9, 3)
+    if outcome.after_s > case.within_s:
+        outcome.wrong.append(f"{told['cue']} came after {outcome.after_s} s, not {case.within_s}")
+
+
+def _check_silence(outcome: Outcome) -> None:
+    """From READY until the warden leaves, no motor may be off for longer than the alive gap and 0.5 s."""
+    last: int | None = None
+    for e in outcome.events:
+        if e["what"] == "warden" or (e["what"] == "fault" and outcome.case.name == "warden_sigkill"):
+            last = None  # nobody is there; systemd starts the warden, and READY will tell
+        elif e["what"] == "left" and last is not None:
+            outcome.silence_s = max(outcome.silence_s, round((e["t"] - last) / 1e9, 3))
+        elif e["what"] == "pin":
+            if last is not None and e["on"]:
+                outcome.silence_s = max(outcome.silence_s, round((e["t"] - last) / 1e9, 3))
+            last = e["t"]
+    limit_s = ALIVE_S + 0.5
+    if outcome.case.name == "gpio_error":
+        limit_s += 2.0  # while no pin works, nothing can be felt: the missing tick is the sign
+    if outcome.silence_s > limit_s:
+        outcome.wrong.append(f"silent for {outcome.silence_s} s")
+
+
+def _logged(journal: Path) -> set[str]:
+    database = next(iter(journal.glob("*.db")), None) if journal.is_dir() else None
+    if database is None:
+        return set()
+    db = sqlite3.connect(database)
+    try:
+        return {row[0] for row in db.execute("SELECT trouble FROM fault")}
+    finally:
+        db.close()

@@ -1,0 +1,344 @@
+"""The real vision process with one fault driven into it: a test's entry, never installed.
+
+Started by `run_with_faults.py` in place of `python -m rearguard.vision`, with the same arguments. The fault is
+named by $REARGUARD_FAULT; it strikes $REARGUARD_FAULT_AFTER_S after the first judged frame of the first start.
+What happens, and when, goes to $REARGUARD_FAULT_TRACE as JSON lines in CLOCK_MONOTONIC nanoseconds.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import json
+import os
+import re
+import resource
+import signal
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import rearguard.vision.outing as outing_module
+import rearguard.vision.pipeline as pipeline_module
+from rearguard.detect.detector import Detector
+from rearguard.detect.network import Network
+from rearguard.errors import PartFailed
+from rearguard.journal.store import Journal
+from rearguard.vision.__main__ import main
+from rearguard.warden import link
+from rearguard.words import Box, Detection
+
+TRACE = Path(os.environ["REARGUARD_FAULT_TRACE"])
+FAULT = os.environ["REARGUARD_FAULT"]
+AFTER_NS = round(float(os.environ["REARGUARD_FAULT_AFTER_S"]) * 1e9)
+START = len([1 for line in TRACE.read_text().splitlines() if '"start"' in line]) if TRACE.exists() else 0
+# The first judged frame, by the real loop's own message to the warden.
+first_ns: int | None = None
+
+
+def trace(what: str, **more: Any) -> None:
+    with TRACE.open("a") as file:
+        file.write(json.dumps({"t": time.monotonic_ns(), "what": what, **more}) + "\n")
+
+
+class Strike:
+    """Whether it is time: from the moment on, for `lasts_s`, on the first start of vision only."""
+
+    def __init__(self, lasts_s: float = 1e9) -> None:
+        self._lasts_ns = round(lasts_s * 1e9)
+        self._said = False
+
+    def now(self) -> bool:
+        if START or first_ns is None:
+            return False
+        late_ns = time.monotonic_ns() - first_ns - AFTER_NS
+        if not 0 <= late_ns < self._lasts_ns:
+            return False
+        if not self._said:
+            self._said = True
+            trace("fault")
+        return True
+
+
+def watch_judged() -> None:
+    """Write down each frame that was judged and told."""
+    send = link.send
+
+    def traced(sock: Any, message: Any) -> bool:
+        global first_ns
+        done = send(sock, message)
+        if isinstance(message, link.Judged) and done:
+            first_ns = first_ns or time.monotonic_ns()
+            trace("judged", troubles=message.troubles)
+        return done
+
+    outing_module.link.send = traced
+
+
+def before(owner: Any, name: str, deed: Callable[..., None], lasts_s: float = 1e9) -> None:
+    """Do `deed(*args)` before each call of owner.name while the fault strikes."""
+    real, strike = getattr(owner, name), Strike(lasts_s)
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if strike.now():
+            deed(*args)
+        return real(*args, **kwargs)
+
+    setattr(owner, name, wrapped)
+
+
+def instead(owner: Any, name: str, deed: Callable[[Any], Any], lasts_s: float = 1e9) -> None:
+    """Pass the result of owner.name through `deed` while the fault strikes."""
+    real, strike = getattr(owner, name), Strike(lasts_s)
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        result = real(*args, **kwargs)
+        return deed(result) if strike.now() else result
+
+    setattr(owner, name, wrapped)
+
+
+def step(deed: Callable[..., None], lasts_s: float = 1e9) -> None:
+    before(pipeline_module.Pipeline, "step", deed, lasts_s)
+
+
+def frames(deed: Callable[[Any, Any], Any], lasts_s: float = 1e9) -> None:
+    """Pass each frame of the source, and the last one passed on, through `deed`."""
+    open_source = outing_module.open_source
+
+    class Wrapped:
+        def __init__(self, source: Any) -> None:
+            self._source = source
+            self.info = source.info
+
+        def frames(self) -> Iterator[Any]:
+            strike, last = Strike(lasts_s), None
+            for frame in self._source.frames():
+                last = deed(frame, last) if strike.now() else frame
+                yield last
+
+        def close(self) -> None:
+            self._source.close()
+
+    outing_module.open_source = lambda *args, **kwargs: Wrapped(open_source(*args, **kwargs))
+
+
+def fail(text: str) -> Callable[..., None]:
+    def deed(*_: Any) -> None:
+        raise RuntimeError(text)
+
+    return deed
+
+
+def hang(*_: Any) -> None:
+    while True:
+        time.sleep(3600)
+
+
+def spin(*_: Any) -> None:
+    while True:
+        pass
+
+
+def die(how: signal.Signals) -> Callable[..., None]:
+    return lambda *_: os.kill(os.getpid(), how)
+
+
+def exhaust(*_: Any) -> None:
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 30_000_000, used + 30_000_000))
+    hoard = [np.ones(10_000_000) for _ in range(100)]
+    del hoard
+
+
+def repaint(paint: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    def deed(frame: Any, _last: Any) -> Any:
+        image = frame.image.copy()
+        return replace(frame, image=paint(image))
+
+    return deed
+
+
+def paint_part(rows: slice, level: int) -> Callable[[Any], Any]:
+    def paint(image: Any) -> Any:
+        image[rows] = level
+        return image
+
+    return paint
+
+
+def grain(level: int) -> Callable[[Any], Any]:
+    """A featureless picture with a live sensor's noise."""
+    rng = np.random.default_rng(1)
+    return lambda image: (level + rng.integers(-3, 4, image.shape)).clip(0, 255).astype(np.uint8)
+
+
+def unplug() -> None:
+    """The camera vanishes, stays away for the next start, and is back for the one after."""
+    open_source, strike = outing_module.open_source, Strike()
+
+    class Unplugged:
+        def __init__(self, source: Any) -> None:
+            self._source, self.info = source, source.info
+
+        def frames(self) -> Iterator[Any]:
+            for frame in self._source.frames():
+                if strike.now():
+                    raise PartFailed("camera: unplugged; plug it in")
+                yield frame
+
+        def close(self) -> None:
+            self._source.close()
+
+    def opened(*args: Any, **kwargs: Any) -> Any:
+        if START == 1:
+            raise PartFailed("camera: not there; plug it in")
+        return Unplugged(open_source(*args, **kwargs))
+
+    outing_module.open_source = opened
+
+
+def fill_disk(*_: Any) -> None:
+    """No file may grow any further: the kernel's own refusal, as on a full disk."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
+
+def lock_journal(*_: Any) -> None:
+    """Another program holds the database."""
+    if getattr(lock_journal, "held", None) is None:
+        database = next(Path(os.environ["REARGUARD_FAULT_JOURNAL"]).glob("*.db"))
+        db = sqlite3.connect(database, timeout=0.1, isolation_level=None, check_same_thread=False)
+        db.execute("BEGIN IMMEDIATE")
+        lock_journal.held = db  # type: ignore[attr-defined]
+
+
+def crash_journal(*_: Any) -> None:
+    """Writing fails as on a bad card."""
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def shift_clock(seconds: float) -> Callable[..., None]:
+    real = time.time
+
+    def deed(*_: Any) -> None:
+        time.time = lambda: real() + seconds
+
+    return deed
+
+
+def flood(*_: Any) -> None:
+    """A thousand different verdicts a second, beside the real ones."""
+    if getattr(flood, "on", False):
+        return
+    flood.on = True  # type: ignore[attr-defined]
+    wire = next(o for o in _sockets if o is not None)
+    seq = itertools.count(10_000_000)
+
+    def run() -> None:
+        until = time.monotonic() + 2.0
+        while time.monotonic() < until:
+            n = next(seq)
+            link.send(wire, link.Judged(n, time.monotonic_ns(), n % 4, "left", n % 50, 1.0, "flood"))
+            time.sleep(0.001)
+        os._exit(9)  # the real frames' numbers are behind now; a new start counts anew
+
+    threading.Thread(target=run, daemon=True).start()
+
+
+_sockets: list[Any] = []
+
+
+def crowd(_detections: Any) -> list[Detection]:
+    return [
+        Detection(Box(3.0 * i, 60.0, 3.0 * i + 12, 90.0 + i % 7), "person", 0.9 - i * 0.001)
+        for i in range(100)
+    ]
+
+
+def not_a_number(found: Any) -> Any:
+    _, _, classes = found
+    boxes = np.full((3, 4), np.nan, np.float32)
+    return boxes, np.full(3, np.nan, np.float32), np.zeros(3, classes.dtype)
+
+
+def read_machine_as(**readings: Any) -> Callable[[], None]:
+    def arrange() -> None:
+        import rearguard.vision.machine as machine
+
+        real, strike = machine.read_machine, Strike(3.0)
+
+        def read(folder: Path) -> Any:
+            return replace(real(folder), **readings) if strike.now() else real(folder)
+
+        machine.MachineWatch.__init__.__defaults__ = (read,)
+
+    return arrange
+
+
+def shorten_later_starts() -> None:
+    """What comes back after a fault need not be seen through once more."""
+    if START:
+        index = sys.argv.index("--job") + 1
+        sys.argv[index] = re.sub(r"duration=[\d.]+", "duration=3", sys.argv[index])
+
+
+FAULTS: dict[str, Callable[[], None]] = {
+    "sigkill": lambda: step(die(signal.SIGKILL)),
+    "sigsegv": lambda: step(die(signal.SIGSEGV)),
+    "sigstop": lambda: step(die(signal.SIGSTOP)),
+    "busy_loop": lambda: step(spin),
+    "hang": lambda: step(hang),
+    "fail_detect": lambda: before(Detector, "detect", fail("detector broke")),
+    "fail_ego": lambda: before(pipeline_module.FlowEgo, "look", fail("ego-motion broke")),
+    "fail_track": lambda: before(pipeline_module.Tracker, "step", fail("tracker broke")),
+    "fail_judge": lambda: before(pipeline_module, "judge", fail("judge broke")),
+    "fail_health": lambda: before(outing_module.PictureWatch, "look", fail("picture watch broke")),
+    "fail_journal": lambda: before(Journal, "transaction", crash_journal, 2.0),
+    "fail_camera_thread": lambda: frames(lambda _f, _l: fail("driver broke")()),
+    "memory": lambda: step(exhaust),
+    "camera_hang": lambda: frames(lambda _f, _l: hang()),
+    "same_buffer": lambda: frames(lambda f, last: replace(f, image=last.image), 2.5),
+    "stuck_time": lambda: frames(lambda _f, last: last, 2.5),
+    "unplugged": unplug,
+    "half_frame": lambda: frames(repaint(paint_part(slice(120, None), 0)), 0.12),
+    "wrong_size": lambda: frames(repaint(lambda image: image[:100])),
+    "covered": lambda: frames(repaint(grain(110)), 2.5),
+    "dark": lambda: frames(repaint(grain(4)), 2.5),
+    "glare": lambda: frames(repaint(paint_part(slice(0, 110), 255)), 2.5),
+    "detector_nan": lambda: instead(Network, "find", not_a_number, 2.0),
+    "detector_slow": lambda: before(Detector, "detect", lambda *_: time.sleep(0.6), 4.0),
+    "hundred_tracks": lambda: instead(Detector, "detect", crowd, 2.0),
+    "thousand_cues": lambda: step(flood),
+    "disk_full": lambda: step(fill_disk),
+    "disk_nearly_full": read_machine_as(free_mb=5.0),
+    "hot": read_machine_as(temperature_c=85.0),
+    "undervoltage": read_machine_as(throttled=1),
+    "journal_locked": lambda: step(lock_journal),
+    "clock_forward": lambda: step(shift_clock(3600.0)),
+    "clock_back": lambda: step(shift_clock(-3600.0)),
+}
+
+if __name__ == "__main__":
+    trace("start", pid=os.getpid())
+    watch_judged()
+    shorten_later_starts()
+    make = outing_module.Outing.__init__
+
+    def keep_wire(self: Any, job: Any, wire: Any) -> None:
+        _sockets.append(wire)
+        make(self, job, wire)
+
+    outing_module.Outing.__init__ = keep_wire  # type: ignore[method-assign]
+    if FAULT in FAULTS:
+        FAULTS[FAULT]()
+    code = main()
+    trace("end", code=code)
+    sys.exit(code)
