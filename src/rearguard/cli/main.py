@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("rearguard.cli.show", "Tell one near miss: story, plot and picture."),
     "outings": ("rearguard.cli.outings", "List outings: time worn, near misses, faults, time blind."),
     "stats": ("rearguard.cli.stats", "Show the trend over weeks."),
+    "review": ("rearguard.cli.review", "Go through near misses with the keyboard, mark and note them."),
     "pull": ("rearguard.cli.pull", "Fetch a device's journal over ssh, to review it here."),
     "export": ("rearguard.cli.export", "Write the journal as CSV, JSON Lines or Parquet."),
     "config": ("rearguard.cli.config", "Show or check the configuration."),
@@ -29,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("rearguard.cli.bench", "Measure where the time goes, over models, runtimes and threads."),
     "sync": ("rearguard.cli.sync", "What `pull` calls on the device."),
     "doctor": ("rearguard.cli.doctor", "Check what works on this machine, with a remedy for what does not."),
+    "aim": ("rearguard.cli.aim", "Mount the camera straight: live horizon, corridor and what is detected."),
 }
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 from rearguard.journal.strip import Thumb
 
+Pixel = tuple[int, int, int]
 Way = Literal["kitty", "sixel", "blocks", "ascii", "none"]
 
 _RAMP = " .:-=+*#%@"
@@ -103,17 +104,22 @@ def _runs(bits: bytearray) -> str:
 
 def half_blocks(thumb: Thumb, columns: int, rows: int, *, true_colour: bool) -> str:
     """Two pixels per character: the upper half block in the upper pixel's colour on the lower one's."""
-    wide, high = _fit(thumb, columns, rows)
-    pixels = _resize(thumb, wide, high * 2)
     lines = []
-    for y in range(0, high * 2, 2):
+    for row in block_pixels(thumb, columns, rows):
         last, line = "", []
-        for x in range(wide):
-            code = _colours(pixels[y][x], pixels[y + 1][x], true_colour)
+        for up, down in row:
+            code = _colours(up, down, true_colour)
             line.append(f"{code if code != last else ''}▀")
             last = code
         lines.append("".join(line) + "\x1b[0m\n")
     return "".join(lines)
+
+
+def block_pixels(thumb: Thumb, columns: int, rows: int) -> list[list[tuple[Pixel, Pixel]]]:
+    """The picture as rows of half blocks, each its upper and lower pixel."""
+    wide, high = _fit(thumb, columns, rows)
+    pixels = _resize(thumb, wide, high * 2)
+    return [list(zip(pixels[y], pixels[y + 1], strict=True)) for y in range(0, high * 2, 2)]
 
 
 def ascii_art(thumb: Thumb, columns: int, rows: int) -> str:
@@ -132,7 +138,7 @@ def _fit(thumb: Thumb, columns: int, rows: int) -> tuple[int, int]:
     return wide, max(1, min(rows, round(wide * thumb.height_px / thumb.width_px / 2)))
 
 
-def _resize(thumb: Thumb, wide: int, high: int) -> list[list[tuple[int, int, int]]]:
+def _resize(thumb: Thumb, wide: int, high: int) -> list[list[Pixel]]:
     """Box-filtered to `wide` x `high` pixels."""
     rgb, width = thumb.rgb, thumb.width_px
     xs = [x * width // wide for x in range(wide + 1)]
@@ -156,13 +162,13 @@ def _resize(thumb: Thumb, wide: int, high: int) -> list[list[tuple[int, int, int
     return out
 
 
-def _colours(up: tuple[int, int, int], down: tuple[int, int, int], true_colour: bool) -> str:
+def _colours(up: Pixel, down: Pixel, true_colour: bool) -> str:
     if true_colour:
         return f"\x1b[38;2;{up[0]};{up[1]};{up[2]};48;2;{down[0]};{down[1]};{down[2]}m"
     return f"\x1b[38;5;{_colour_256(up)};48;5;{_colour_256(down)}m"
 
 
-def _colour_256(pixel: tuple[int, int, int]) -> int:
+def _colour_256(pixel: Pixel) -> int:
     """The nearest of xterm's 6x6x6 cube, or of its grey ramp where the pixel is nearly grey."""
     r, g, b = pixel
     if max(pixel) - min(pixel) < 12:
