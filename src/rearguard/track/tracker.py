@@ -37,6 +37,9 @@ _KNOWN_HITS = 10
 _ANOTHER = 0.2  # a size (ln) that has started anew this far from the old one is another thing's
 # Where the texture tells nothing, a box is believed less: its errors last for several frames.
 _UNTEXTURED_FACTOR = 2.0
+# Who steps out from behind something, or just gets found, has a growing box for a moment.
+_BIRTH_NOISE = 0.08
+_BIRTH_S = 0.4
 
 
 class Live:
@@ -221,6 +224,8 @@ class Tracker:
         least = self._settings.scale_noise * _LEAST_NOISE
         if not track.textured and detection.score < self._min_score:
             least = self._settings.scale_noise * _UNTEXTURED_FACTOR
+        age_s = (at_ns - track.first_ns) / NS_PER_S
+        least = math.hypot(least, _BIRTH_NOISE * math.exp(-age_s / _BIRTH_S))
         if not (top or bottom):
             track.scale = scale.update(track.scale, box.height, math.hypot(least, edges))
             if not (left or right):
