@@ -72,6 +72,12 @@ class Feed:
             self._error = None
             self._change.notify_all()
 
+    def join(self, timeout_s: float) -> bool:
+        """Wait after `stop` until the thread has left; False if it did not. A program that ends while it is
+        still inside OpenCV is aborted by the C++ runtime."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
     def _read(self) -> None:
         error: BaseException | None = None
         try:

@@ -51,3 +51,7 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     lost_after_s: Annotated[
         float, within(0.2, 10.0, "Pi camera: without a frame for this long it is lost and opened anew")
     ] = 1.0
+    roll_deg: Annotated[
+        float,
+        within(-45, 45, "lean of the pod; only `rearguard aim` draws it, for a lean is mended by turning"),
+    ] = 0.0

@@ -1,0 +1,304 @@
+"""`rearguard aim`: mount the camera straight, over SSH."""
+
+from __future__ import annotations
+
+import json
+import math
+import select
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rearguard.cli.options import config_option, json_option
+from rearguard.config import Config, load, search_path
+from rearguard.errors import EXIT_NO
+
+if TYPE_CHECKING:
+    from rearguard.camera.newest import Feed
+    from rearguard.detect.detector import Detector
+    from rearguard.doctor.aim import Estimate
+    from rearguard.ego.geometry import Pinhole
+    from rearguard.words import Detection, Frame, Image
+
+_STEP_DEG = 0.5
+_LEAVE_S = 5.0
+_KEYS = {"\x1b[A": "up", "\x1b[B": "down", "\x1b[C": "right", "\x1b[D": "left"}
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  rearguard aim                                  at the Pi, or over SSH
+  rearguard aim --person-height 1.82             your spotter's height makes it exact
+  rearguard aim --seconds 20 --save              without a terminal: measure and store
+  rearguard aim --source "sim:stand" --seconds 5 --json
+
+\b
+1. Put the harness on and stand as you run, leaning a little forward.
+2. Let the spotter walk from 3 m to 10 m behind you, upright, on flat ground.
+3. When the estimate has settled: a takes it, s stores it, q leaves.
+Keys: up/down and left/right move the drawn horizon by hand, onto a real one.
+
+\b
+Stop the service first (`sudo systemctl stop rearguard`): one camera, one user.
+Exit code 1: nobody was seen long enough to measure (with --seconds)."""
+)
+@click.option("--source", default="picamera2", show_default=True, metavar="WORD", help="As for `run`.")
+@click.option(
+    "--person-height",
+    type=click.FloatRange(0.8, 2.3),
+    default=1.72,
+    show_default=True,
+    metavar="M",
+    help="Height of whoever stands in the picture, shoes included, metres.",
+)
+@click.option(
+    "--seconds", type=click.FloatRange(1, 600), metavar="S", help="Measure for so long, then leave."
+)
+@click.option("--save", is_flag=True, help="Store the measured pitch at the end (with --seconds).")
+@config_option
+@json_option
+def aim(
+    source: str, person_height: float, seconds: float | None, save: bool, config_file: Path | None, as_json: bool
+) -> None:  # fmt: skip
+    """Help to mount the camera: live picture with horizon, corridor and what is detected."""
+    target = config_file or next((path for path in search_path() if path.is_file()), search_path()[0])
+    if seconds is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("this is no terminal: say how long to measure, with --seconds")
+    from rearguard.camera.catalogue import open_source
+    from rearguard.camera.newest import feed
+    from rearguard.detect.detector import Detector
+
+    config = load(config_file)
+    detector = Detector(config.detect)
+    frames = feed(open_source(source, config.camera, realtime=True))
+    try:
+        session = _Session(config, frames, detector, person_height, target)
+        if seconds is None:
+            with _raw_keys():
+                session.interactive()
+            return
+        session.measure(seconds, show=not as_json and sys.stdout.isatty())
+    finally:
+        frames.stop()
+        frames.join(_LEAVE_S)
+    if save and session.estimate.pitch_deg is not None:
+        session.take_estimate()
+        session.store()
+    session.report(as_json)
+    if session.estimate.pitch_deg is None:
+        sys.exit(EXIT_NO)
+
+
+class _Session:
+    """One mounting: what is drawn, what was measured, what was stored."""
+
+    def __init__(
+        self, config: Config, frames: Feed, detector: Detector, person_m: float, target: Path
+    ) -> None:
+        from rearguard.doctor.aim import Estimate
+        from rearguard.ego.geometry import Pinhole
+
+        info = frames.info
+        self._camera, self._config = config.camera, config
+        self._frames, self._detector = frames, detector
+        self._person_m, self._target = person_m, target
+        self.lens: Pinhole = Pinhole.from_fov(info.width_px, info.height_px, info.hfov_deg)
+        self.estimate: Estimate = Estimate()
+        self.pitch_deg, self.roll_deg = config.camera.pitch_deg, config.camera.roll_deg
+        self.stored = False
+        self._said = ""
+
+    def measure(self, seconds: float, *, show: bool) -> None:
+        """Look for a while, drawing if `show`."""
+        until = time.monotonic() + seconds
+        with self._screen(show) as draw:
+            while time.monotonic() < until and not self._frames.ended:
+                self._look(draw)
+
+    def interactive(self) -> None:
+        """Look and obey keys until q."""
+        with self._screen(True) as draw:
+            while not self._frames.ended:
+                self._look(draw)
+                for key in _pressed():
+                    if key in ("q", "\x03"):
+                        return
+                    self._obey(key)
+
+    def take_estimate(self) -> None:
+        """Make the measured pitch the drawn one."""
+        if self.estimate.pitch_deg is not None:
+            self.pitch_deg = round(self.estimate.pitch_deg, 1)
+
+    def store(self) -> None:
+        """Write pitch and roll into the configuration."""
+        from rearguard.doctor.aim import store
+
+        store(self._target, {"pitch_deg": self.pitch_deg, "roll_deg": self.roll_deg})
+        self.stored = True
+        self._said = f"stored in {self._target}"
+
+    def report(self, as_json: bool) -> None:
+        """What was measured, in one object or one line."""
+        pitch = self.estimate.pitch_deg
+        if as_json:
+            found = {
+                "pitch_deg": None if pitch is None else round(pitch, 2),
+                "spread_deg": round(self.estimate.spread_deg, 2),
+                "sightings": len(self.estimate),
+                "configured_pitch_deg": self._camera.pitch_deg,
+                "stored": str(self._target) if self.stored else None,
+                "advice": self._advice(),
+            }
+            click.echo(json.dumps(found))
+        elif pitch is None:
+            click.echo("nobody was seen whole for long enough: let someone stand 3 to 10 m away", err=True)
+        else:
+            stored = f", stored in {self._target}" if self.stored else "; --save stores it"
+            click.echo(
+                f"pitch {pitch:+.1f}° (configured {self._camera.pitch_deg:+.1f}°){stored}  {self._advice()}"
+            )
+
+    def _look(self, draw: _Draw) -> None:
+        from rearguard.doctor.aim import pitch_of_people
+
+        frame = self._frames.get(0.25)
+        if frame is None:
+            return
+        found = self._detector.detect(frame.image)
+        good = [d for d in found if d.score >= self._config.detect.min_score]
+        self.estimate.add(pitch_of_people(self.lens, good, self._camera.height_m, self._person_m))
+        draw(self._picture(frame, good), self._lines())
+
+    def _obey(self, key: str) -> None:
+        from rearguard.errors import RearguardError
+
+        self._said = ""
+        match key:
+            case "up":  # the horizon goes up in the picture when the lens looks further down
+                self.pitch_deg += _STEP_DEG
+            case "down":
+                self.pitch_deg -= _STEP_DEG
+            case "left":
+                self.roll_deg -= _STEP_DEG
+            case "right":
+                self.roll_deg += _STEP_DEG
+            case "a":
+                self.take_estimate()
+            case "s":
+                try:
+                    self.store()
+                except RearguardError as e:
+                    self._said = str(e)
+
+    def _advice(self) -> str:
+        from rearguard.doctor.aim import advice
+
+        return advice(self.pitch_deg, self.roll_deg, self.lens)
+
+    def _lines(self) -> list[str]:
+        measured = self.estimate.pitch_deg
+        told = "–" if measured is None else f"{measured:+.1f}° ± {self.estimate.spread_deg:.1f}°"
+        return [
+            f"pitch {self.pitch_deg:+.1f}°  roll {self.roll_deg:+.1f}°   measured from people: {told} "
+            f"({len(self.estimate)} sightings)",
+            self._said or self._advice() or "sits well",
+            "arrows move the horizon · a takes the measured pitch · s stores · q leaves",
+        ]
+
+    def _picture(self, frame: Frame, found: list[Detection]) -> Image:
+        import cv2
+
+        from rearguard.doctor.aim import MARKS_M, ground_point, horizon
+
+        image: Image = frame.image.copy()
+        thick = max(1, round(image.shape[1] / 320))
+        left, right = horizon(self.lens, self.pitch_deg, self.roll_deg)
+        cv2.line(image, _whole(left), _whole(right), (255, 255, 0), thick)
+        half = self._config.judge.corridor_half_width_m
+        where = (self.lens, self._camera.height_m, self.pitch_deg)
+        for side in (-half, half):
+            points = [ground_point(*where, ahead, side) for ahead in (1.5, 3.0, *MARKS_M, 30.0)]
+            for a, b in pairwise(points):
+                cv2.line(image, _whole(a), _whole(b), (0, 255, 255), thick)
+        for ahead in MARKS_M:
+            cv2.line(
+                image, _whole(ground_point(*where, ahead, -half)), _whole(ground_point(*where, ahead, half)),
+                (0, 255, 255), thick,
+            )  # fmt: skip
+        for d in found:
+            cv2.rectangle(
+                image, _whole((d.box.x0, d.box.y0)), _whole((d.box.x1, d.box.y1)), (90, 190, 90), thick
+            )
+        return image
+
+    @contextmanager
+    def _screen(self, show: bool) -> Iterator[_Draw]:
+        if not show:
+            yield lambda _image, _lines: None
+            return
+        from rich.console import Console, Group
+        from rich.live import Live
+        from rich.text import Text
+
+        from rearguard.vision.screen import HalfBlocks
+
+        console = Console()
+        with Live(console=console, refresh_per_second=10, transient=True) as live:
+
+            def draw(image: Image, lines: list[str]) -> None:
+                width, height = console.size
+                blocks = HalfBlocks(image, width - 1, max(6, height - 5))
+                live.update(Group(blocks, *(Text(line, no_wrap=True) for line in lines)))
+
+            yield draw
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    _Draw = Callable[[Image, list[str]], None]
+
+
+def _whole(point: tuple[float, float]) -> tuple[int, int]:
+    """Pixels OpenCV can take, far outside ones held near the picture."""
+    x, y = (min(max(v, -10_000.0), 10_000.0) if math.isfinite(v) else 0.0 for v in point)
+    return round(x), round(y)
+
+
+@contextmanager
+def _raw_keys() -> Iterator[None]:
+    """Keys arrive at once and unseen; the terminal is as before afterwards, whatever happens."""
+    import termios
+    import tty
+
+    fd = sys.stdin.fileno()
+    before = termios.tcgetattr(fd)
+    tty.setcbreak(fd)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+
+def _pressed() -> list[str]:
+    """The keys pressed since the last call."""
+    import os
+
+    keys = []
+    while select.select([sys.stdin], [], [], 0)[0]:
+        text = os.read(sys.stdin.fileno(), 64).decode(errors="ignore")
+        if not text:
+            return ["q"]  # the terminal is gone
+        while text:
+            arrow = next((code for code in _KEYS if text.startswith(code)), None)
+            keys.append(_KEYS[arrow] if arrow else text[0])
+            text = text[len(arrow) if arrow else 1 :]
+    return keys

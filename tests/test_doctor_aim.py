@@ -1,0 +1,166 @@
+"""Aiming: what people in the picture tell of the lens's pitch, and settings stored without harm to the file."""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rearguard.cli.aim import aim
+from rearguard.config import Config, load
+from rearguard.doctor.aim import (
+    Estimate,
+    advice,
+    ground_point,
+    horizon,
+    pitch_of_people,
+    pitch_of_person,
+    store,
+    with_camera,
+)
+from rearguard.ego.geometry import Pinhole
+from rearguard.errors import BadInput
+from rearguard.words import Box, Detection
+
+LENS = Pinhole.from_fov(1280, 720, 66.0)
+
+
+def person_box(lens, camera_m, person_m, pitch_deg, z_m):
+    """The box of an upright person straight ahead, by projecting feet and head."""
+    _, feet = ground_point(lens, camera_m, pitch_deg, z_m, 0.0)
+    _, head = ground_point(lens, camera_m - person_m, pitch_deg, z_m, 0.0)
+    return Box(600.0, head, 680.0, feet)
+
+
+@given(st.floats(-9, 9), st.floats(4.5, 30), st.floats(1.0, 1.6), st.floats(1.4, 2.0))
+def test_the_pitch_of_a_projected_person_comes_back(pitch_deg, z_m, camera_m, person_m):
+    box = person_box(LENS, camera_m, person_m, pitch_deg, z_m)
+    found = pitch_of_person(LENS, box, camera_m, person_m)
+    if box.y0 <= 3 or box.y1 >= 717:
+        assert found is None
+    else:
+        assert found == pytest.approx(pitch_deg, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        Box(600, 0, 680, 500),  # cut by the upper edge
+        Box(600, 200, 680, 720),  # by the lower
+        Box(600, 300, 680, 300.5),  # nothing
+        Box(600, 359, 680, 361),  # a kilometre away
+    ],
+)
+def test_boxes_that_tell_nothing_are_left_out(box):
+    assert pitch_of_person(LENS, box, 1.35, 1.72) is None
+
+
+def test_only_people_count():
+    box = person_box(LENS, 1.35, 1.72, -5.0, 6.0)
+    found = [Detection(box, "person", 0.9), Detection(box, "bicycle", 0.9)]
+    assert pitch_of_people(LENS, found, 1.35, 1.72) == [pytest.approx(-5.0, abs=0.05)]
+
+
+def test_the_estimate_is_a_median_and_needs_ten():
+    estimate = Estimate()
+    estimate.add([-5.0] * 9)
+    assert estimate.pitch_deg is None
+    estimate.add([-5.2, 40.0])
+    assert estimate.pitch_deg == -5.0
+    estimate.add([-8.0] * 300)
+    assert (estimate.pitch_deg, estimate.spread_deg, len(estimate)) == (-8.0, 0.0, 200)
+
+
+def test_the_horizon_is_where_far_ground_is():
+    for pitch in (-10.0, 0.0, 7.0):
+        (_, left), (_, right) = horizon(LENS, pitch, 0.0)
+        far = ground_point(LENS, 1.35, pitch, 1e6, 0.0)[1]
+        assert left == right == pytest.approx(far, abs=0.1)
+    assert horizon(LENS, -10.0, 0.0)[0][1] > 360  # a lens that looks up has the horizon low
+
+
+def test_a_clockwise_pod_sees_the_horizon_rise_to_the_right():
+    (_, left), (_, right) = horizon(LENS, 0.0, 5.0)
+    assert left - right == pytest.approx(1280 * math.tan(math.radians(5)))
+    assert advice(0.0, 5.0, LENS).startswith("turn the pod anticlockwise by 5°")
+
+
+def test_advice():
+    assert advice(-2.0, 0.0, LENS) == ""
+    assert "looks up" in advice(-15.0, 0.0, LENS)
+    assert "looks down" in advice(15.0, 0.0, LENS)
+
+
+def test_storing_changes_two_lines_and_no_more(tmp_path):
+    path = tmp_path / "rearguard.toml"
+    path.write_text(
+        "# mine\n[cue]\npins = [18, 13]\n\n[camera]  # worn high\npitch_deg = -2.0  # guess\n"
+        "fps = 12.0\n\n[judge]\nnotice_ttc_s = 5.0\n"
+    )
+    store(path, {"pitch_deg": -7.5, "roll_deg": 1.0})
+    assert path.read_text() == (
+        "# mine\n[cue]\npins = [18, 13]\n\n[camera]  # worn high\nroll_deg = 1.0\npitch_deg = -7.5  # guess\n"
+        "fps = 12.0\n\n[judge]\nnotice_ttc_s = 5.0\n"
+    )
+    assert load(path).camera.pitch_deg == -7.5
+    assert [p.name for p in tmp_path.iterdir()] == ["rearguard.toml"]
+
+
+def test_storing_makes_a_file_where_there_is_none(tmp_path):
+    path = tmp_path / "new" / "rearguard.toml"
+    store(path, {"pitch_deg": -8.0})
+    assert load(path).camera.pitch_deg == -8.0
+
+
+@pytest.mark.parametrize("text", ["[camera\n", "[camera]\npitch = 1\n", "camera = 3\n"])
+def test_a_broken_file_is_left_as_it_is(tmp_path, text):
+    path = tmp_path / "rearguard.toml"
+    path.write_text(text)
+    with pytest.raises(BadInput, match="left as it is"):
+        store(path, {"pitch_deg": -8.0})
+    assert path.read_text() == text
+
+
+@given(st.sampled_from(["", "[cue]\npins = [18]\n", "[camera]\n", "[camera]\nfps = 9.0\n[cue]\nalive_every_s = 9.0\n"]),
+       st.floats(-45, 45), st.floats(-45, 45))  # fmt: skip
+def test_stored_settings_are_read_back(text, pitch, roll):
+    changed = with_camera(text, {"pitch_deg": pitch, "roll_deg": roll})
+    config = msgspec.convert(tomllib.loads(changed), Config)
+    assert config.camera.pitch_deg == pytest.approx(pitch, abs=0.051)
+    assert config.camera.roll_deg == pytest.approx(roll, abs=0.051)
+    again = with_camera(changed, {"pitch_deg": pitch, "roll_deg": roll})
+    assert again == changed
+
+
+def test_measured_on_a_rendered_person_by_the_real_detector(tmp_path):
+    config = tmp_path / "rearguard.toml"
+    config.write_text("[camera]\npitch_deg = -8.0\n")
+    asked = [
+        "--source",
+        "sim:walk-toward?gait=off",
+        "--seconds",
+        "6",
+        "--json",
+        "--save",
+        "--config",
+        str(config),
+    ]
+    done = CliRunner().invoke(aim, asked)
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert done.exit_code == 0
+    assert report["sightings"] >= 10
+    assert report["pitch_deg"] == pytest.approx(-8.0, abs=2.0)
+    assert report["stored"] == str(config)
+    assert load(config).camera.pitch_deg == pytest.approx(report["pitch_deg"], abs=0.06)
+
+
+def test_without_a_terminal_it_asks_for_a_time():
+    done = CliRunner().invoke(aim, [])
+    assert done.exit_code == 2
+    assert "--seconds" in done.output
