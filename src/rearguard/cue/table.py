@@ -131,7 +131,7 @@ _TROUBLES: tuple[TroubleRow, ...] = (
     TroubleRow(Trouble.HOT, _D, "the processor is hot", "give the pod air or shade"),
     TroubleRow(Trouble.THROTTLED, _D, "the processor is slowed down", "give the pod air; check the supply"),
     TroubleRow(Trouble.UNDERVOLTAGE, CueName.LOW_POWER, "the supply voltage is low", "change battery or cable"),
-    TroubleRow(Trouble.DISK_FULL, _D, "the disk is nearly full; clips are not kept", "run `rearguard purge`"),
+    TroubleRow(Trouble.DISK_FULL, _D, "the disk is nearly full; clips are not kept", "run `rearguard log purge`"),
     TroubleRow(Trouble.JOURNAL_FAILED, _D, "the near-miss log cannot be written", "see `rearguard doctor`"),
     TroubleRow(Trouble.CAMERA_LOST, _B, "the camera is gone", "plug it in; rearguard keeps trying"),
     TroubleRow(Trouble.STAGE_FAILED, _F, "a stage of the program failed", "see the log; restart"),

@@ -16,6 +16,7 @@ from rearguard.config import digest
 from rearguard.detect.detector import Detector
 from rearguard.ego.geometry import Pinhole
 from rearguard.errors import BadInput, PartFailed, RearguardError
+from rearguard.journal.clips import ClipRing
 from rearguard.journal.picture import Snapshot
 from rearguard.journal.place import journal_folder
 from rearguard.journal.rows import OutingStats, outing_start
@@ -82,12 +83,14 @@ class Outing:
                 model_digest=detector.model.digest,
             )
             folder = Path(job.journal) if job.journal else journal_folder(job.config.journal)
+            self._ring = ClipRing(job.config.journal)
             self._journal = JournalWriter(
                 folder,
                 start,
                 self._journal_trouble,
                 settings=job.config.journal,
                 min_free_mb=job.config.health.min_disk_mb,
+                ring=self._ring,
             )
             stack.callback(self._journal.close)
             if frames.info.live:
@@ -212,9 +215,10 @@ class Outing:
         self._ledger.step(step)
         for seen in self._episodes.step(step.verdict):
             self._log(seen)
+        people = tuple(d.box for d in step.detections if d.label == "person")
+        self._ring.add(step.frame, people)
         worst = self._episodes.worst_now
         if worst:
-            people = tuple(d.box for d in step.detections if d.label == "person")
             snapshot = Snapshot(step.frame.image, people)
             for track in worst:
                 self._worst[track] = snapshot
