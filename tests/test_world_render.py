@@ -141,6 +141,14 @@ def test_a_simulation_ends_and_carries_its_truth() -> None:
     assert frames[5].truth[0].ttc_s == pytest.approx(0.7)
 
 
+def test_lost_frames_are_missing_and_the_rest_keep_their_times() -> None:
+    small = Camera(width_px=160, height_px=120)
+    whole = {f.seq: f for f in open_source("sim:stand?start=8&fps=10", small).frames()}
+    some = list(open_source("sim:stand?start=8&fps=10&drop=0.3", small).frames())
+    assert 0.5 < len(some) / len(whole) < 0.9
+    assert all(f.captured_ns == whole[f.seq].captured_ns for f in some)
+
+
 def test_conditions_change_the_picture_as_they_should() -> None:
     def mean_and_grain(name: str) -> tuple[float, float]:
         view = Renderer(catalogue.scene(name), Lens.from_fov(640, 360, 66), 1.35, PITCH)

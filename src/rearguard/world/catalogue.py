@@ -41,6 +41,7 @@ COMMON: dict[str, Parameter] = {
     "readout_ms": Parameter(0, 0, 60, "rolling shutter's readout time, ms"),
     "exposure_ms": Parameter(2, 0, 40, "exposure time, ms"),
     "noise": Parameter(2.0, 0, 30, "sensor noise, grey levels"),
+    "drop": Parameter(0.0, 0, 0.9, "share of frames lost on the way from the camera"),
     "light": Parameter(1.0, 0.02, 1.5, "brightness: 1 sun, 0.6 shade, 0.15 dusk"),
     "path": Parameter(0, 0, 1, "on: a grey park path instead of a running track"),
 }
@@ -355,7 +356,7 @@ def _demo(name: str, v: Values) -> Scene:
         someone(
             "oncoming",
             Motion((0.0, waits, meets), (home, home, speed * meets), (0.0,) * 3),
-            Look(1.74, 1.0, seed + 2),
+            Look(1.74, 1.0, seed + 3),
         ),
         Thing("wall", Kind.WALL, Motion.still(wall_at, 0.0), Look(seed=seed), 14.0, 3.2),
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import numpy as np
+
 from rearguard.camera.pacing import Pacer
 from rearguard.camera.source import SourceInfo
 from rearguard.clock import NS_PER_S
@@ -34,6 +36,8 @@ class SimulatedSource:
         rate = values.pop("fps", 0.0) or fps or _DEFAULT_FPS
         if rate < _LEAST_FPS:
             raise BadInput(f"{word}: fps={rate:g} is below {_LEAST_FPS:g}")
+        self._drop = values.pop("drop", 0.0)
+        self._seed = int(values["seed"])
         self.scene = catalogue.scene(name, **values)
         lens = Lens.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
         self.renderer = Renderer(self.scene, lens, camera.height_m, math.radians(camera.pitch_deg))
@@ -44,11 +48,13 @@ class SimulatedSource:
         self._closed = False
 
     def frames(self) -> Iterator[Frame]:
-        """Every frame in order, or, in real time, the newest that is due."""
+        """Every frame in order, or, in real time, the newest that is due; without those `drop` loses."""
         due = self._pacer or ((i, round(i / self.info.fps * NS_PER_S)) for i in range(self._count))
         for index, captured_ns in due:
             if self._closed:
                 return
+            if self._drop and np.random.default_rng([self._seed, index, 0xD209]).random() < self._drop:
+                continue
             image, truth = self.renderer.frame(index / self.info.fps, index)
             yield Frame(index, captured_ns, image, truth)
 
