@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,12 +69,15 @@ class Detector:
         """The model in use."""
         return self._network.model
 
-    def detect(self, image: NDArray[Any], hints: Hints | None = None) -> list[Detection]:
+    def detect(
+        self, image: NDArray[Any], hints: Callable[[], Hints] | Hints | None = None
+    ) -> list[Detection]:
         """All detections scoring at least `weak_score`, best first, boxes in picture pixels, clipped to it.
 
         `image` is BGR uint8 (height, width, 3) of any size; see `as_bgr` for what else is understood and
         what is refused with `BadInput`. With `hints` the closer look goes where they lead; without, it
-        searches on its own. Pictures the whole network sees at nearly their own size need none.
+        searches on its own. They may be a function, called when the whole frame has been looked at, and
+        only if a closer look is worth it: not for pictures the network sees at nearly their own size.
         """
         picture: Image = as_bgr(image)
         size = (picture.shape[1], picture.shape[0])
@@ -81,7 +85,7 @@ class Detector:
         found = self._network.find(picture, self.config.weak_score)
         shrunk = min(self.model.input_size[0] / size[0], self.model.input_size[1] / size[1])
         if self._closer is not None and shrunk < WORTH_IT * self.config.closer_scale:
-            found = self._look_closer(self._closer, picture, found, hints or Hints(), shrunk)
+            found = self._look_closer(self._closer, picture, found, _told(hints), shrunk)
         return self._reporter.report(found, size)
 
     def prepare(self, picture: Size) -> None:
@@ -103,6 +107,12 @@ class Detector:
             return found
         part = picture[place.y : place.y + place.height, place.x : place.x + place.width]
         return merge(found, network.find(part, self.config.weak_score), place, size)
+
+
+def _told(hints: Callable[[], Hints] | Hints | None) -> Hints:
+    if hints is None:
+        return Hints()
+    return hints if isinstance(hints, Hints) else hints()
 
 
 def _closer(config: Detect, model: Model) -> Network | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -53,6 +54,7 @@ class Pipeline:
         self._memory = Memory()
         self._tracks: tuple[Track, ...] = ()
         self._grey: Image | None = None
+        self._aside = ThreadPoolExecutor(1, "aside")
         rise = math.tan(math.radians(config.camera.pitch_deg)) * lens.focal_px
         self._ahead_px = (0.5 * lens.width_px, 0.5 * lens.height_px - rise)
 
@@ -60,11 +62,12 @@ class Pipeline:
         """See, follow and judge one frame."""
         clock = time.perf_counter
         t0 = clock()
-        ego = self._ego.look(frame.image, tuple(t.box for t in self._tracks))
+        aside = self._aside.submit(self._look_aside, frame)  # what needs no detections, while the network runs
+        detections = tuple(self._detector.detect(frame.image, lambda: self._hints(aside.result()[0])))
         t1 = clock()
-        detections = tuple(self._detector.detect(frame.image, self._hints(ego)))
+        ego, growth = aside.result()
+        self.last_growth = growth
         t2 = clock()
-        growth = self.last_growth = self._growth(frame, ego)
         self._tracks = tuple(self._tracker.step(frame.captured_ns, detections, ego, growth))
         t3 = clock()
         self._memory, verdict = judge(
@@ -78,8 +81,13 @@ class Pipeline:
             troubles=troubles,
         )
         t4 = clock()
-        took = {"detect": t2 - t1, "ego": t1 - t0, "track": t3 - t2, "judge": t4 - t3}
+        took = {"detect": t1 - t0, "ego": t2 - t1, "track": t3 - t2, "judge": t4 - t3}
         return Step(frame, detections, ego, self._tracks, verdict, took)
+
+    def _look_aside(self, frame: Frame) -> tuple[EgoMotion, dict[int, Growth]]:
+        """How the camera turned and what the texture says, both since the last frame."""
+        ego = self._ego.look(frame.image, tuple(t.box for t in self._tracks))
+        return ego, self._growth(frame, ego)
 
     def _hints(self, ego: EgoMotion) -> Hints:
         """Where the tracks should be in this frame, most urgent first, for the detector's closer look."""
