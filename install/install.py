@@ -157,18 +157,18 @@ def build(home: Path) -> None:
     wheels.mkdir(parents=True, exist_ok=True)
     home.parent.mkdir(parents=True, exist_ok=True)
     run([sys.executable, "-m", "venv", "--system-site-packages", str(home)], "venv")
-    pins = home / "debian-pins.txt"
-    pins.write_text("".join(f"{name}=={version}\n" for name, version in _debian_pins()))
+    pins = home / "limits.txt"
+    pins.write_text(limits((SOURCE / "constraints.txt").read_text(), debian_pins()))
     pip = [str(home / "bin/python"), "-m", "pip", "--disable-pip-version-check", "-q"]
     ours = home / "wheel"
     wish = [*pip, "wheel", "--wheel-dir", str(ours), "--no-deps", str(SOURCE)]
-    limits = ["-c", str(SOURCE / "constraints.txt"), "-c", str(pins)]
+    within = ["-c", str(pins)]
     offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
-    if not _try(wish, offline) or not _try([*pip, "install", *limits, _extra(ours)], offline):
+    if not _try(wish, offline) or not _try([*pip, "install", *within, _extra(ours)], offline):
         run([*pip, "download", "-d", str(wheels), "hatchling>=1.26"], "pip (build tool)")
         run(wish, "pip (building rearguard)", env={"PIP_FIND_LINKS": str(wheels)})
-        run([*pip, "wheel", "-w", str(wheels), *limits, _extra(ours)], "pip (fetching)")
-        run([*pip, "install", *limits, _extra(ours)], "pip (installing)", env=offline)
+        run([*pip, "wheel", "-w", str(wheels), *within, _extra(ours)], "pip (fetching)")
+        run([*pip, "install", *within, _extra(ours)], "pip (installing)", env=offline)
         for wheel in wheels.glob("rearguard-*.whl"):
             wheel.unlink()  # ours is built anew each time
     shutil.rmtree(ours)
@@ -179,12 +179,18 @@ def _extra(folder: Path) -> str:
     return f"rearguard[review] @ file://{wheel}"
 
 
-def _debian_pins() -> list[tuple[str, str]]:
+def limits(constraints: str, pins: dict[str, str]) -> str:
+    """Our tested versions as pip's constraints, but Debian's for the packages in `pins`."""
+    ours = [line for line in constraints.splitlines() if re.split(r"[=<>;! ]", line)[0].lower() not in pins]
+    return "\n".join([*ours, *(f"{name}=={version}" for name, version in pins.items())]) + "\n"
+
+
+def debian_pins() -> dict[str, str]:
     """Versions of Debian's own Python packages that must not be shadowed, where they are installed."""
     code = "import importlib.metadata as m, numpy; print(m.version('numpy'), numpy.__file__)"
     done = subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True, text=True, check=False)
     version, _, where = done.stdout.strip().partition(" ")
-    return [("numpy", version)] if "/dist-packages/" in where else []
+    return {"numpy": version} if "/dist-packages/" in where else {}
 
 
 def put_files(source: Path, root: Path) -> list[str]:

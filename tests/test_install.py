@@ -119,3 +119,11 @@ def test_it_needs_nothing_but_the_standard_library():
     )
     assert done.returncode == 0, done.stderr
     assert "uninstall" in done.stdout
+
+
+def test_debians_own_numpy_wins_over_the_tested_one():
+    ours = '# tested\nclick==8.5.1\nnumpy==1.26.4; python_version < "3.12"\nnumpydoc==1.0\n'
+    assert installer.limits(ours, {"numpy": "1.24.2"}) == (
+        "# tested\nclick==8.5.1\nnumpydoc==1.0\nnumpy==1.24.2\n"
+    )
+    assert installer.limits(ours, {}) == ours
