@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "outings": ("rearguard.cli.outings", "List outings: time worn, near misses, faults, time blind."),
     "stats": ("rearguard.cli.stats", "Show the trend over weeks."),
     "review": ("rearguard.cli.review", "Go through near misses with the keyboard, mark and note them."),
+    "report": ("rearguard.cli.report", "Write a page to keep or hand on."),
     "pull": ("rearguard.cli.pull", "Fetch a device's journal over ssh, to review it here."),
     "export": ("rearguard.cli.export", "Write the journal as CSV, JSON Lines or Parquet."),
     "config": ("rearguard.cli.config", "Show or check the configuration."),

@@ -14,6 +14,7 @@ from rearguard.journal.store import Journal
 from rearguard.journal.strip import Thumb, unpack
 from rearguard.review.plot import Event, Sample
 
+_SIGNS = ("ALIVE", "READY")
 _AROUND_NS = 1_000_000_000  # cues this long before and after the episode belong to the story
 
 
@@ -60,9 +61,9 @@ class Story:
 
     @property
     def events(self) -> list[Event]:
-        """What was felt, for a plot; the alive tick says nothing about this threat."""
+        """What was felt, for a plot, but for the signs that all is well."""
         worst = self.row.worst_ns
-        return [Event((c.at_ns - worst) / 1e9, c.cue) for c in self.cues if c.cue != "ALIVE"]
+        return [Event((c.at_ns - worst) / 1e9, c.cue) for c in self.cues if c.cue not in _SIGNS]
 
     def reasons(self) -> list[tuple[float, int, tuple[str, ...]]]:
         """Each change of level or reasons, as (seconds from the worst moment, level, reasons)."""

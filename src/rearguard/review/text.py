@@ -98,15 +98,16 @@ def sentence(row: NearMissRow, mount: str = "back") -> str:
         if row.side == "centre" and mount == "front"
         else _SIDE.get(row.side, clean(row.side))
     )
-    came = f"At {when(row)[11:]} on {local(row.wall_s):%d %B %Y}, {thing} came close {side}"
+    came = f"At {local(row.wall_s):%H:%M:%S on %d %B %Y}, {thing} came close {side}"
     least = f": least time to collision {seconds(row.min_ttc_s)}" if row.min_ttc_s is not None else ""
     at = f", about {row.range_m:.1f} m away" if row.range_m is not None else ""
-    felt = "You felt CRITICAL" if row.level_name == "CRITICAL" else f"It reached {row.level_name}"
     if row.lead_time_s is not None:
         lead = f"the first warning was due {seconds(row.lead_time_s)} before contact"
     else:
         lead = "when the first warning was due, no time to collision was known"
-    return f"{came}{least}{at}. {felt}; {lead}, and it was over after {_lasted(row):.1f} s."
+    return (
+        f"{came}{least}{at}. It reached {row.level_name}; {lead}, and it was over after {_lasted(row):.1f} s."
+    )
 
 
 def _lasted(row: NearMissRow) -> float:

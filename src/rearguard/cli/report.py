@@ -1,0 +1,73 @@
+"""`rearguard report --html FILE`: a page to keep or hand on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from rearguard.cli.journal import journal_option, open_journal
+from rearguard.errors import BadInput, NotFound
+from rearguard.journal.rows import Filter
+from rearguard.words import Level
+
+_EPILOG = """
+\b
+Examples:
+  rearguard report --html sunday.html --outing 12
+  rearguard report --html season.html --since 2026-04-01 --no-pictures
+"""
+
+
+@click.command("report", epilog=_EPILOG)
+@click.option(
+    "--html", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The page to write."
+)
+@click.option("--outing", type=int, metavar="N", help="Only this outing.")
+@click.option("--since", metavar="WHEN", help="From this moment on: 2026-11-21, yesterday, 7d.")
+@click.option("--until", metavar="WHEN", help="Before this moment.")
+@click.option(
+    "--level", type=click.Choice(["caution", "critical"], case_sensitive=False), help="At least this urgent."
+)
+@click.option("--device", metavar="NAME", help="Only this device.")
+@click.option("--no-pictures", is_flag=True, help="Numbers and curves only.")
+@journal_option
+def report(
+    html: Path,
+    outing: int | None,
+    since: str | None,
+    until: str | None,
+    level: str | None,
+    device: str | None,
+    no_pictures: bool,
+    journal: Path | None,
+) -> None:
+    """Write a page of an outing or a range: timeline, table, pictures, time to collision over time.
+
+    The page holds everything itself, loads nothing and runs no script. Exit code 1 when nothing fits.
+    """
+    from rearguard.review.page import page
+    from rearguard.review.text import parse_moment
+
+    wanted = Filter(
+        since_s=parse_moment(since) if since else None,
+        until_s=parse_moment(until) if until else None,
+        level=Level[level.upper()] if level else None,
+        outing=outing,
+        device=device,
+    )
+    temp = html.with_name(f".{html.name}.part")
+    with open_journal(journal) as opened:
+        if not opened.near_misses(wanted, 1):
+            raise NotFound(f"no near miss in {opened.folder} fits; nothing written")
+        try:
+            # The pictures are of people: nobody but the owner and the group may read them here either.
+            fd = os.open(temp, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                file.writelines(page(opened, wanted, pictures=not no_pictures))
+            temp.replace(html)
+        except OSError as e:
+            temp.unlink(missing_ok=True)
+            raise BadInput(f"{html}: cannot write: {e.strerror}") from e
+    click.echo(f"{html}: {html.stat().st_size / 1e6:.1f} MB")

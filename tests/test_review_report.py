@@ -1,0 +1,144 @@
+"""`report --html`: a page that holds everything itself, also in a real browser."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import stat
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from journal_kit import MONO_NS, a_near_miss, a_start, a_writer
+
+from rearguard.cli.main import cli
+from rearguard.errors import NotFound
+from rearguard.journal.picture import Snapshot
+from rearguard.journal.place import CLIPS
+from rearguard.journal.rows import OutingStats
+from rearguard.warden.link import Felt
+from rearguard.words import Level, Trouble
+
+EVIL = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\"'&\x1b"
+
+
+@pytest.fixture(scope="module")
+def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("journal")
+    image = np.random.default_rng(0).integers(0, 255, (180, 320, 3), dtype=np.uint8)
+    for key, labels in (("0" * 16, ["person", EVIL]), ("1" * 16, ["dog"])):
+        writer = a_writer(folder, start=a_start(key=key, device=EVIL, source=EVIL))
+        for n, label in enumerate(labels):
+            seen = a_near_miss(20.0 + 30 * n, label=label, level=Level.CRITICAL if n == 0 else Level.CAUTION)
+            writer.near_miss(seen, Snapshot(image))
+            writer.cue(Felt(at_ns=seen.warned_ns, cue="CAUTION"))
+        writer.fault(Trouble.DARK, MONO_NS + 5_000_000_000, MONO_NS + 8_000_000_000)
+        writer.stats(OutingStats(frames=900, worn_s=90.0))
+        assert writer.close(10)
+    return folder
+
+
+def run(journal: Path, *args: str) -> Result:
+    return CliRunner().invoke(cli, ["report", *args, "--journal", str(journal)])
+
+
+class Reader(HTMLParser):
+    """Elements, their links, and whether every tag that was opened was closed."""
+
+    VOID = frozenset({"meta", "img"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [
+            value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "action")
+        ]
+        assert not any(name.startswith("on") for name, _ in attrs)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.pop()
+
+
+def test_the_page_is_whole_and_needs_nothing_from_elsewhere(journal: Path, tmp_path: Path) -> None:
+    path = tmp_path / "all.html"
+    assert run(journal, "--html", str(path)).exit_code == 0
+    text = path.read_text(encoding="utf-8")
+    page = Reader(text)
+    assert page.open == []
+    assert page.tags.count("article") == 3
+    assert page.tags.count("section") == 2
+    assert page.tags.count("img") == 3
+    assert page.tags.count("svg") == 5
+    assert "script" not in page.tags
+    assert "link" not in page.tags
+    assert all(link.startswith(("#n", "data:image/jpeg;base64,")) for link in page.links)
+    assert {link for link in page.links if link.startswith("#")} == {"#n1", "#n2", "#n3"}
+    assert not re.search(r"https?://|@import|url\(", text)
+    assert "\x1b" not in text
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert "least time to collision 1.6 s" in text
+    assert "in the corridor; closing" in text
+
+
+def test_one_outing_without_pictures(journal: Path, tmp_path: Path) -> None:
+    path = tmp_path / "one.html"
+    assert run(journal, "--html", str(path), "--outing", "2", "--no-pictures").exit_code == 0
+    page = Reader(path.read_text())
+    assert (page.tags.count("article"), page.tags.count("img")) == (1, 0)
+
+
+def test_nothing_fits_and_nothing_is_written(journal: Path, tmp_path: Path) -> None:
+    path = tmp_path / "none.html"
+    assert isinstance(run(journal, "--html", str(path), "--outing", "99").exception, NotFound)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_picture_is_not_put_into_the_page(journal: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(journal, copy)
+    for path in (copy / CLIPS).glob("*.jpg"):
+        path.write_bytes(b"<svg onload=alert(1)>")
+    assert run(copy, "--html", str(tmp_path / "x.html")).exit_code == 0
+    assert Reader((tmp_path / "x.html").read_text()).tags.count("img") == 0
+
+
+def test_in_a_real_browser(journal: Path, tmp_path: Path) -> None:
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("Chromium is not installed (package chromium)")
+    path = tmp_path / "all.html"
+    run(journal, "--html", str(path))
+    command = [
+        browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+        f"--user-data-dir={tmp_path}/profile", "--enable-logging=stderr", "--virtual-time-budget=3000",
+        "--window-size=900,1400", f"--screenshot={tmp_path}/page.png", "--dump-dom", path.as_uri(),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "<title>rearguard: near misses</title>" in done.stdout, "no script from the journal ran"
+    assert done.stdout.count("<article") == 3
+    assert "Refused to" not in done.stderr, "the page keeps to its own policy"
+    assert "CONSOLE" not in done.stderr
+
+    import cv2
+
+    image = cv2.imread(str(tmp_path / "page.png"))
+    assert image is not None
+    red = (image[:, :, 2] > 180) & (image[:, :, 1] < 90) & (image[:, :, 0] < 90)
+    assert red.sum() > 300, "critical stretches of the curve are drawn in red"
+    assert image.std() > 10
