@@ -14,7 +14,7 @@ import pytest
 from rearguard.cli.main import COMMANDS
 from rearguard.cue import motors
 from rearguard.cue.motors import no_gpio
-from rearguard.errors import PartFailed
+from rearguard.errors import EXIT_SWITCHED_OFF, PartFailed
 from rearguard.warden import motors_off
 
 FOLDER = Path(__file__).parents[1] / "systemd"
@@ -73,6 +73,7 @@ def test_it_never_gives_up_and_is_never_silent_for_long():
     assert lines_of("Type") == ["notify"]
     assert lines_of("WatchdogSec") == ["2"]
     assert lines_of("OOMPolicy") == ["continue"]
+    assert lines_of("RestartPreventExitStatus") == lines_of("SuccessExitStatus") == [str(EXIT_SWITCHED_OFF)]
 
 
 def test_no_network_but_local_sockets_and_udev():

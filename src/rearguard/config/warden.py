@@ -41,3 +41,6 @@ class Warden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     button_pin: Annotated[
         int, within(0, 27, "BCM pin of a push button to ground: mute, mark, shut down; 0 is none")
     ] = 0
+    deadman_pin: Annotated[
+        int, within(0, 27, "BCM pin that beats for an external dead-man buzzer, see hardware.md; 0 is none")
+    ] = 0

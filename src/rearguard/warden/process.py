@@ -29,6 +29,7 @@ from rearguard.errors import EXIT_BAD_INPUT, EXIT_NO, EXIT_PART_FAILED, EXIT_SWI
 from rearguard.warden import link
 from rearguard.warden.button import ButtonWatch, Press, open_button
 from rearguard.warden.child import Restarts, Vision, describe_exit
+from rearguard.warden.deadman import DeadMan, open_deadman
 from rearguard.warden.feel import Feeler
 from rearguard.warden.heartbeat import Heartbeat
 from rearguard.warden.signals import say, signals
@@ -73,10 +74,11 @@ def run_warden(
         signals() as wakeup,
         _given_or_opened(motors, config) as pins,
         open_button(config.warden.button_pin, pins.pin_factory) as button,
+        open_deadman(config.warden.deadman_pin, pins.pin_factory) as deadman,
     ):
         say_if_absent(pins)
         warden = _Warden(config, vision_argv, pins, realtime=realtime, on_felt=on_felt, on_pin=on_pin)
-        warden.button = button
+        warden.button, warden.deadman = button, deadman
         try:
             return warden.run(wakeup)
         finally:
@@ -120,6 +122,7 @@ class _Warden:
         self._ended_code = 0
         self._ever_judged = False
         self.button: ButtonWatch | None = None
+        self.deadman: DeadMan | None = None
         self._leave_ns: int | None = None  # real time of leaving, once the button was held
         self._farewell = False
         self._fault_felt_ns: int | None = None
@@ -453,7 +456,9 @@ class _Warden:
 
     def _tell_supervisor(self, now_ns: int) -> None:
         leaving = self._phase in (_Phase.STOPPING, _Phase.ENDED)
-        self._watchdog.feed(now_ns, self._heartbeat.last_ns, self._fault_felt_ns, leaving=leaving)
+        served = self._watchdog.feed(now_ns, self._heartbeat.last_ns, self._fault_felt_ns, leaving=leaving)
+        if served and self.deadman is not None:
+            self.deadman.beat()
 
     def _say_status(self, status: str) -> None:
         if status != self._status:

@@ -48,7 +48,7 @@ class Watchdog:
         self._beat_ns: int | None = None
 
     def feed(self, now_ns: int, beat_ns: int | None, fault_felt_ns: int | None, *, leaving: bool) -> bool:
-        """Ping if there is proof and the last ping is not too recent; whether it did.
+        """Ping if there is proof and the last ping is not too recent; whether there was, systemd or not.
 
         `beat_ns`: when the last fresh frame was judged; `fault_felt_ns`: when the last fault cue began."""
         if now_ns - self._pinged_ns < _PING_EVERY_NS:
@@ -58,4 +58,5 @@ class Watchdog:
         if not (fresh or telling or leaving):
             return False
         self._beat_ns, self._pinged_ns = beat_ns, now_ns
-        return self._supervisor.notify("WATCHDOG=1")
+        self._supervisor.notify("WATCHDOG=1")
+        return True
