@@ -126,7 +126,7 @@ def test_what_the_edge_of_the_region_cuts_is_left_to_the_whole_frame():
 
 def test_a_near_thing_reaching_out_of_the_region_is_never_replaced_by_a_part_of_it():
     whole = found((450, 250, 700, 600, 0.9, 0))
-    closer = found((52, 5, 300, 235, 0.6, 0))  # its trunk, seen by the closer look
+    closer = found((100, 10, 250, 160, 0.95, 0), (100, 170, 140, 230, 0.6, 0))  # its trunk and a leg
     assert rows(merge(whole, closer, REGION_AT, PICTURE)) == [(450, 250, 700, 600, 0.9, 0)]
 
 

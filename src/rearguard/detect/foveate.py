@@ -22,7 +22,8 @@ Size = tuple[int, int]
 # simulated world: from about 40 px on, box heights of both runs agree).
 WELL_SEEN_PX = 40.0
 _SAME_IOU = 0.4  # boxes of both runs that share this much show one thing
-_EDGE_PX = 2.0
+_PART = 0.7  # a box this far inside a larger one that the region cannot hold is a part of it
+_EDGE_PX = 6.0  # boxes of things the region cuts end a few pixels short of its edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def merge(whole: Found, closer: Found, region: Region, picture: Size) -> Found:
     """Both runs' findings, in picture pixels, with one box per thing.
 
     `closer` is in the region's pixels. Of a thing both saw, the closer look's box stays with the better
-    score; but what the region's edge cuts, or may cut, is the whole frame's to tell.
+    score; but what the region's edge cuts, or may cut, is the whole frame's to tell, parts of it too.
     """
     boxes, scores, classes = closer
     boxes = boxes + np.array([region.x, region.y, region.x, region.y], np.float32)
@@ -124,7 +125,8 @@ def merge(whole: Found, closer: Found, region: Region, picture: Size) -> Found:
     boxes, scores, classes = boxes[uncut], scores[uncut], classes[uncut]
     same = _same_things(boxes, whole[0]) & (classes[:, None] == whole[2][None, :])
     told = _inside(whole[0], region, picture)
-    new = ~(same & ~told).any(axis=1)
+    part = _share(boxes, whole[0]) > _PART
+    new = ~((same | part) & ~told).any(axis=1)
     boxes, scores, classes, same = boxes[new], scores[new], classes[new], same[new]
     scores = np.maximum(scores, np.where(same, whole[1][None, :], 0).max(axis=1, initial=0))
     alone = ~same.any(axis=0)
@@ -148,9 +150,22 @@ def _inside(boxes: NDArray[np.float32], region: Region, picture: Size) -> NDArra
 
 
 def _same_things(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which boxes of `a` (n, 4) and `b` (m, 4) share enough to show one thing: (n, m)."""
-    near = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
-    shared = np.prod(np.maximum(near, 0), axis=2)
-    area_a, area_b = (np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (a, b))
-    result: NDArray[np.bool_] = shared > _SAME_IOU * (area_a[:, None] + area_b[None, :] - shared)
+    """Which boxes of `a` (n, 4) and `b` (m, 4) overlap enough to show one thing: (n, m)."""
+    shared = _shared(a, b)
+    result: NDArray[np.bool_] = shared > _SAME_IOU * (_area(a)[:, None] + _area(b)[None, :] - shared)
     return result
+
+
+def _share(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How much of each box of `a` (n, 4) lies in each of `b` (m, 4): (n, m), 0..1."""
+    result: NDArray[np.float32] = _shared(a, b) / np.maximum(_area(a)[:, None], 1e-9)
+    return result
+
+
+def _shared(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    near = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
+    return np.asarray(np.prod(np.maximum(near, 0), axis=2))
+
+
+def _area(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
