@@ -115,8 +115,8 @@ def body(look: Look, pose: Limbs, detail: int = 2, *, seat_m: float | None = Non
     g = look.girth * (0.94 if look.child else 1.0)
     dress = style(look.seed)
     sides = (6, 8, 12)[detail]
-    parts = [_trunk(h, g, dress, sides, look.child)]
-    parts.append(_head(h, dress, sides, look.child))
+    head = _leant(_head(h, dress, sides, look.child), -0.85 * pose.lean, 0.87 * h)  # one looks where one goes
+    parts = [_trunk(h, g, dress, sides, look.child), head]
     for i, side in enumerate((-1.0, 1.0)):
         parts.append(_arm(h, g, side, pose.shoulder[i], pose.elbow[i], dress, max(6, sides - 4), wide))
     upper = join(parts)
@@ -241,14 +241,21 @@ def _leg(h: float, g: float, side: float, hip: float, knee: float, dress: Style,
         (0.55, 0.047 * r),
         (0.72, 0.042 * r),
         (1.03, 0.033 * loose_r),
+        (1.10, 0.014 * r),
     ]
-    calf_radii = [(-0.05, 0.032), (0.15, 0.033), (0.35, 0.035), (0.65, 0.027), (1.0, 0.021)]
-    thigh = limb(top, mid, thigh_radii, np.array([cloth, cloth, cloth * 0.97, thigh_low * 0.95]), sides)
+    calf_radii = [(-0.12, 0.014), (-0.05, 0.032), (0.15, 0.033), (0.35, 0.035), (0.65, 0.027), (1.0, 0.021)]
+    thigh = limb(
+        top,
+        mid,
+        thigh_radii,
+        np.array([cloth, cloth, cloth * 0.97, thigh_low * 0.95, thigh_low * 0.9]),
+        sides,
+    )
     calf = limb(
         mid,
         low,
         [(a, b * loose_r) for a, b in calf_radii],
-        np.array([shin * 0.92, shin, shin, shin * 0.96]),
+        np.array([shin * 0.9, shin * 0.94, shin, shin, shin * 0.96]),
         sides,
     )
     return join([thigh, calf, _foot(h, low, hip - knee, dress, sides)])
@@ -292,19 +299,27 @@ def _arm(
     hand = _bend(low, 0.085 * h, shoulder + elbow)
     shirt, skin = np.array(dress.shirt, float), np.array(dress.skin, float)
     lower = shirt * 0.95 if dress.sleeves else skin
-    upper_radii = [(-0.16, 0.014), (-0.09, 0.027), (0.05, 0.034), (0.3, 0.031), (0.62, 0.028), (1.03, 0.022)]
+    upper_radii = [
+        (-0.16, 0.014),
+        (-0.09, 0.027),
+        (0.05, 0.034),
+        (0.3, 0.031),
+        (0.62, 0.028),
+        (1.03, 0.022),
+        (1.09, 0.010),
+    ]
     upper = limb(
         top,
         mid,
         [(a, b * g * h) for a, b in upper_radii],
-        np.array([shirt, shirt, shirt, shirt, lower]),
+        np.array([shirt, shirt, shirt, shirt, lower, lower]),
         sides,
     )
     fore = limb(
         mid,
         low,
-        [(-0.05, 0.021 * g * h), (0.25, 0.023 * g * h), (1.0, 0.015 * h)],
-        np.array([lower, lower * 0.97]),
+        [(-0.12, 0.010 * h), (-0.05, 0.021 * g * h), (0.25, 0.023 * g * h), (1.0, 0.015 * h)],
+        np.array([lower, lower, lower * 0.97]),
         sides,
     )
     fist = limb(

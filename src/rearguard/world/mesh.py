@@ -67,6 +67,7 @@ def tube(centres: Array, across: Array, along: Array, radii: Array, colours: Arr
     `centres` (R, 3); `across`, `along` (R, 3): unit vectors spanning each ring's plane; `radii` (R, 2): extents
     along those two; `colours` (R-1, 3) or (R-1, sides, 3): one per band, or one per quad.
     """
+    assert len(colours) == len(centres) - 1, (len(colours), len(centres))
     angle = np.arange(sides) * (2 * math.pi / sides)
     ring = (
         centres[:, None, :]
