@@ -1,0 +1,111 @@
+"""The ground, and what stands on it: points told apart by how near they are for their place below the horizon.
+
+On flat ground nearness is proportional to the tangent below the horizon, k = g·down with g = s/h: one number
+for the whole picture, the step length over the lens's height. A point that is nearer than the ground behind it
+would be stands up from it, by h·(1 - g·down/k).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rearguard.looming.parallax import Parallax
+
+Flags = NDArray[np.bool_]
+_GRID = np.exp(np.linspace(np.log(0.2), np.log(3.0), 55))
+_LEAST_DOWN = 0.06
+_MOST_ACROSS_PX = 1.5
+_USUAL_SD, _BEFORE_SD = 0.7, 0.3  # of ln g about the usual one and about what it was
+_HORIZON_SD = 0.02  # rad: attitude is known this well
+_LEAST_POINTS = 8
+
+
+def grade(seen: Parallax, usual: float, before: float) -> float | None:
+    """g by the vote of all points below the horizon, or None where too few say anything.
+
+    `usual` is g at the usual pace, `before` what it was last: votes are weighed towards the latter.
+    """
+    low = (seen.down > _LEAST_DOWN) & (np.abs(seen.across_px) < _MOST_ACROSS_PX)
+    if int(low.sum()) < _LEAST_POINTS:
+        return None
+    k, down = seen.nearness[low], seen.down[low]
+    guess = usual * _GRID
+    spread = np.hypot(seen.sd[low][:, None], 0.04 * down[:, None] * guess[None] + guess[None] * _HORIZON_SD)
+    vote = (1.0 / (1.0 + ((k[:, None] - guess[None] * down[:, None]) / spread) ** 2)).sum(axis=0)
+    vote *= np.exp(
+        -0.5 * ((np.log(guess / before) / _BEFORE_SD) ** 2 + (np.log(guess / usual) / _USUAL_SD) ** 2)
+    )
+    best = int(vote.argmax())
+    if vote[best] < _LEAST_POINTS / 2:
+        return None
+    g = float(guess[best])
+    for _ in range(3):
+        error = k - g * down
+        weight = 1.0 / (1.0 + (error / np.hypot(seen.sd[low], g * _HORIZON_SD)) ** 2) ** 2
+        g = float((weight * k * down).sum() / (weight * down * down).sum())
+    return g if g > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Points that stand up from the ground at one depth: nearness with sd, which points, and how many count."""
+
+    nearness: float
+    sd: float
+    members: Flags
+    left_m: float
+    right_m: float
+    support: float
+
+
+def standing(
+    seen: Parallax, g: float, height_m: float, *, half_width_m: float, least: float
+) -> list[Cluster]:
+    """What stands up from the ground within `half_width_m` of the path, nearest first.
+
+    `least` is the nearness below which things are too far away to matter.
+    """
+    k, sd = seen.nearness, seen.sd
+    above = k - g * np.maximum(seen.down, 0.0)
+    safe = np.maximum(k, 1e-6)
+    offset = seen.side * g * height_m / safe
+    up = height_m * (1.0 - g * seen.down / safe)
+    left = (
+        (k > least)
+        & (k > 2.5 * sd)
+        & (above > 2.0 * np.hypot(sd, g * _HORIZON_SD))
+        & (up > 0.2)
+        & (up < 2.1)
+        & (np.abs(offset) < half_width_m)
+        & (np.abs(seen.across_px) < _MOST_ACROSS_PX)
+    )
+    found = []
+    for _ in range(3):
+        index = np.nonzero(left)[0]
+        if len(index) < 4:
+            break
+        ki, si = k[index], np.hypot(sd[index], 0.06 * k[index])
+        vote = np.exp(-0.5 * ((ki[:, None] - ki[None]) / si[None]) ** 2).sum(axis=1)
+        centre = float(ki[vote.argmax()])
+        near = np.abs(ki - centre) < 2.5 * si
+        weight = 1.0 / si[near] ** 2
+        mean = float((weight * ki[near]).sum() / weight.sum())
+        chi2 = float((weight * (ki[near] - mean) ** 2).mean())
+        members = np.zeros(len(k), bool)
+        members[index[near]] = True
+        x = offset[members]
+        found.append(
+            Cluster(
+                mean,
+                float(np.sqrt(max(1.0, chi2) / weight.sum())),
+                members,
+                float(x.min()),
+                float(x.max()),
+                float(vote.max()),
+            )
+        )
+        left &= ~members
+    return sorted(found, key=lambda c: -c.nearness)
