@@ -36,7 +36,7 @@ def watched(config: Any, argv: list[str], **options: Any) -> int:
     theirs = options.pop("on_felt", None)
 
     def on_felt(felt: link.Felt) -> None:
-        trace("felt", cue=felt.cue, reason=felt.reason, repeat=felt.repeat)
+        trace("felt", cue=felt.cue, reason=felt.reason, repeat=felt.repeat, seq=felt.seq)
         if theirs:
             theirs(felt)
 

@@ -116,8 +116,10 @@ class _Warden:
         self._troubles: set[Trouble] = set()  # the warden's own
         self._trouble_since_ns: int | None = None
         self._last_trouble: Trouble | None = None
-        self._armed = False
+        self._armed = False  # this start of vision passed, or failed, its self-test
+        self._ever_armed = False
         self._ready_due = False
+        self._was_blind = False
         self._exit: int | None = None
         self._ended_code = 0
         self._ever_judged = False
@@ -164,6 +166,7 @@ class _Warden:
         self._vision = Vision(self._argv, hello)
         self._selector.register(self._vision.link, selectors.EVENT_READ)
         self._starts += 1
+        self._armed = False
         self._ended_code = 0
         self._heartbeat.forget()
         self._enter(_Phase.STARTING, "starting" if self._starts == 1 else f"start {self._starts} of vision")
@@ -226,12 +229,11 @@ class _Warden:
             self._enter(_Phase.WATCHING, "watching")
         if self._troubles & {Trouble.VISION_DIED, Trouble.VISION_SILENT}:
             self._troubles -= {Trouble.VISION_DIED, Trouble.VISION_SILENT}
-            self._ready_due = self._armed
             self._trouble_since_ns = None
             self._say_status("watching again")
 
     def _arm(self, message: link.Armed) -> None:
-        self._armed = True
+        self._armed = self._ever_armed = True
         if message.problems:
             self._troubles.add(Trouble.SELF_TEST)
             status = "self-test: " + "; ".join(message.problems)
@@ -358,7 +360,7 @@ class _Warden:
             believed = believed and late and time.monotonic_ns() - heard_ns < _LATE_COUNTS_NS
         elif standing:
             believed = False
-        watching = self._armed and self._phase is _Phase.WATCHING
+        watching = self._ever_armed and self._phase is _Phase.WATCHING
         return situation_of(self._judged, self._troubles, believed=believed, watching=watching)
 
     def _act(self) -> None:
@@ -366,7 +368,11 @@ class _Warden:
         if self._phase is _Phase.STOPPING:
             return
         situation = self._situation()
-        if self._ready_due and not _NO_SIGHT & fault_cues(situation.troubles).keys():
+        blind = bool(_NO_SIGHT & fault_cues(situation.troubles).keys())
+        if self._was_blind and not blind and self._phase is _Phase.WATCHING:
+            self._ready_due = self._armed  # sight is back
+        self._was_blind = blind
+        if self._ready_due and not blind:
             self._ready_due = False
             self._feeler.announce(CueName.READY, "armed")
         self._feeler.act(situation)
@@ -400,7 +406,6 @@ class _Warden:
             self._say_status(f"FAULT: {why}")
         elif not why and Trouble.MOTOR_FAILED in self._troubles:
             self._troubles.discard(Trouble.MOTOR_FAILED)
-            self._ready_due = self._armed
             self._say_status("motors work again")
 
     # -- the outside world ---------------------------------------------------------------------------
