@@ -8,8 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from rearguard.doctor.boards import promise
+from rearguard.doctor.boards import FULL_FPS, promise
 from rearguard.doctor.finding import Finding, Patient, fail, ok, warn
+from rearguard.doctor.fit import detect_s, fit
 from rearguard.errors import RearguardError
 
 if TYPE_CHECKING:
@@ -49,9 +50,8 @@ def runtime(patient: Patient) -> Finding:  # noqa: ARG001
 
 def model(patient: Patient) -> Finding:
     """The model, checked against its card and invoked, and the frame rate that allows on this machine."""
-    import numpy as np
-
     from rearguard.detect.detector import Detector
+    from rearguard.vision.selftest import SelfTest
 
     began = time.perf_counter()
     try:
@@ -59,25 +59,33 @@ def model(patient: Patient) -> Finding:
     except RearguardError as e:
         return fail("model", str(e), "fetch the file anew, or leave detect.model empty for the default")
     load_s = time.perf_counter() - began
-    camera = patient.config.camera
-    picture = np.random.default_rng(0).integers(0, 256, (camera.height_px, camera.width_px, 3), np.uint8)
-    times = []
-    for _ in range(8):
-        began = time.perf_counter()
-        detector.detect(picture)
-        times.append(time.perf_counter() - began)
-    detect_s = float(np.median(times[2:]))
-    fps = min(camera.fps, 1 / detect_s)
+    size = (patient.config.camera.width_px, patient.config.camera.height_px)
+    took_s = detect_s(detector, *size)
+    fps = min(patient.config.camera.fps, 1 / took_s)
     allowed = promise(fps, patient.config.health.min_fps)
     loaded = detector.model
     text = (
-        f"{loaded.name} ({loaded.digest[:12]}) by {loaded.runtime}, {detect_s * 1000:.0f} ms a picture with "
+        f"{loaded.name} ({loaded.digest[:12]}) by {loaded.runtime}, {took_s * 1000:.0f} ms a picture with "
         f"{patient.config.detect.threads} threads: {fps:.1f} fps, {allowed.text}"
     )
-    numbers = {"detect_ms": detect_s * 1000, "fps": fps, "load_s": load_s}
+    numbers = {"detect_ms": took_s * 1000, "fps": fps, "load_s": load_s}
+    golden = SelfTest(patient.config)
+    golden.check_detector(detector.detect, size)
+    if golden.problems:
+        return fail("model", golden.problems[0], "the default model and detect settings find it", **numbers)
     if allowed.name == "full":
         return ok("model", text, **numbers)
-    return warn("model", text, "a smaller detect.model, detect.threads = cores − 1, or a Pi 5", **numbers)
+    return warn("model", text, _quicker(patient, size), **numbers)
+
+
+def _quicker(patient: Patient, size: tuple[int, int]) -> str:
+    """What this machine could keep up with, tried out."""
+    from rearguard.detect.detector import Detector
+
+    best = fit(patient.config.detect, FULL_FPS, lambda detect: detect_s(Detector(detect), *size, rounds=4))
+    gained = promise(best.fps, patient.config.health.min_fps)
+    way = f"{best.settings()} gives {best.fps:.1f} fps here: {gained.text}"
+    return way if gained.name == "full" else f"{way}; a Pi 5 is quicker"
 
 
 def camera(patient: Patient) -> Finding:

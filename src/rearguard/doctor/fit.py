@@ -1,0 +1,72 @@
+"""How quickly this machine detects, and which input size and threads it could keep up with."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rearguard.config.detect import Detect
+
+if TYPE_CHECKING:
+    from rearguard.detect.detector import Detector
+
+# Shares of the configured input size that are tried, largest first: each step costs about a fifth of the reach.
+STEPS = (1.0, 0.67, 0.44, 0.3)
+SMALLEST_PX = 40_960  # 256x160: a 1.7 m person at 10 m is 33 pixels tall there, behind a 66 degree lens
+# Tracking, looming and the picture's checks share the processor, and a run gets warmer than a test.
+HEADROOM = 1.3
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """One way to run the detector, and the pictures per second it gave here."""
+
+    detect: Detect
+    fps: float
+
+    def settings(self) -> str:
+        """As it would be written into the configuration."""
+        return f"detect.input_px = {self.detect.input_px}, detect.threads = {self.detect.threads}"
+
+
+def detect_s(detector: Detector, width_px: int, height_px: int, rounds: int = 6) -> float:
+    """Median seconds for one picture of this size, after two to warm up. The content does not matter."""
+    import numpy as np
+
+    picture = np.random.default_rng(0).integers(0, 256, (height_px, width_px, 3), np.uint8)
+    times = []
+    for _ in range(rounds + 2):
+        began = time.perf_counter()
+        detector.detect(picture)
+        times.append(time.perf_counter() - began)
+    return float(np.median(times[2:]))
+
+
+def spare_threads() -> int:
+    """All cores but one, which camera, tracking and warden share."""
+    return max(1, len(os.sched_getaffinity(0)) - 1)
+
+
+def candidates(detect: Detect) -> Iterator[Detect]:
+    """Ways to run, from the configured one to the quickest worth having."""
+    threads = max(detect.threads, spare_threads())
+    for share in STEPS:
+        input_px = round(detect.input_px * share)
+        if share == 1.0 or input_px >= SMALLEST_PX:
+            yield msgspec.structs.replace(detect, input_px=input_px, threads=threads)
+
+
+def fit(detect: Detect, want_fps: float, measure: Callable[[Detect], float]) -> Fit:
+    """The first of `candidates` that gives `want_fps` with headroom, else the quickest; `measure` tells seconds
+    a picture."""
+    tried = []
+    for candidate in candidates(detect):
+        tried.append(Fit(candidate, 1 / measure(candidate)))
+        if tried[-1].fps >= want_fps * HEADROOM:
+            return tried[-1]
+    return max(tried, key=lambda one: one.fps)
