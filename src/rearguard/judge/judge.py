@@ -156,9 +156,17 @@ def _by_ttc(track: Track, felt_s: float, was: Level, settings: Settings) -> tupl
     ):
         doubted = track.closing_per_s - _DOUBT[level] * track.closing_sd_per_s
         within_s = limit_s * (_HOLD_FACTOR if was >= level else 1.0)
+        if level is Level.CRITICAL and _is_young(track, settings) and was < level:
+            within_s = min(within_s, settings.young_critical_ttc_s)
         if doubted > 0 and 1.0 / doubted - late_s <= within_s:
             return level, f"TTC {felt_s:.1f} s within {within_s:.1f} s"
     return Level.CLEAR, f"TTC {felt_s:.1f} s"
+
+
+def _is_young(track: Track, settings: Settings) -> bool:
+    """Just found and not near: its box still settles, and CAUTION is felt meanwhile."""
+    near = track.range_m is None or track.range_m < settings.young_range_m
+    return not near and track.at_ns - track.first_ns < settings.young_s * NS_PER_S
 
 
 def _hold(threat: Threat, before: Held | None, at_ns: int, release_s: float) -> tuple[Threat, Held | None]:

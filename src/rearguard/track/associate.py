@@ -20,8 +20,10 @@ from rearguard.words import Box, Detection
 _SIZE_WEIGHT = 0.7
 _LABEL_PENALTY = 0.2
 # A box that is this much larger or smaller than predicted (ln) is another thing, however near.
-_SIZE_GATE = 0.35
+_SIZE_GATE = 0.25
 _SIZE_GATE_UNSURE = 0.3
+_COMPARABLE = 0.5  # somebody far behind, half as tall, does not confuse a box
+_WIDTH_GATE = 0.8  # arms and legs swing, but nobody gets twice as wide at once
 # Labels the detector takes for one another; across these groups nothing is the same thing.
 _GROUPS = (
     {"car", "truck", "bus", "train"},
@@ -50,6 +52,8 @@ def cost(
     size = max(0.0, size) if cut else abs(size)
     if size > _SIZE_GATE + min(2 * size_sd, _SIZE_GATE_UNSURE):
         return math.inf
+    if math.log(max(box.width, 1.0) / max(predicted.width, 1.0)) > _WIDTH_GATE:
+        return math.inf
     height = max(predicted.height, 0.5 * predicted.width, 8.0)
     away = math.hypot(box.cx - predicted.cx, box.cy - predicted.cy) / height
     return away + _SIZE_WEIGHT * size + (0.0 if same else _LABEL_PENALTY)
@@ -66,6 +70,18 @@ def assign(costs: NDArray[np.float64], gates: Sequence[float]) -> list[tuple[int
     gated = np.where(np.isfinite(costs) & (costs <= limit), costs, _FAR)
     _, rows, columns = lap.lapjvx(gated, extend_cost=True)
     return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if gated[i, j] < _FAR]
+
+
+def crowding(box: Box, others: Sequence[Box]) -> float:
+    """How much of a box the most intrusive of the others shares with it, 0..1 of the smaller one's area."""
+    most = 0.0
+    for other in others:
+        if other is not box and other.height > _COMPARABLE * box.height:
+            w = min(box.x1, other.x1) - max(box.x0, other.x0)
+            h = min(box.y1, other.y1) - max(box.y0, other.y0)
+            if w > 0 and h > 0:
+                most = max(most, w * h / max(min(box.area, other.area), 1.0))
+    return min(most, 1.0)
 
 
 def iou(a: Box, b: Box) -> float:

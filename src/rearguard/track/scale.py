@@ -79,7 +79,9 @@ def update(state: ScaleState, size_px: float, floor: float) -> ScaleState:
     if innovation**2 > _OUTLIER_SIGMAS**2 * spread:
         if state.outliers + 1 < _OUTLIERS_TO_RESET:
             return _with(state, outliers=state.outliers + 1)
-        return ScaleState(math.log(size_px), state.r, noise**2, 0.0, state.p11 + _RESET_RATE_SD**2, state.noise)
+        return ScaleState(
+            math.log(size_px), state.r, noise**2, 0.0, state.p11 + _RESET_RATE_SD**2, state.noise
+        )
     k0, k1 = state.p00 / spread, state.p01 / spread
     # The innovation's square is, in the mean, p00 + noise²; what is not p00 is learned as noise.
     seen = max(floor**2, innovation**2 - state.p00)

@@ -40,6 +40,8 @@ _UNTEXTURED_FACTOR = 2.0
 # Who steps out from behind something, or just gets found, has a growing box for a moment.
 _BIRTH_NOISE = 0.08
 _BIRTH_S = 0.4
+# Of two people one before the other the box may be either's, or both's.
+_CROWDED_NOISE = 0.15
 
 
 class Live:
@@ -83,6 +85,7 @@ class Tracker:
         self._last_ns: int | None = None
         self._before_ns: int | None = None  # the frame before that
         self._next_id = 1
+        self._boxes: list[Box] = []  # of this frame's detections
 
     def expect(self, ego: EgoMotion) -> tuple[dict[int, Box], dict[int, Box]]:
         """Boxes by track in the last frame, and where the camera's turn takes them in the next one."""
@@ -111,6 +114,7 @@ class Tracker:
         self._predict(dt, ego)
         self._grow(dt, growth)
         usable = [d for d in detections if _sane(d)]
+        self._boxes = [d.box for d in usable]
         strong = [d for d in usable if d.score >= self._min_score]
         weak = [d for d in usable if d.score < self._min_score]
         left = self._match(self._live, strong, at_ns, ego, swing)
@@ -176,7 +180,7 @@ class Tracker:
             [
                 [
                     associate.cost(
-                        t.box, t.label, d, size_px=t.scale.size_px, size_sd=t.scale.p00**0.5, cut=any(c)
+                        t.box, t.label, d, size_px=t.scale.size_px, size_sd=self._size_sd(t), cut=any(c)
                     )
                     for d, c in zip(detections, cut, strict=True)
                 ]
@@ -190,6 +194,11 @@ class Tracker:
             self._update(tracks[i], detections[j], at_ns, ego, swing)
         taken = {j for _, j in pairs}
         return [d for j, d in enumerate(detections) if j not in taken]
+
+    def _size_sd(self, track: Live) -> float:
+        """How unsure (ln) the height of a track's next box is: the estimate's own doubt and the edges' noise."""
+        edges = self._settings.edge_noise * self._lens.height_px / track.scale.size_px
+        return math.hypot(track.scale.p00**0.5, 2.0 * edges)
 
     def _begin(self, detections: list[Detection], at_ns: int, ego: EgoMotion, swing: float) -> None:
         for detection in sorted(detections, key=lambda d: -d.score):
@@ -226,6 +235,7 @@ class Tracker:
             least = self._settings.scale_noise * _UNTEXTURED_FACTOR
         age_s = (at_ns - track.first_ns) / NS_PER_S
         least = math.hypot(least, _BIRTH_NOISE * math.exp(-age_s / _BIRTH_S))
+        least = math.hypot(least, _CROWDED_NOISE * associate.crowding(box, self._boxes))
         if not (top or bottom):
             track.scale = scale.update(track.scale, box.height, math.hypot(least, edges))
             if not (left or right):
