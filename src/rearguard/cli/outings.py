@@ -69,6 +69,7 @@ def _plain(row: OutingRow, tally: Tally, faults: list[FaultRow]) -> dict[str, An
         "critical": tally.critical,
         "false_alarms": tally.false_alarms,
         "marks": tally.marks,
+        "blind_s": tally.blind_s,
         "cues": tally.cues,
         "cues_per_hour": {cue: per_hour(n, row.worn_s) for cue, n in tally.cues.items()},
         "faults": [
@@ -100,7 +101,7 @@ def _print_table(rows: list[OutingRow], counted: dict[int, Tally]) -> None:
         tally = counted[row.id]
         cells = [
             str(row.id), when(row), minutes(row.worn_s), str(tally.near_misses), str(tally.critical),
-            rate(per_hour(tally.near_misses, row.worn_s)), minutes(row.blind_s), row.ended or "running",
+            rate(per_hour(tally.near_misses, row.worn_s)), minutes(tally.blind_s), row.ended or "running",
             clean(row.source, 40),
         ]  # fmt: skip
         table.add_row(*[Text(c) for c in [*cells, *([clean(row.device, 20)] if devices else [])]])
@@ -120,7 +121,7 @@ def _tell(row: OutingRow, tally: Tally, faults: list[FaultRow]) -> None:
     out.print(Text(f"Began {when(row)}, worn {minutes(row.worn_s)}, {ended.get(row.ended, '')}."))
     out.print(
         Text(
-            f"{row.frames} frames judged, {row.late} came too late to be; blind for {minutes(row.blind_s)}; "
+            f"{row.frames} frames judged, {row.late} came too late to be; blind for {minutes(tally.blind_s)}; "
             f"{tally.near_misses} near misses, {tally.critical} of them critical, "
             f"{tally.false_alarms} called false alarms; {tally.marks} marks."
         )

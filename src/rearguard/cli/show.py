@@ -69,6 +69,7 @@ def _as_json(story: Story) -> str:
 def _print(story: Story, image: str) -> None:
     from rich.text import Text
 
+    from rearguard.journal.place import CLIPS, is_clip_name
     from rearguard.review.plot import plot
     from rearguard.review.terminal import columns, console
     from rearguard.review.text import clean, sentence
@@ -80,6 +81,13 @@ def _print(story: Story, image: str) -> None:
     for line in plot(story.samples, story.thresholds, story.events, wide):
         out.print(line, no_wrap=True, overflow="crop")
     _print_picture(story, image, wide)
+    clip = story.media.get("clip")
+    if clip is not None and is_clip_name(clip.file):
+        out.print(
+            Text(f"Clip: {clean(str(story.folder / CLIPS / clip.file))}", "dim"),
+            no_wrap=True,
+            overflow="ignore",
+        )
     out.print()
     _print_reasons(story)
     o = story.outing

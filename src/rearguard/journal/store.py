@@ -178,6 +178,9 @@ def _open_to_write(path: Path, thorough: bool) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA secure_delete = ON")
+        # About 1 MB of write-ahead log, not the usual 4: a nearly full card should not be full of that.
+        db.execute("PRAGMA wal_autocheckpoint = 250")
+        db.execute("PRAGMA journal_size_limit = 1048576")
         migrate(db, str(path))
         _check(db, path, thorough)
     except BaseException:

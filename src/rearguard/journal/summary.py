@@ -8,10 +8,13 @@ from statistics import median
 
 import msgspec
 
+from rearguard.cue.table import TROUBLES
 from rearguard.journal.store import Journal
-from rearguard.words import Level
+from rearguard.words import CueName, Level
 
 HOUR_S = 3600.0
+_BATCH = 1000  # SQLite takes so many values in one question, and some more
+_CANNOT_PROTECT = {t.value for t, row in TROUBLES.items() if row.cue in (CueName.BLIND, CueName.FAULT)}
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +25,8 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     flagged: int = 0
     false_alarms: int = 0
     marks: int = 0
+    faults: int = 0
+    blind_s: float = 0.0  # how long rearguard said BLIND or FAULT: it could not protect
     cues: dict[str, int] = {}
 
 
@@ -45,6 +50,9 @@ class Week(msgspec.Struct, frozen=True, kw_only=True):
 def tallies(journal: Journal, outing_ids: Iterable[int]) -> dict[int, Tally]:
     """The tally of each outing."""
     ids = list(outing_ids)
+    if len(ids) > _BATCH:
+        batches = [ids[i : i + _BATCH] for i in range(0, len(ids), _BATCH)]
+        return {i: tally for batch in batches for i, tally in tallies(journal, batch).items()}
     found: dict[int, dict[str, int]] = {i: {} for i in ids}
     cues: dict[int, dict[str, int]] = {i: {} for i in ids}
     marks = ",".join("?" * len(ids))
@@ -63,7 +71,34 @@ def tallies(journal: Journal, outing_ids: Iterable[int]) -> dict[int, Tally]:
         f"SELECT outing, cue, count(*) AS n FROM cue WHERE outing IN ({marks}) GROUP BY outing, cue", ids
     ):
         cues[row["outing"]][str(row["cue"])] = row["n"]
-    return {i: Tally(**found[i], cues=cues[i]) for i in ids}
+    blind = _blind(journal, ids)
+    return {i: Tally(**found[i], faults=blind[i][0], blind_s=blind[i][1], cues=cues[i]) for i in ids}
+
+
+def _blind(journal: Journal, ids: list[int]) -> dict[int, tuple[int, float]]:
+    """Fault episodes of each outing, and the time covered by those in which it could not protect."""
+    found: dict[int, tuple[int, list[tuple[int, int]]]] = {i: (0, []) for i in ids}
+    marks = ",".join("?" * len(ids))
+    for row in journal.select(
+        f"""SELECT f.outing, f.trouble, f.began_ns,
+              coalesce(f.ended_ns, o.origin_ns + CAST(o.worn_s * 1e9 AS INTEGER)) AS ended_ns
+            FROM fault f JOIN outing o ON o.id = f.outing WHERE f.outing IN ({marks}) ORDER BY f.began_ns""",
+        ids,
+    ):
+        count, spans = found[row["outing"]]
+        if row["trouble"] in _CANNOT_PROTECT:
+            spans.append((row["began_ns"], row["ended_ns"]))
+        found[row["outing"]] = count + 1, spans
+    return {i: (count, _covered_s(spans)) for i, (count, spans) in found.items()}
+
+
+def _covered_s(spans: list[tuple[int, int]]) -> float:
+    """Seconds in at least one of the spans, which are in the order of their beginnings."""
+    covered = until = 0
+    for from_ns, to_ns in spans:
+        covered += max(0, to_ns - max(from_ns, until))
+        until = max(until, to_ns)
+    return covered / 1e9
 
 
 def weeks(journal: Journal, count: int, now: datetime, device: str | None = None) -> list[Week]:
@@ -77,11 +112,11 @@ def weeks(journal: Journal, count: int, now: datetime, device: str | None = None
 def _week(journal: Journal, monday: datetime, from_s: float, to_s: float, device: str | None) -> Week:
     which = "AND (?3 IS NULL OR o.device = ?3)"
     values = [from_s, to_s, device]
-    (worn,) = journal.select(
-        f"""SELECT count(*) AS outings, coalesce(sum(worn_s), 0.0) AS worn_s, coalesce(sum(blind_s), 0.0) AS blind_s
-            FROM outing o WHERE o.wall_s >= ?1 AND o.wall_s < ?2 {which}""",
-        values,
+    outings = journal.select(
+        f"SELECT o.id, o.worn_s FROM outing o WHERE o.wall_s >= ?1 AND o.wall_s < ?2 {which}", values
     )
+    worn_s = sum(row["worn_s"] for row in outings)
+    blind = _blind(journal, [row["id"] for row in outings])
     rows = journal.select(
         f"""SELECT n.level, n.min_ttc_s, n.lead_time_s, n.verdict FROM near_miss n JOIN outing o ON o.id = n.outing
             WHERE n.wall_s >= ?1 AND n.wall_s < ?2 {which}""",
@@ -91,12 +126,12 @@ def _week(journal: Journal, monday: datetime, from_s: float, to_s: float, device
     leads = [row["lead_time_s"] for row in rows if row["lead_time_s"] is not None]
     return Week(
         monday=f"{monday:%Y-%m-%d}",
-        outings=worn["outings"],
-        worn_s=worn["worn_s"],
-        blind_s=worn["blind_s"],
+        outings=len(outings),
+        worn_s=worn_s,
+        blind_s=sum(blind_s for _, blind_s in blind.values()),
         near_misses=len(rows),
         critical=sum(row["level"] >= Level.CRITICAL for row in rows),
-        per_hour=per_hour(len(rows), worn["worn_s"]),
+        per_hour=per_hour(len(rows), worn_s),
         least_ttc_s=min(ttcs, default=None),
         median_ttc_s=median(ttcs) if ttcs else None,
         median_lead_s=median(leads) if leads else None,
