@@ -74,7 +74,7 @@ class Trees:
         self._lens = lens
         rng = np.random.default_rng([seed, 0x73EE])
         self._sprites = [
-            tuple(dimmed(mip, light) for mip in halvings(_tree(np.random.default_rng([seed, k]))))
+            tuple(dimmed(mip, light) for mip in halvings(_tree(np.random.default_rng([seed, k]), k)))
             for k in range(4)
         ]
         self._trees = []
@@ -220,24 +220,32 @@ def _tree_line(canvas: Image, rng: np.random.Generator, horizon: int) -> None:
         )
 
 
-def _tree(rng: np.random.Generator) -> Image:
-    """A tree of 256x256 pixels, BGRA, foot at the bottom middle."""
+def _tree(rng: np.random.Generator, kind: int) -> Image:
+    """A broadleaf tree, a conifer or a bush of 256x256 pixels, BGRA, foot at the bottom middle.
+
+    Trunks are thin and half hidden: the detector takes a bare one for a person, which real trees seldom suffer.
+    """
     image = np.zeros((256, 256, 4), np.uint8)
-    cv2.fillPoly(image, [np.array([[118, 256], [138, 256], [132, 120], [124, 120]])], (52, 66, 84, 255))
-    for k in range(420):
-        radius, angle = 92 * math.sqrt(rng.random()), rng.uniform(0, 2 * math.pi)
-        x, y = 128 + radius * math.cos(angle), 104 + radius * math.sin(angle) * 0.98
-        light = 0.5 + 0.35 * k / 420 + 0.3 * (1 - y / 200) + rng.uniform(-0.15, 0.15)
-        colour = (42 * light, 104 * light, 74 * light, 255)
-        cv2.ellipse(
-            image,
-            (int(x), int(y)),
-            (int(rng.uniform(4, 13)), int(rng.uniform(3, 10))),
-            rng.uniform(0, 180),
-            0,
-            360,
-            colour,
-            -1,
-            cv2.LINE_AA,
-        )
+    if kind < 2:
+        trunk = np.array([[125, 256], [131, 256], [130, 120], [126, 120]])
+        cv2.fillPoly(image, [trunk], (58, 74, 88, 255))
+    leaves = 700
+    for k in range(leaves):
+        x, y = _leaf(rng, kind)
+        light = 0.5 + 0.35 * k / leaves + 0.3 * (1 - y / 220) + rng.uniform(-0.15, 0.15)
+        colour = ((42, 104, 74), (44, 92, 60), (52, 86, 44), (48, 112, 88))[kind]
+        size = int(rng.uniform(3, 10)), int(rng.uniform(2, 7))
+        lit = tuple(c * light for c in colour)
+        cv2.ellipse(image, (int(x), int(y)), size, rng.uniform(0, 180), 0, 360, (*lit, 255), -1, cv2.LINE_AA)
     return image
+
+
+def _leaf(rng: np.random.Generator, kind: int) -> tuple[float, float]:
+    """Where a clump of leaves sits: a round crown reaching far down, a cone, or a low heap."""
+    radius, angle = math.sqrt(rng.random()), rng.uniform(0, 2 * math.pi)
+    if kind == 2:
+        y = 12 + 232 * math.sqrt(rng.random())
+        return 128 + (y - 4) * 0.28 * rng.uniform(-1, 1), y
+    if kind == 3:
+        return 128 + 112 * radius * math.cos(angle), 200 + 52 * radius * math.sin(angle)
+    return 128 + 92 * radius * math.cos(angle), 124 + 114 * radius * math.sin(angle)
