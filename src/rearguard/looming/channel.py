@@ -22,8 +22,8 @@ from rearguard.config.camera import Camera
 from rearguard.config.looming import Looming as Settings
 from rearguard.ego.flow import SMALL_WIDTH_PX
 from rearguard.ego.geometry import Array, Pinhole, turn
-from rearguard.ego.heading import Heading
 from rearguard.looming import ground, parallax
+from rearguard.looming.attitude import Attitude, Swing
 from rearguard.looming.follow import Follower, Sighting
 from rearguard.looming.points import CELL_PX, LEAST_TEXTURE, Points
 from rearguard.words import Box, EgoMotion, Image, Track
@@ -62,7 +62,7 @@ class Looming:
         self._pace_m_s = usual_pace_m_s
         self._points = Points(self._lens, _MOST_BACK)
         self._follower = Follower(settings.agree_s, settings.min_points)
-        self._swing = [Heading() for _ in range(3)]  # yaw, pitch, roll about their means
+        self._swing = Swing(math.radians(camera.pitch_deg))
         self._moments: deque[_Moment] = deque(maxlen=_MOST_BACK + 1)
         self._pending = np.eye(3)
         self._last_w: Array | None = None
@@ -82,15 +82,11 @@ class Looming:
         if (dt is not None and dt > _LONGEST_GAP_S) or (dt is not None and dt < 0):
             self._forget()
             dt = None
-        yaw, pitch, roll = (
-            swing.turn(angle, at_ns)
-            for swing, angle in zip(self._swing, (ego.yaw_rad, ego.pitch_rad, ego.roll_rad), strict=True)
-        )
+        attitude = self._swing.turn(ego, at_ns)
         self._pending = turn(ego) @ self._pending
         if dt is not None and dt < _LEAST_SPACING_S:
             return self._follower.step(at_ns, (), looked=False)
         self._last_ns = at_ns
-        attitude = self._attitude(yaw, pitch, roll)
         self._points.follow(grey, self._pending, self._pixel(attitude))
         self._moments.append(self._moment(at_ns, dt))
         self._pending = np.eye(3)
@@ -107,13 +103,7 @@ class Looming:
         self._moments.clear()
         self._last_w = None
 
-    def _attitude(self, yaw: float, pitch: float, roll: float) -> parallax.Attitude:
-        """Where the wearer is heading, level and straight on, as the camera that swings sees it."""
-        x, y = -math.tan(yaw), -math.tan(pitch + math.radians(self._camera.pitch_deg))
-        s, c = math.sin(roll), math.cos(roll)
-        return parallax.Attitude(c * x + s * y, -s * x + c * y, roll)
-
-    def _pixel(self, attitude: parallax.Attitude) -> tuple[float, float]:
+    def _pixel(self, attitude: Attitude) -> tuple[float, float]:
         focal = self._lens.focal_px
         return (
             0.5 * self._lens.width_px + focal * attitude.x,
@@ -142,7 +132,7 @@ class Looming:
 
     # ── seeing ──────────────────────────────────────────────────────────────────────────────────────────
 
-    def _see(self, attitude: parallax.Attitude, tracks: Sequence[Track]) -> list[Sighting] | None:
+    def _see(self, attitude: Attitude, tracks: Sequence[Track]) -> list[Sighting] | None:
         back = self._baseline()
         if back == 0:
             return None
@@ -214,7 +204,7 @@ class Looming:
             )
         return inside
 
-    def _judge_texture(self, at_ns: int, attitude: parallax.Attitude) -> None:
+    def _judge_texture(self, at_ns: int, attitude: Attitude) -> None:
         """Sets `blind`: where the body will pass a few metres ahead, hardly anything could be followed."""
         texture = self._points.texture
         if texture.size == 0:

@@ -18,9 +18,10 @@ Flags = NDArray[np.bool_]
 _GRID = np.exp(np.linspace(np.log(0.2), np.log(3.0), 55))
 _LEAST_DOWN = 0.06
 _MOST_ACROSS_PX = 1.5
-_USUAL_SD, _BEFORE_SD = 0.7, 0.3  # of ln g about the usual one and about what it was
+_USUAL_SD, _BEFORE_SD = 0.5, 0.15  # of ln g about the usual one and about what it was
 _HORIZON_SD = 0.02  # rad: attitude is known this well
 _LEAST_POINTS = 8
+_BEHIND = 0.7
 
 
 def grade(seen: Parallax, usual: float, before: float) -> float | None:
@@ -34,7 +35,10 @@ def grade(seen: Parallax, usual: float, before: float) -> float | None:
     k, down = seen.nearness[low], seen.down[low]
     guess = usual * _GRID
     spread = np.hypot(seen.sd[low][:, None], 0.04 * down[:, None] * guess[None] + guess[None] * _HORIZON_SD)
-    vote = (1.0 / (1.0 + ((k[:, None] - guess[None] * down[:, None]) / spread) ** 2)).sum(axis=0)
+    off = (k[:, None] - guess[None] * down[:, None]) / spread
+    # Things may stand before the ground, nothing is behind it: such points speak against a g, not for none.
+    vote = (1.0 / (1.0 + off**2)).sum(axis=0) - _BEHIND * (off < -2.0).sum(axis=0)
+    vote = np.maximum(vote, 0.0)
     vote *= np.exp(
         -0.5 * ((np.log(guess / before) / _BEFORE_SD) ** 2 + (np.log(guess / usual) / _USUAL_SD) ** 2)
     )

@@ -16,21 +16,13 @@ import cv2
 import numpy as np
 
 from rearguard.ego.geometry import Array, Pinhole
+from rearguard.looming.attitude import Attitude
 
 _STEPS = 4
 _SIGMA_PX = 0.35  # of a followed point, across
 _TURN_SD_RAD = 0.006  # what a chain of flow fits may be off by
 _FOE_SD = (0.04, 0.05)  # rad: swing left over, bob left over
 _CAUCHY = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Attitude:
-    """Where the wearer is heading as the camera sees it, (x, y) as tangents, and the camera's roll in radians."""
-
-    x: float
-    y: float
-    roll_rad: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +36,6 @@ class Parallax:
     side: Array
     down: Array
     readout_s: float
-    heading: tuple[float, float]
 
 
 def solve(
@@ -107,7 +98,6 @@ def solve(
         c * away[:, 0] - s * away[:, 1],
         s * away[:, 0] + c * away[:, 1],
         float(unknown[3]),
-        (float(e[0]), float(e[1])),
     )
 
 
