@@ -27,6 +27,7 @@ Examples:
   rearguard log flag 12                 keep it beyond the usual time
   rearguard log purge --before 30d      delete for good
 """
+_NUMBERS = ("id", "TTC", "range", "lead", "outing")
 _STYLE = {"CRITICAL": "bold red", "CAUTION": "yellow", "NOTICE": "cyan"}
 
 
@@ -100,37 +101,36 @@ def log(
 
 
 def _print_table(rows: list[NearMissRow]) -> None:
+    """A table that fits into 80 columns: columns that would say the same in every row are left out."""
     from rich.table import Table
     from rich.text import Text
 
     from rearguard.review.terminal import show
     from rearguard.review.text import clean, metres, seconds, when
 
-    devices = len({row.device for row in rows}) > 1
+    columns: dict[str, list[str]] = {
+        "id": [str(row.id) for row in rows],
+        "when": [when(row) for row in rows],
+        "level": [row.level_name for row in rows],
+        "what": [clean(row.label, 16) for row in rows],
+        "side": [clean(row.side, 8) for row in rows],
+        "TTC": [seconds(row.min_ttc_s) for row in rows],
+        "range": [metres(row.range_m) for row in rows],
+        "lead": [seconds(row.lead_time_s) for row in rows],
+        "outing": [str(row.outing) for row in rows],
+        "device": [clean(row.device, 16) for row in rows],
+        "kept": [_kept(row) for row in rows],
+        "said": [_said(row) for row in rows],
+    }
+    dull = {name for name in ("outing", "device") if len(set(columns[name])) == 1}
+    dull |= {name for name in ("kept", "said") if set(columns[name]) == {"–"}}
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name, right in (
-        ("id", True), ("when", False), ("level", False), ("what", False), ("side", False),
-        ("least TTC", True), ("range", True), ("lead", True), ("outing", True), ("kept", False), ("said", False),
-    ):  # fmt: skip
-        table.add_column(name, justify="right" if right else "left", no_wrap=True)
-    if devices:
-        table.add_column("device", no_wrap=True)
-    for row in rows:
-        cells: list[str | Text] = [
-            str(row.id), when(row), Text(row.level_name, _STYLE.get(row.level_name, "")), clean(row.label, 20),
-            clean(row.side, 8), seconds(row.min_ttc_s), metres(row.range_m), seconds(row.lead_time_s),
-            str(row.outing), _kept(row), _said(row),
-        ]  # fmt: skip
-        table.add_row(*[Text(c) if isinstance(c, str) else c for c in cells], *_device(row, devices))
+    kept = {name: cells for name, cells in columns.items() if name not in dull}
+    for name in kept:
+        table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=True)
+    for cells in zip(*kept.values(), strict=True):
+        table.add_row(*[Text(cell, _STYLE.get(cell, "")) for cell in cells])
     show(table)
-
-
-def _device(row: NearMissRow, wanted: bool) -> list[str]:
-    from rich.markup import escape
-
-    from rearguard.review.text import clean
-
-    return [escape(clean(row.device, 20))] if wanted else []
 
 
 def _kept(row: NearMissRow) -> str:

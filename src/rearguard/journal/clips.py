@@ -160,11 +160,14 @@ class ClipRing:
         return Still(t_ns, to_jpeg(small, CLIP_QUALITY), width, height)
 
     def _lately(self, t_ns: int, people: tuple[Box, ...]) -> list[Box]:
-        """The people of this frame and of the moment before it."""
+        """The people of this frame, and those of the moment before it whom it seems to have missed."""
         self._recent.append((t_ns, people))
         while self._recent and not 0 <= t_ns - self._recent[0][0] <= _REMEMBER_NS:
             self._recent.popleft()
-        return [box for _, boxes in self._recent for box in boxes]
+        found = list(people)
+        for _, boxes in reversed(self._recent):
+            found += [box for box in boxes if not any(_same(box, other) for other in found)]
+        return found
 
     def _hold(self, still: Still) -> None:
         if self._ring and still.t_ns <= self._ring[-1].t_ns:  # a source that began again
@@ -180,3 +183,9 @@ class ClipRing:
             if still.t_ns >= cut.to_ns:
                 cut.complete = True
                 self._cuts.remove(cut)
+
+
+def _same(a: Box, b: Box) -> bool:
+    """Whether two boxes hide the same head: nearly the same place and size."""
+    near = 0.15 * min(a.width, b.width)
+    return abs(a.cx - b.cx) <= near and abs(a.y0 - b.y0) <= near and abs(a.width - b.width) <= 2 * near

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,6 @@ def redact(image: Image, people: Iterable[Box]) -> Image:
     Each block of `block_px(head)` pixels becomes its own mean colour, so nothing finer is left. `people`
     should be every person the detector saw in this frame, however doubtful.
     """
-    import math
-
     out = image.copy()
     height, width = image.shape[:2]
     for box in people:
@@ -42,12 +41,21 @@ def redact(image: Image, people: Iterable[Box]) -> Image:
             continue
         x0, y0 = max(0, math.floor(area.x0)), max(0, math.floor(area.y0))
         x1, y1 = min(width, math.ceil(area.x1)), min(height, math.ceil(area.y1))
-        step = block_px(area)
-        for y in range(y0, y1, step):
-            for x in range(x0, x1, step):
-                block = out[y : min(y + step, y1), x : min(x + step, x1)]
-                block[:] = block.reshape(-1, block.shape[2]).mean(axis=0)
+        if x1 > x0 and y1 > y0:
+            _pixelate(out[y0:y1, x0:x1], block_px(area))
     return out
+
+
+def _pixelate(part: Image, step: int) -> None:
+    """Give each block of `step` pixels its mean colour, in place; those at the far edges may be smaller."""
+    import numpy as np
+
+    height, width = part.shape[:2]
+    ys, xs = np.arange(0, height, step), np.arange(0, width, step)
+    high, wide = np.diff(ys, append=height), np.diff(xs, append=width)
+    sums = np.add.reduceat(np.add.reduceat(part, ys, axis=0, dtype=np.uint32), xs, axis=1)
+    means = (sums // (high[:, None] * wide[None, :])[:, :, None]).astype(np.uint8)
+    part[:] = means.repeat(high, axis=0).repeat(wide, axis=1)
 
 
 def block_px(area: Box) -> int:
