@@ -211,6 +211,7 @@ def test_critical_is_never_late_and_cues_never_overlap_wrongly(
 
 
 @given(situations, st.integers(0, 10_000))
+@settings(deadline=None)
 def test_waiting_until_next_due_misses_nothing(situation: Situation, start_ms: int) -> None:
     """Asking only when `next_due_ns` says gives the same cues as asking every millisecond."""
     dense, sparse = arbiter(), arbiter()

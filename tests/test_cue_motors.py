@@ -89,6 +89,24 @@ def test_a_fault_is_felt_everywhere(three: Motors) -> None:
     assert changes[0][1] == (1.0, 1.0, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("pins", "order"),
+    [
+        ([18], [(1,)]),
+        ([17, 18], [(1, 0), (0, 1), (1, 1)]),
+        ([17, 18, 27], [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1)]),
+    ],
+)
+def test_ready_pulses_each_motor_by_itself_from_left_to_right(
+    pins: list[int], order: list[tuple[int, ...]]
+) -> None:
+    config = CueConfig(pins=pins)
+    with open_motors(config) as motors:
+        changes = play(motors, config, CUES[CueName.READY])
+    on = [tuple(int(d > 0) for d in duties) for _, duties in changes if any(duties)]
+    assert [who for who, _ in itertools.groupby(on)] == order
+
+
 def test_a_new_cue_leaves_nothing_of_the_old_one_on(three: Motors) -> None:
     config = CueConfig(pins=[17, 18, 27])
     player = Player(three, config)

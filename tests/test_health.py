@@ -177,6 +177,7 @@ def test_any_picture_and_any_time_are_taken(grey_image: Image, coloured: bool, t
 
 
 @given(st.lists(st.booleans(), max_size=80), st.floats(0.1, 2.0), st.floats(0.1, 2.0))
+@settings(deadline=None)
 def test_lasting_never_changes_before_its_time(samples: list[bool], after_s: float, clear_s: float) -> None:
     lasting, changed_at, was = Lasting(after_s, clear_s), -1e9, False
     for i, holds in enumerate(samples):

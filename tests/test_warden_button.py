@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rearguard.config import Config
@@ -60,6 +60,7 @@ def test_a_touch_too_short_to_be_meant_is_nothing() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 500), st.booleans()), max_size=60))
+@settings(deadline=None)
 def test_no_press_without_the_button_down(samples: list[tuple[int, bool]]) -> None:
     presses, now_ns, ever_down = Presses(), 0, False
     for wait_ms, down in samples:

@@ -193,9 +193,7 @@ def _check_felt(outcome: Outcome, struck: int, felt: list[dict[str, Any]]) -> No
             since = min(since, told["t"])
     # A fault cue that plays, or has just ended, is not told anew at once: a flicker must not buzz on.
     before = [e["t"] for e in outcome.events if e["what"] == "felt" and e["cue"] in BLIND_OR_FAULT]
-    since = max(
-        [since, *(t + _CUE_AND_GAP_NS for t in before if t < told["t"] and t + _CUE_AND_GAP_NS < told["t"])]
-    )
+    since = max([since, *(min(t + _CUE_AND_GAP_NS, told["t"]) for t in before if t < told["t"])])
     outcome.felt, outcome.after_s = told["cue"], round((told["t"] - since) / 1e9, 3)
     if outcome.after_s > case.within_s:
         outcome.wrong.append(f"{told['cue']} came after {outcome.after_s} s, not {case.within_s}")

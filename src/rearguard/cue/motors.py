@@ -231,15 +231,17 @@ class Player:
     def _timeline(
         self, row: CueRow, who: tuple[int, ...], at_ns: int
     ) -> Iterator[tuple[int, tuple[float, ...]]]:
-        for pulse in row.pattern:
+        for i, pulse in enumerate(row.pattern):
+            at = who[i * len(who) // (len(row.pattern) - 1) :][:1] if row.sweep else ()
+            on = at or who
             duty = self._soft if pulse.soft else self._cap
             on_ns = round(pulse.on_s * NS_PER_S)
             if 0 < self._overdrive_ns < on_ns and not pulse.soft:
-                yield at_ns, self._duties(who, 1.0)
-                yield at_ns + self._overdrive_ns, self._duties(who, duty)
+                yield at_ns, self._duties(on, 1.0)
+                yield at_ns + self._overdrive_ns, self._duties(on, duty)
             else:
-                yield at_ns, self._duties(who, duty)
-            yield at_ns + on_ns, self._duties(who, 0.0)
+                yield at_ns, self._duties(on, duty)
+            yield at_ns + on_ns, self._duties(on, 0.0)
             at_ns += on_ns + round(pulse.off_s * NS_PER_S)
 
     def _duties(self, who: tuple[int, ...], duty: float) -> tuple[float, ...]:

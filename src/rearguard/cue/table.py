@@ -42,7 +42,8 @@ class Pulse:
 @dataclass(frozen=True, slots=True)
 class CueRow:
     """One cue. `repeat_gap_s` is the silence between its end and its next start while the reason lasts
-    (None: it is not repeated); `sided`: only the motor on the threat's side plays it."""
+    (None: it is not repeated); `sided`: only the motor on the threat's side plays it; `sweep`: its pulses but
+    the last go from the left motor to the right, so that each one can be felt to work."""
 
     name: CueName
     kind: Kind
@@ -52,6 +53,7 @@ class CueRow:
     repeat_gap_s: float | None
     sided: bool
     meaning: str
+    sweep: bool = False
 
     @property
     def length_s(self) -> float:
@@ -88,8 +90,8 @@ _ROWS: tuple[CueRow, ...] = (
            "Something is behind you and closing; there is time."),
     CueRow(CueName.MUTED, Kind.INFO, 30, _times(2, Pulse(0.25, 0.25, soft=True)), 0.9, None, False,
            "Everything below CRITICAL is quiet for a minute; it comes back by itself."),
-    CueRow(CueName.READY, Kind.INFO, 20, (Pulse(0.10, 0.15), Pulse(0.10, 0.15), Pulse(0.50, 0.20)), 1.0, None,
-           False, "The self-test passed, or sight is back: rearguard is watching."),
+    CueRow(CueName.READY, Kind.INFO, 20, (*_times(3, Pulse(0.10, 0.15)), Pulse(0.50, 0.20)), 1.0, None, False,
+           "The self-test passed, or sight is back: rearguard is watching.", sweep=True),
     CueRow(CueName.CLEAR, Kind.INFO, 10, (Pulse(0.30, 0.20, soft=True),), 0.3, None, False,
            "The danger has passed (only if switched on)."),
     CueRow(CueName.ALIVE, Kind.INFO, 0, (Pulse(0.09, 0.20),), 0.09, None, False,
