@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from journal_kit import a_near_miss, a_start, a_writer
+from tmux_kit import Tmux, tmux_fixture  # noqa: F401
 
 from rearguard.journal.picture import Snapshot
 from rearguard.journal.place import DATABASE
@@ -156,47 +156,6 @@ def test_it_needs_a_terminal(journal: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-class Tmux:
-    """A tmux server of its own, one window of 80x24."""
-
-    def __init__(self, folder: Path, command: str) -> None:
-        self._socket = str(folder / "tmux")
-        self("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", f"{command}; sleep 60")
-
-    def __call__(self, *args: str) -> str:
-        command = ["tmux", "-S", self._socket, *args]
-        env = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
-        return subprocess.run(command, capture_output=True, text=True, env=env, timeout=30, check=True).stdout
-
-    def until(self, what: str, seconds: float = 40.0) -> str:
-        """The screen once it shows something."""
-        end = time.monotonic() + seconds
-        while True:
-            screen = self("capture-pane", "-p")
-            if what in screen:
-                return screen
-            assert time.monotonic() < end, screen
-            time.sleep(0.1)
-
-    def stop(self) -> None:
-        self("kill-server")
-
-
-@pytest.fixture
-def tmux(tmp_path: Path) -> Iterator[Callable[[str], Tmux]]:
-    if shutil.which("tmux") is None:
-        pytest.skip("tmux is not installed")
-    started: list[Tmux] = []
-
-    def start(command: str) -> Tmux:
-        started.append(Tmux(tmp_path, command))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.stop()
-
-
 def test_in_tmux_at_80x24(journal: Path, tmux: Callable[[str], Tmux]) -> None:
     window = tmux(f"{sys.executable} -m rearguard review --journal '{journal}'")
     screen = window.until("thing130 came")
@@ -215,3 +174,17 @@ def test_in_tmux_at_80x24(journal: Path, tmux: Callable[[str], Tmux]) -> None:
     with Journal.open(journal, readonly=True) as opened:
         assert opened.near_misses(limit=1)[0].verdict == "false"
     assert (journal / DATABASE).exists()
+
+
+def test_a_long_list_is_paged_as_git_does(journal: Path, tmux: Callable[[str], Tmux]) -> None:
+    if shutil.which("less") is None:
+        pytest.skip("less is not installed")
+    log = f"{sys.executable} -m rearguard log --journal '{journal}'"
+    window = tmux(f"{log} --limit 60; {log} --limit 3; echo no more")
+    screen = window.until("thing130")
+    assert "no more" not in screen
+    assert "thing71" not in screen
+    window("send-keys", "G")
+    window.until("thing71")
+    window("send-keys", "q")
+    window.until("no more")  # three rows fit, so nobody has to press a key

@@ -7,7 +7,7 @@ import os
 import socket
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 from journal_kit import MONO_NS, a_near_miss, a_start, a_writer
 from ssh_kit import REARGUARD, Server, start
+from tmux_kit import Tmux, tmux_fixture  # noqa: F401
 
 from rearguard.cli.main import cli
 from rearguard.errors import BadInput, PartFailed
@@ -230,6 +231,18 @@ def test_a_coach_with_a_restricted_key_reads_and_does_nothing_else(server: Serve
             "forwarding" in server.ssh("-v", "-R", forward, "-o", "ExitOnForwardFailure=yes").stderr.lower()
         )
         assert server.ssh("-R", forward, "-o", "ExitOnForwardFailure=yes").returncode == 255
+    finally:
+        server.authorise()
+
+
+def test_a_coach_reviews_over_ssh(server: Server, device: Path, tmux: Callable[[str], Tmux]) -> None:
+    server.authorise(f"restrict,pty,command=\"{REARGUARD} review --journal '{device}'\"")
+    try:
+        window = tmux(f"ssh -F {server.config} device; echo the session ended")
+        screen = window.until("person came close")
+        assert "f false alarm" in screen
+        window("send-keys", "q")
+        window.until("the session ended")
     finally:
         server.authorise()
 
