@@ -109,7 +109,7 @@ def paint_mesh(
         cv2.fillConvexPoly(sprite, corner, (*colour, 255), cv2.LINE_8, _SHIFT)
     if cloth is not None:
         cloth.over(sprite)
-    soft = max(0.5 * fine, tall * fine / 300)
+    soft = max(0.5 * fine, min(tall * fine / 300, 3.0))
     sprite = cv2.GaussianBlur(sprite, (0, 0), soft)
     if fine > 1:
         sprite = cv2.resize(sprite, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA)

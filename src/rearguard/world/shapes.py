@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import cv2
@@ -20,6 +20,8 @@ from rearguard.world.things import Kind, Look, Thing
 
 Array = NDArray[np.floating[Any]]
 _PANEL_PER_M = 80.0
+_POSES = 48  # different poses in a stride or a turn of the cranks
+_CRANK_M = 5.0  # way of a bicycle per turn of the cranks
 _STRIDE_M = ((0.0, 1.2), (1.4, 1.5), (3.5, 2.6), (6.0, 3.6))  # speed m/s → length of a stride (two steps)
 
 
@@ -39,16 +41,24 @@ def shape(thing: Thing, t_s: float, path: Path, wearer_s_m: float, detail: int =
     if thing.kind in (Kind.WALL, Kind.BLANK_WALL, Kind.FENCE):
         return Shape(panels=(_panel(thing, x, z, turn),), soft=False)
     if thing.kind in (Kind.PERSON, Kind.CYCLIST):
-        speed = math.hypot(vs, vn)
+        speed = round(math.hypot(vs, vn), 3)  # whole millimetres a second, so that equal poses are made once
         heading = math.atan2(vn, vs) if speed > 0.1 else math.pi - math.radians(thing.facing_deg)
         if thing.kind is Kind.CYCLIST:
-            mesh = _cyclist(thing.look, speed * t_s, detail)
+            mesh = _cyclist(thing.look, round(speed * t_s / _CRANK_M * _POSES) % _POSES, detail)
         else:
             length = float(np.interp(speed, [a for a, _ in _STRIDE_M], [b for _, b in _STRIDE_M]))
             phase = speed * t_s / (length * thing.look.height_m / 1.75) if speed > 0.1 else 0.25 * t_s
-            mesh = person(thing.look, speed, phase + 0.13 * thing.look.seed, detail)
+            mesh = _walker(
+                thing.look, speed, round((phase + 0.13 * thing.look.seed) * _POSES) % _POSES, detail
+            )
         return Shape(meshes=(mesh.turned(heading + turn).moved(x, 0.0, z),))
     return Shape(meshes=(_PROPS[thing.kind](thing).turned(turn).moved(x, 0.0, z),), soft=False)
+
+
+@lru_cache(maxsize=256)
+def _walker(look: Look, speed_m_s: float, pose: int, detail: int) -> Mesh:
+    """One of the `_POSES` poses of a stride; making a body costs more than drawing it."""
+    return person(look, speed_m_s, pose / _POSES, detail)
 
 
 def _panel(thing: Thing, x: float, z: float, turn: float) -> Panel:
@@ -169,18 +179,19 @@ def _gate(thing: Thing) -> Mesh:
 _PROPS = {Kind.POST: _post, Kind.HURDLE: _hurdle, Kind.GATE: _gate}
 
 
-def _cyclist(look: Look, travelled_m: float, detail: int) -> Mesh:
+@lru_cache(maxsize=256)
+def _cyclist(look: Look, pose: int, detail: int) -> Mesh:
     """A rider leaning on the handlebar of a city bicycle, feet on turning cranks."""
-    turn = travelled_m / 5.0 * 2 * math.pi
+    turn = pose / _POSES * 2 * math.pi
     left, right = math.sin(turn), math.sin(turn + math.pi)
-    pose = Limbs(
+    limbs = Limbs(
         (1.05 + 0.35 * left, 1.05 + 0.35 * right),
         (1.35 + 0.45 * left, 1.35 + 0.45 * right),
         (1.42, 1.42),
         (0.12, 0.12),
         0.42,
     )
-    rider = body(look, pose, detail, seat_m=0.98, wide=0.1).moved(0.0, 0.0, -0.12)
+    rider = body(look, limbs, detail, seat_m=0.98, wide=0.1).moved(0.0, 0.0, -0.12)
     return join([_bicycle(look.seed), rider])
 
 
