@@ -121,7 +121,7 @@ felt("CRITICAL", [0.10] * 4)
 felt("BLIND", [0.40] * 3)
 
 # Refusals, one line each.
-hold = "import lgpio, time; lgpio.gpio_claim_output(lgpio.gpiochip_open(0), 18, 0); print('held', flush=True); time.sleep(600)"
+hold = "import lgpio as g, time; g.gpio_claim_output(g.gpiochip_open(0), 18, 0); print(1, flush=True); time.sleep(999)"
 holder = subprocess.Popen([PYTHON, "-c", hold], stdout=subprocess.PIPE, env={**os.environ, "LG_WD": "/tmp"})
 holder.stdout.readline()
 code, out, err = run([REARGUARD, "buzz", "CAUTION"], user="rearguard", env={"LG_WD": "/tmp"})
