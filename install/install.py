@@ -241,7 +241,7 @@ def accounts() -> list[str]:
 def self_test(home: Path) -> None:
     """The new version must load its libraries and its model, and find people's settings sound, as the service's
     user, before anything is switched."""
-    doctor = [str(home / "bin/rearguard"), "doctor", "config", "runtime", "model"]
+    doctor = [str(home / "bin/rearguard"), "doctor", "--quick", "config", "runtime", "model"]
     done = subprocess.run(
         ["runuser", "-u", "rearguard", "--", *doctor], capture_output=True, text=True, cwd="/", check=False
     )

@@ -33,15 +33,16 @@ Examples:
 Exit code 0: nothing failed (warnings may remain). 1: something failed; rearguard would not protect you."""
 )
 @click.argument("checks", nargs=-1, type=click.Choice(list(CHECKS)), metavar="[CHECK]...")
+@click.option("--quick", is_flag=True, help="Run the model once only: does it work, not how fast is it.")
 @config_option
 @json_option
-def doctor(checks: tuple[str, ...], config_file: Path | None, as_json: bool) -> None:
+def doctor(checks: tuple[str, ...], quick: bool, config_file: Path | None, as_json: bool) -> None:
     """Check what works on this machine, with a remedy for what does not.
 
     Looks at: board, config, runtime, model, camera, pins, permissions, power, temperature, disk, journal,
     clock, service. On a laptop the Pi's own parts are missing, which is a warning; on a Pi it is a failure.
     """
-    who = patient(config_file)
+    who = patient(config_file, quick=quick)
     findings: list[Finding] = []
     console = None if as_json else _console()
     for finding in examine(who, checks or tuple(CHECKS)):

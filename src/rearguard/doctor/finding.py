@@ -40,6 +40,7 @@ class Patient:
     config_error: str | None = None
     root: Path = Path("/")
     service_active: bool = False
+    quick: bool = False  # a single run of the model says that it works, not how fast it is
 
     def path(self, name: str) -> Path:
         """An absolute path of the machine."""

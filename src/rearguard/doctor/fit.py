@@ -35,16 +35,17 @@ class Fit:
 
 
 def detect_s(detector: Detector, width_px: int, height_px: int, rounds: int = 6) -> float:
-    """Median seconds for one picture of this size, after two to warm up. The content does not matter."""
+    """Median seconds for one picture of this size, after as much as a third to warm up; any content will do."""
     import numpy as np
 
     picture = np.random.default_rng(0).integers(0, 256, (height_px, width_px, 3), np.uint8)
     times = []
-    for _ in range(rounds + 2):
+    warm_up = rounds // 3
+    for _ in range(warm_up + rounds):
         began = time.perf_counter()
         detector.detect(picture)
         times.append(time.perf_counter() - began)
-    return float(np.median(times[2:]))
+    return float(np.median(times[warm_up:]))
 
 
 def spare_threads() -> int:

@@ -27,15 +27,15 @@ CHECKS: dict[str, Callable[[Patient], Finding]] = {
 }
 
 
-def patient(config_file: Path | None) -> Patient:
+def patient(config_file: Path | None, *, quick: bool = False) -> Patient:
     """This machine, with the configuration that would be used; a broken one is a finding, not an end."""
     state = machine.service_state() or {}
     active = state.get("ActiveState") in ("active", "activating", "reloading")
     found = config_file or next((path for path in search_path() if path.is_file()), None)
     try:
-        return Patient(load(config_file), found, service_active=active)
+        return Patient(load(config_file), found, service_active=active, quick=quick)
     except RearguardError as e:
-        return Patient(Config(), found, str(e), service_active=active)
+        return Patient(Config(), found, str(e), service_active=active, quick=quick)
 
 
 def examine(who: Patient, names: tuple[str, ...] = tuple(CHECKS)) -> Iterator[Finding]:
