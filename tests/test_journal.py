@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 import time
@@ -311,9 +312,19 @@ def test_a_reader_without_the_right_to_write_reads_all_the_same(tmp_path: Path) 
             break
         path.chmod(path.stat().st_mode | 0o011)
     assert _rows_as(54321, folder) == 1, "while it is written"
+    killed = {}
+    for left in (("", "-wal", "-shm"), ("", "-wal")):
+        killed[left] = tmp_path / f"killed-{len(left)}"
+        killed[left].mkdir(mode=0o750)
+        for suffix in left:
+            shutil.copy(folder / f"{DATABASE}{suffix}", killed[left])
+        for path in [killed[left], *killed[left].iterdir()]:
+            os.chown(path, 0, 54321)
     writer.close(5)
     assert not (folder / f"{DATABASE}-wal").exists()
     assert _rows_as(54321, folder) == 1, "after a clean stop"
+    for left in (("", "-wal", "-shm"), ("", "-wal")):
+        assert _rows_as(54321, killed[left]) == 1, f"after a kill that left {left}"
     with pytest.raises(PartFailed, match="owner's group"):
         _rows_as(54322, folder)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -228,15 +230,37 @@ def _open_to_read(folder: Path) -> sqlite3.Connection:
                 return db
         except sqlite3.Error as e:
             db.close()
-            if mode == modes[-1] or damaged(e):
+            if damaged(e):
                 raise _unreadable(path, e) from e
+            continue
         except BaseException:
             db.close()
             raise
-        else:
-            db.close()
-            return _migrated_copy(path, found)
-    raise AssertionError("unreachable")
+        db.close()
+        return _migrated_copy(path, path, found)
+    return _elsewhere(path)
+
+
+def _elsewhere(path: Path) -> sqlite3.Connection:
+    """A copy in memory. After a kill there may be a write-ahead log that SQLite would first have to put in
+    order, in a folder where this reader may not write."""
+    with tempfile.TemporaryDirectory(prefix="rearguard-") as folder:
+        copy = Path(folder) / DATABASE
+        try:
+            for suffix in ("", "-wal"):
+                part = path.with_name(path.name + suffix)
+                if part.exists():
+                    shutil.copyfile(part, copy.with_name(copy.name + suffix))
+            db = _connect(f"{copy.as_uri()}?mode=rw")
+            try:
+                found = check_version(db, str(path))
+            finally:
+                db.close()
+        except OSError as e:
+            raise PartFailed(f"{path}: cannot read the journal: {e.strerror}") from e
+        except sqlite3.Error as e:
+            raise _unreadable(path, e) from e
+        return _migrated_copy(path, copy, found)
 
 
 def _wal(path: Path) -> bool:
@@ -244,23 +268,25 @@ def _wal(path: Path) -> bool:
     return wal.exists() and wal.stat().st_size > 0
 
 
-def _migrated_copy(path: Path, found: int) -> sqlite3.Connection:
-    """An older file, brought up to date in memory so that reading it changes nothing on the device."""
-    source = _connect(f"{path.resolve().as_uri()}?mode=ro")
+def _migrated_copy(path: Path, source: Path, found: int) -> sqlite3.Connection:
+    """`source` in memory, brought up to date, so that reading changes nothing on the device."""
+    old = _connect(f"{source.resolve().as_uri()}?mode=ro")
     db = _connect("file::memory:")
     try:
-        source.backup(db)
+        old.backup(db)
         migrate(db, str(path))
     except sqlite3.Error as e:
         db.close()
         raise BadInput(f"{path}: cannot read this journal of version {found}: {e}") from e
     finally:
-        source.close()
+        old.close()
     return db
 
 
 def _connect(uri: str) -> sqlite3.Connection:
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_S, check_same_thread=False)
+    db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_S, check_same_thread=False)
+    db.execute("PRAGMA trusted_schema = OFF")  # a file somebody tampered with runs no functions of its choice
+    return db
 
 
 def _unreadable(path: Path, error: sqlite3.Error) -> BadInput | PartFailed:
