@@ -184,6 +184,7 @@ def mark(near_miss: int, verdict: str, note: str | None, journal: Path | None) -
 @click.option("--expired", is_flag=True, help="What the configuration lets expire, fetched ones too.")
 @click.option("--pictures", is_flag=True, help="Only pictures and clips; the numbers stay.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a sentence.")
 @journal_option
 def purge(
     near_miss: tuple[int, ...],
@@ -193,6 +194,7 @@ def purge(
     expired: bool,
     pictures: bool,
     yes: bool,
+    as_json: bool,
     journal: Path | None,
 ) -> None:
     """Delete for good: from the database, from its write-ahead log, and from the clip folder.
@@ -217,7 +219,13 @@ def purge(
             ids = list(near_miss) or _before(opened, before or "")
             _ask(yes, f"Delete {'the pictures of ' if pictures else ''}{len(ids)} near miss(es)?")
             gone = keep.purge(opened, ids, pictures_only=pictures)
-    click.echo(f"deleted {gone.near_misses} near misses, {gone.outings} outings, {gone.files} files")
+    if as_json:
+        import json
+        from dataclasses import asdict
+
+        click.echo(json.dumps(asdict(gone)))
+    else:
+        click.echo(f"deleted {gone.near_misses} near misses, {gone.outings} outings, {gone.files} files")
     if not gone.traceless:
         raise NotFound("a reader holds the write-ahead log: what was deleted is still in it; try again later")
 

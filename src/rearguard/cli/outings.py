@@ -23,6 +23,9 @@ Examples:
 """
 
 
+Marks = list[tuple[int, int | None]]
+
+
 @click.command("outings", epilog=_EPILOG)
 @click.argument("outing", type=click.IntRange(min=1), required=False, metavar="[ID]")
 @click.option(
@@ -46,20 +49,23 @@ def outings(outing: int | None, limit: int, as_json: bool, journal: Path | None)
             rows = [row]
         counted = tallies(opened, [row.id for row in rows])
         faults = {row.id: opened.faults(row.id) for row in rows} if outing is not None or as_json else {}
+        marks = {row.id: opened.marks(row.id) for row in rows} if outing is not None or as_json else {}
         folder = opened.folder
     if as_json:
         from rearguard.review import jsonable
 
-        click.echo(jsonable.dumps([_plain(row, counted[row.id], faults[row.id]) for row in rows]))
+        click.echo(
+            jsonable.dumps([_plain(row, counted[row.id], faults[row.id], marks[row.id]) for row in rows])
+        )
     elif outing is not None:
-        _tell(rows[0], counted[outing], faults[outing])
+        _tell(rows[0], counted[outing], faults[outing], marks[outing])
     elif rows:
         _print_table(rows, counted)
     else:
         click.echo(f"No outings yet in {folder}.")
 
 
-def _plain(row: OutingRow, tally: Tally, faults: list[FaultRow]) -> dict[str, Any]:
+def _plain(row: OutingRow, tally: Tally, faults: list[FaultRow], marks: Marks) -> dict[str, Any]:
     from rearguard.journal.summary import per_hour
     from rearguard.review import jsonable
 
@@ -68,7 +74,7 @@ def _plain(row: OutingRow, tally: Tally, faults: list[FaultRow]) -> dict[str, An
         "near_misses": tally.near_misses,
         "critical": tally.critical,
         "false_alarms": tally.false_alarms,
-        "marks": tally.marks,
+        "marks": [{"t_s": (at_ns - row.origin_ns) / 1e9, "near_miss": near} for at_ns, near in marks],
         "blind_s": tally.blind_s,
         "cues": tally.cues,
         "cues_per_hour": {cue: per_hour(n, row.worn_s) for cue, n in tally.cues.items()},
@@ -108,7 +114,7 @@ def _print_table(rows: list[OutingRow], counted: dict[int, Tally]) -> None:
     show(table)
 
 
-def _tell(row: OutingRow, tally: Tally, faults: list[FaultRow]) -> None:
+def _tell(row: OutingRow, tally: Tally, faults: list[FaultRow], marks: Marks) -> None:
     from rich.text import Text
 
     from rearguard.journal.summary import per_hour
@@ -132,5 +138,8 @@ def _tell(row: OutingRow, tally: Tally, faults: list[FaultRow]) -> None:
         at_s = (f.began_ns - row.origin_ns) / 1e9
         lasted = "to the end" if f.ended_ns is None else f"for {(f.ended_ns - f.began_ns) / 1e9:.1f} s"
         out.print(Text(f"  {clean(f.trouble, 20)} at {minutes(at_s)}, {lasted}", "yellow"))
+    for at_ns, near in marks:
+        near_miss = f", near miss {near}" if near is not None else ""
+        out.print(Text(f"  you pressed the button at {minutes((at_ns - row.origin_ns) / 1e9)}{near_miss}"))
     if tally.near_misses:
         out.print(Text(f"rearguard log --outing {row.id} lists its near misses", "dim"))

@@ -32,6 +32,7 @@ Examples:
 )
 @click.option("--device", metavar="NAME", help="Only this device.")
 @click.option("--no-pictures", is_flag=True, help="Numbers and curves only.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a sentence.")
 @journal_option
 def report(
     html: Path,
@@ -41,6 +42,7 @@ def report(
     level: str | None,
     device: str | None,
     no_pictures: bool,
+    as_json: bool,
     journal: Path | None,
 ) -> None:
     """Write a page of an outing or a range: timeline, table, pictures, time to collision over time.
@@ -70,4 +72,10 @@ def report(
         except OSError as e:
             temp.unlink(missing_ok=True)
             raise BadInput(f"{html}: cannot write: {e.strerror}") from e
-    click.echo(f"{html}: {html.stat().st_size / 1e6:.1f} MB")
+    size = html.stat().st_size
+    if as_json:
+        import json
+
+        click.echo(json.dumps({"html": str(html), "bytes": size}))
+    else:
+        click.echo(f"{html}: {size / 1e6:.1f} MB")

@@ -25,6 +25,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 # A full check reads the whole file; beyond this size opening would take longer than a second on an SD card.
 _CHECK_BELOW_BYTES = 16 << 20
 _BUSY_S = 3.0
+_NEXT_TO_NS = 15_000_000_000  # a mark this near to a near miss is meant for it: the hand needs time
 
 _ANY = Filter()
 
@@ -156,6 +157,17 @@ class Journal:
         """Faults of an outing, in order."""
         sql = "SELECT * FROM fault WHERE outing = ? ORDER BY began_ns, id"
         return [_as(FaultRow, row) for row in self.select(sql, [outing_id])]
+
+    def marks(self, outing_id: int) -> list[tuple[int, int | None]]:
+        """When the wearer pressed the button, on the outing's clock, and the near miss next to it in time."""
+        found = self.select("SELECT at_ns FROM mark WHERE outing = ? ORDER BY at_ns", [outing_id])
+        nearest = """SELECT id FROM near_miss WHERE outing = ?1 AND worst_ns BETWEEN ?2 - ?3 AND ?2 + ?3
+                     ORDER BY abs(worst_ns - ?2) LIMIT 1"""
+        marks: list[tuple[int, int | None]] = []
+        for row in found:
+            rows = self.select(nearest, [outing_id, row["at_ns"], _NEXT_TO_NS])
+            marks.append((row["at_ns"], rows[0]["id"] if rows else None))
+        return marks
 
     def select(self, sql: str, values: Sequence[Any]) -> list[dict[str, Any]]:
         """Rows of a query as plain dicts. Raises `BadInput` or `PartFailed` when the journal cannot be read."""
