@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: install uninstall help demo test check format clean
+.PHONY: install uninstall help demo test test-all check format clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -23,6 +23,9 @@ demo: $(VENV)/.run ## a simulated outing through the real detector, shown live i
 	$(BIN)/rearguard demo
 
 test: $(VENV)/.dev ## the fast tests, in parallel
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -q -m "not slow"
+
+test-all: $(VENV)/.dev ## also those that take minutes: 500 kills of the journal, ...
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -q
 
 check: $(VENV)/.dev ## lint, format and types
