@@ -18,7 +18,7 @@ from rearguard.world.wearer import Reaction, Wearer
 
 _CONTACT_M = 0.3
 _APPROACH_S = 7.0
-_APPROACH_M = (15.0, 48.0)
+_APPROACH_M = (15.0, 75.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ COMMON: dict[str, Parameter] = {
     "path": Parameter(0, 0, 1, "on: a grey park path instead of a running track"),
 }
 _LATERAL = Parameter(0.0, -6.0, 6.0, "metres right of the wearer's lane")
-_START = Parameter(0.0, 0.0, 100.0, "gap at the start, m; 0: seven seconds' worth, 15 to 48 m")
+_START = Parameter(0.0, 0.0, 100.0, "gap at the start, m; 0: seven seconds' worth, 15 to 75 m")
 
 Values = Mapping[str, float]
 
