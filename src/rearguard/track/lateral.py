@@ -7,13 +7,18 @@ or moves along the path be judged at once, and a crossing one as soon as its dri
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from rearguard.words import Lateral
 
 # Before anything is seen, people drift sideways by this much (m/s, one sigma): most go along a path.
 _DRIFT_PRIOR_M_S = 0.5
 # How hard people swerve (m/s² as white noise per root s).
-_SWERVE = 0.25
+_SWERVE = 0.15
+# An offset this far (in variances) from where a steady drift would have it: a turn or a step aside has begun,
+# and the drift is open again.
+_TURNED_NIS = 6.0
+_TURN_M_S = 0.6
 
 
 def begin(offset_m: float, sd_m: float) -> Lateral:
@@ -41,6 +46,8 @@ def update(state: Lateral, offset_m: float, sd_m: float) -> Lateral:
     if not (math.isfinite(offset_m) and math.isfinite(sd_m) and sd_m > 0):
         return state
     spread = state.var_offset + sd_m**2
+    if (offset_m - state.offset_m) ** 2 > _TURNED_NIS * spread:
+        state = replace(state, var_drift=state.var_drift + _TURN_M_S**2)
     k0, k1 = state.var_offset / spread, state.cov / spread
     innovation = offset_m - state.offset_m
     return Lateral(

@@ -58,6 +58,7 @@ class Live:
         self.ln_aspect = math.log(max(detection.box.width, 1.0) / max(detection.box.height, 1.0))
         self.lateral: LateralState | None = None
         self.truncated = False
+        self.leaving = False  # cut by the picture's left or right edge: its offset cannot be measured
         self.textured = False  # the picture itself told its growth
 
     @property
@@ -114,7 +115,7 @@ class Tracker:
         self._predict(dt, ego)
         self._grow(dt, growth)
         usable = [d for d in detections if _sane(d)]
-        self._boxes = [d.box for d in usable]
+        self._boxes = [d.box for d in usable if d.score >= self._min_score]
         strong = [d for d in usable if d.score >= self._min_score]
         weak = [d for d in usable if d.score < self._min_score]
         left = self._match(self._live, strong, at_ns, ego, swing)
@@ -140,7 +141,8 @@ class Tracker:
             if track.lateral is not None:
                 if distance:
                     drift_px = self._lens.focal_px * track.lateral.drift_m_s * dt / distance
-                track.lateral = lateral.predict(track.lateral, dt)
+                if not track.leaving:
+                    track.lateral = lateral.predict(track.lateral, dt)
             box = moved(track.box, ego, self._lens)
             grow = 1.0 if track.truncated else min(max(track.scale.size_px / before, 0.5), 2.0)
             w, h = box.width * grow, box.height * grow
@@ -245,6 +247,7 @@ class Tracker:
             noise = math.hypot(_WIDTH_NOISE_FACTOR * self._settings.scale_noise, edges)
             track.scale = scale.update(track.scale, size, noise)
         track.truncated = left or top or right or bottom
+        track.leaving = left or right
         track.box = box
         track.score = detection.score
         track.best_score = max(track.best_score, detection.score)
@@ -271,8 +274,9 @@ class Tracker:
         distance = self._range_m(track)
         if distance is None:
             return
-        bearing = self._lens.bearing_rad(box.cx) + swing
-        offset = distance * math.sin(bearing)
+        # The range is a depth along the optical axis; the swing turns that axis off the path.
+        beside = distance * math.tan(self._lens.bearing_rad(box.cx))
+        offset = beside * math.cos(swing) + distance * math.sin(swing)
         known = self._heading.settled if ego.quality >= _GOOD_EGO else 0.0
         bearing_sd = _BEARING_SD_RAD + (1.0 - known) * (_BEARING_SD_BLIND_RAD - _BEARING_SD_RAD)
         sd = math.hypot(distance * bearing_sd, _OFFSET_SD_M)

@@ -1,0 +1,1 @@
+"""The proving ground: named scenarios, thousands of runs, an honest pass table."""

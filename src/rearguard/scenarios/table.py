@@ -1,0 +1,81 @@
+"""The scenarios, one row each: the world they happen in, and what rearguard must do there.
+
+Modelled on Euro NCAP's tests for vulnerable road users, of which reversing towards a pedestrian (CPRA/CPRC) is
+the nearest kin of running backwards. Overlaps of 25, 50 and 75 % are of a body 0.5 m wide and the wearer's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+# CRITICAL must be felt with at least this much time left: 0.6 s to react, 0.08 s for the motor, 0.5 s to stop
+# from 2.5 m/s at 2.5 m/s², and a margin.
+NEEDED_LEAD_S = 1.5
+# Who appears with less time left than that must be warned of this soon after coming into view.
+APPEARING_S = 0.7
+
+Values = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One row. `must_warn`: CRITICAL is due in time; otherwise CRITICAL must not be felt at all.
+
+    `world` and `values` name the simulated world (`values` may depend on the wearer's speed); `boxes`: the
+    detector has classes for everything in it, so that it can be run on noisy boxes; `missed` is the share of
+    detections lost beyond the grid's.
+    """
+
+    name: str
+    world: str
+    about: str
+    must_warn: bool
+    values: Callable[[float], Values] = field(default=lambda _: MappingProxyType({}))
+    boxes: bool = True
+    missed: float = 0.0
+    appears_ttc_s: float | None = None
+    goal: bool = True  # below this row's goal a failure is expected, and its reason is `about`
+
+
+def _fixed(**values: float) -> Callable[[float], Values]:
+    return lambda _: MappingProxyType(values)
+
+
+SCENARIOS: tuple[Scenario, ...] = (
+    Scenario("STAND-0", "stand", "someone stands in the lane", True),
+    Scenario("STAND-50", "stand", "someone stands half in the lane", True, _fixed(lateral=0.45)),
+    Scenario("CHILD", "stand", "a child stands in the lane", True, _fixed(child=1)),
+    Scenario("CATCH-UP", "walk-away", "someone walks the same way, slower", True, lambda v: {"pace": 0.4 * v}),
+    Scenario("WALK-TOWARD", "walk-toward", "someone walks towards the wearer", True),
+    Scenario("RUN-TOWARD", "run-toward", "someone runs towards the wearer", True),
+    Scenario("CYC-TOWARD-4.7", "cyclist", "a cyclist, 17 km/h, comes head-on", True, _fixed(pace=4.7)),
+    Scenario("CYC-TOWARD-6.1", "cyclist", "a cyclist, 22 km/h, comes head-on", True, _fixed(pace=6.1)),
+    Scenario("CYC-TOWARD-8.3", "cyclist", "a cyclist, 30 km/h, comes head-on", True, _fixed(pace=8.3), goal=False),
+    Scenario("CROSS-NEAR-25", "cross", "someone crosses, hit a quarter", True, _fixed(lateral=-0.4)),
+    Scenario("CROSS-NEAR-50", "cross", "someone crosses, hit in the middle", True, _fixed(lateral=0.0)),
+    Scenario("CROSS-NEAR-75", "cross", "someone crosses, nearly through", True, _fixed(lateral=0.4)),
+    Scenario("CROSS-FAR", "cross", "someone crosses, jogging: from outside the 66 deg picture", True, _fixed(lateral=0.0, pace=2.2), goal=False),
+    Scenario("CHILD-OBSTRUCTED", "child-obstructed", "a child steps from behind a board", True, appears_ttc_s=2.6),
+    Scenario("CUT-IN", "cut-in", "someone slow changes into the lane 4 m ahead", True, _fixed(gap=4.0), appears_ttc_s=1.6),
+    Scenario("DROP-OUT-30", "stand", "as STAND-0, a third of the detections lost", True, missed=0.3),
+    Scenario("CROWD-10", "crowd", "ten people about, one in the lane", True, _fixed(blocker=1)),
+    Scenario("PASS-BY-1.2", "pass-by", "someone walks past, 1.2 m beside", False, _fixed(lateral=1.2), goal=False),
+    Scenario("PASS-BY-1.5", "pass-by", "someone walks past, 1.5 m beside", False, _fixed(lateral=1.5)),
+    Scenario("PASS-BY-2.0", "pass-by", "someone walks past, 2 m beside", False, _fixed(lateral=2.0)),
+    Scenario("WALK-AWAY", "walk-away", "someone moves away, faster", False, lambda v: {"pace": v + 1.4}),
+    Scenario("SAME-SPEED", "same-speed", "someone jogs ahead at the same speed", False, lambda v: {"pace": v, "start": 5.0}),
+    Scenario("CURVE", "curve", "on a bend, someone comes in the next lane but one", False),
+    Scenario("CROWD-PASSED", "crowd", "ten people about, nobody in the lane", False),
+    Scenario("WALL", "wall", "a textured wall", True, boxes=False),
+    Scenario("FENCE", "fence", "a mesh fence", True, boxes=False),
+    Scenario("HURDLE", "hurdle", "a hurdle in the lane", True, boxes=False),
+    Scenario("POST", "post", "a post in the lane", True, boxes=False),
+    Scenario("GATE", "gate", "a gate across the lane", True, boxes=False),
+    Scenario("DUSK", "dusk", "someone comes, at dusk", True, boxes=False),
+    Scenario("GLARE", "glare", "someone comes, low sun in the lens", True, boxes=False),
+    Scenario("RAIN-ON-LENS", "rain", "someone comes, drops on the lens", True, boxes=False),
+)  # fmt: skip
+
+BY_NAME = {row.name: row for row in SCENARIOS}
