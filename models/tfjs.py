@@ -78,7 +78,8 @@ def replay(
         else:
             node = graph.nodes[name]
             inputs = [values[_node_of(ref)] for ref in node.get("input", []) if not ref.startswith("^")]
-            values[name] = _OPS[node["op"]](inputs, _Attributes(node.get("attr", {}), scale))
+            with tf.name_scope(name):  # so that an operation can be told by its name in the converted model
+                values[name] = _OPS[node["op"]](inputs, _Attributes(node.get("attr", {}), scale))
     return [values[name] for name in outputs]
 
 

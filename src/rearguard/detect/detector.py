@@ -58,6 +58,7 @@ class Detector:
         Where the model can, its input takes the pictures' shape; a picture of another shape loads it anew.
         """
         self.config = config
+        self.invoke_s = 0.0  # the interpreter's own time in the last frame
         self._picture = picture
         self._network = Network.load(config, picture)
         self._closer = _closer(config, self._network.model)
@@ -83,6 +84,7 @@ class Detector:
         size = (picture.shape[1], picture.shape[0])
         self.prepare(size)
         found = self._network.find(picture, self.config.weak_score)
+        self.invoke_s = self.model.invoke_s
         shrunk = min(self.model.input_size[0] / size[0], self.model.input_size[1] / size[1])
         if self._closer is not None and shrunk < WORTH_IT * self.config.closer_scale:
             found = self._look_closer(self._closer, picture, found, _told(hints), shrunk)
@@ -106,7 +108,9 @@ class Detector:
         if place is None:
             return found
         part = picture[place.y : place.y + place.height, place.x : place.x + place.width]
-        return merge(found, network.find(part, self.config.weak_score), place, size)
+        closer = network.find(part, self.config.weak_score)
+        self.invoke_s += network.model.invoke_s
+        return merge(found, closer, place, size)
 
 
 def _told(hints: Callable[[], Hints] | Hints | None) -> Hints:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from rearguard.evaluate.measure import Measured
 from rearguard.evaluate.score import HEIGHTS_PX
+from rearguard.evaluate.speed import Row
 
 
 @contextmanager
@@ -54,13 +55,33 @@ def show(results: Sequence[Measured]) -> None:
             table.add_row(
                 *cells, *bands, f"{r.input_px / 1000:.0f}k", f"{r.invoke_ms:.1f}", f"{r.frame_ms:.1f}"
             )
-    console = Console()
-    if not console.is_terminal:
-        console.width = 200
+    console = _console()
     console.print(table)
     if results and results[0].figures:
         least = results[0].figures[0].min_score
         console.print(f"Recall, by height too, and precision at score ≥ {least:g}, IoU ≥ 0.5.", style="dim")
+
+
+def show_rows(rows: Sequence[Row]) -> None:
+    """Print one row per model, runtime and number of threads."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("model", "runtime"):
+        table.add_column(name)
+    for name in ("threads", "invoke ms", "frame ms", "overhead", "p50 ms", "p95 ms", "fps", "RSS MiB"):
+        table.add_column(name, justify="right")
+    for r in rows:
+        times = (r.invoke_ms, r.frame_ms, r.overhead_ratio, r.latency_ms["p50"], r.latency_ms["p95"], r.fps)
+        cells = [f"{t:.2f}" if t is r.overhead_ratio else f"{t:.1f}" for t in times]
+        table.add_row(r.model, r.runtime, str(r.threads), *cells, f"{r.rss_mib:.0f}")
+    _console().print(table)
+
+
+def _console() -> Console:
+    """Where tables go: as wide as the terminal, or as they need where there is none."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = 200
+    return console
 
 
 def _share(value: float | None) -> str:
