@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 import shutil
 import subprocess
@@ -153,3 +154,51 @@ def test_motors_off_has_nothing_to_do_without_pins(tmp_path):
 def test_lgpio_is_what_the_unit_and_the_program_ask_for():
     assert "GPIOZERO_PIN_FACTORY=lgpio" in UNIT.read_text()
     assert "lgpio" in Path(motors.__file__).read_text()
+
+
+_IMPORTER = """
+import os, sys, types
+import gpiozero
+from rearguard.cue import motors
+
+
+class FakeLgpio:
+    "Does on import what lgpio does: goes to $LG_WD and makes a pipe there."
+
+    @staticmethod
+    def ensure_pin_factory():
+        os.chdir(os.environ["LG_WD"])
+        os.mkfifo(".lgd-nfy0")
+
+
+gpiozero.Device.ensure_pin_factory = FakeLgpio.ensure_pin_factory
+before = os.getcwd()
+motors.real_factory()
+assert os.getcwd() == before, os.getcwd()
+print(os.environ["LG_WD"], os.path.exists(os.environ["LG_WD"] + "/.lgd-nfy0"))
+"""
+
+
+def test_lgpios_pipe_gets_a_folder_of_its_own_and_leaves_none_behind(tmp_path: Path):
+    readonly = tmp_path / "here"
+    readonly.mkdir(mode=0o555)
+    env = {name: value for name, value in os.environ.items() if name not in ("LG_WD", "GPIOZERO_PIN_FACTORY")}
+    done = subprocess.run(
+        [sys.executable, "-c", _IMPORTER], capture_output=True, text=True, cwd=readonly, env=env
+    )
+    assert done.returncode == 0, done.stderr
+    folder, made = done.stdout.split()
+    assert made == "True"
+    assert not Path(folder).exists()
+    assert list(readonly.iterdir()) == []
+    own = tmp_path / "own"
+    own.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", _IMPORTER],
+        capture_output=True,
+        text=True,
+        cwd=readonly,
+        env={**env, "LG_WD": str(own)},
+    )
+    assert done.stdout.split() == [str(own), "True"]
+    assert own.is_dir()  # someone else's folder is not removed

@@ -11,8 +11,11 @@ gpiozero's own MockFactory stands in, and `Motors.absent` says why.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -153,17 +156,40 @@ def _mock_factory() -> Any:
 
 
 def real_factory() -> Any:
-    """gpiozero's pin factory for this Pi. Raises `PartFailed` when its library is missing."""
     """gpiozero's factory of this Pi's pins. Raises `PartFailed` when there is no library for them."""
     from gpiozero import Device
 
     # Only lgpio knows every Pi; gpiozero would fall back to another library with no more than a warning.
     os.environ.setdefault("GPIOZERO_PIN_FACTORY", "lgpio")
-    try:
-        Device.ensure_pin_factory()
-    except Exception as e:
-        raise PartFailed(f"no GPIO library: {e}; install python3-lgpio") from e
+    with _room_for_lgpio():
+        try:
+            Device.ensure_pin_factory()
+        except Exception as e:
+            raise PartFailed(f"no GPIO library: {e}; install python3-lgpio") from e
     return Device.pin_factory
+
+
+@contextmanager
+def _room_for_lgpio() -> Iterator[None]:
+    """A folder for the pipe that lgpio makes when it is imported, where the caller has none ($LG_WD).
+
+    It makes it in, and moves to, that folder; without one, in the working directory, where two programs or
+    two users get in each other's way and a read-only folder ends in an error. We come back to where we were.
+    """
+    if "LG_WD" not in os.environ:
+        folder = tempfile.mkdtemp(prefix="rearguard-lgpio-")
+        os.environ["LG_WD"] = folder
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    here = None
+    with suppress(OSError):  # a folder that is gone is no place to come back to
+        here = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield
+    finally:
+        if here is not None:
+            with suppress(OSError):
+                os.fchdir(here)
+            os.close(here)
 
 
 def say_if_absent(motors: Motors) -> None:
