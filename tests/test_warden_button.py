@@ -91,13 +91,15 @@ def pressed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def go(
         *presses_s: tuple[float, float], steps: list[list[Any]]
     ) -> tuple[int, list[link.Felt], list[dict[str, Any]]]:
-        """Run the warden with the button pressed and let go at these times after the start."""
+        """Run the warden with the button pressed and let go at these times after the first judged frame."""
         notes, felt = tmp_path / "notes", []
         config = Config(warden=Warden(button_pin=17, mute_s=5.0))
         with open_motors(config.cue) as motors:
             pin = motors.pin_factory.pin(17)
 
             def hand() -> None:
+                while not (notes.exists() and "sent_ns" in notes.read_text()):  # vision judges
+                    time.sleep(0.02)
                 began = time.monotonic()
                 for down_s, up_s in presses_s:
                     time.sleep(max(0.0, began + down_s - time.monotonic()))
@@ -123,7 +125,7 @@ def test_a_short_press_mutes_caution_but_not_critical(pressed) -> None:
 
 
 def test_a_double_press_reaches_vision_as_a_mark(pressed) -> None:
-    steps = [["frames", 1.5, 0, "left", None, []], ["end", 0]]
+    steps = [["frames", 3.0, 0, "left", None, []], ["end", 0]]
     _, _, notes = pressed((0.4, 0.5), (0.65, 0.75), steps=steps)
     assert any(note.get("marks") == 1 for note in notes)
 

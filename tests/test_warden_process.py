@@ -128,7 +128,7 @@ def test_critical_cuts_off_blind_on_the_pin(outing) -> None:
 def test_pins_follow_the_message_while_vision_keeps_a_core_busy(outing) -> None:
     run = outing([["load", 4.0, 3], ["end", 0]])
     delays_ms = [(run.first_on_ns(sent) - sent) / 1e6 for sent in run.sent_ns(level=3)]
-    assert len(delays_ms) >= 4
+    assert len(delays_ms) >= 3
     assert statistics.median(delays_ms) < 10
     print("message → pin, ms:", [round(d, 2) for d in delays_ms])
 
@@ -197,7 +197,7 @@ def test_bad_input_is_not_retried(outing) -> None:
 
 def test_a_start_without_any_frame_ends_in_a_restart(outing) -> None:
     run = outing(
-        [["only", 0, [["sleep", 30]]], CALM, ["end", 0]], warden=Warden(starting_s=1.0, restart_backoff_s=0.1)
+        [["only", 0, [["sleep", 30]]], CALM, ["end", 0]], warden=Warden(starting_s=4.0, restart_backoff_s=0.1)
     )
     assert run.cues == ["BLIND"]
     assert len([n for n in run.notes if "hello" in n]) == 2

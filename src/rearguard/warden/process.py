@@ -118,6 +118,7 @@ class _Warden:
         self._last_trouble: Trouble | None = None
         self._armed = False  # this start of vision passed, or failed, its self-test
         self._ever_armed = False
+        self._lost = False  # this start of vision is as good as gone
         self._ready_due = False
         self._was_blind = False
         self._exit: int | None = None
@@ -166,7 +167,7 @@ class _Warden:
         self._vision = Vision(self._argv, hello)
         self._selector.register(self._vision.link, selectors.EVENT_READ)
         self._starts += 1
-        self._armed = False
+        self._armed = self._lost = False
         self._ended_code = 0
         self._heartbeat.forget()
         self._enter(_Phase.STARTING, "starting" if self._starts == 1 else f"start {self._starts} of vision")
@@ -228,12 +229,20 @@ class _Warden:
         if self._phase is _Phase.STARTING:
             self._enter(_Phase.WATCHING, "watching")
         if self._troubles & {Trouble.VISION_DIED, Trouble.VISION_SILENT}:
-            self._troubles -= {Trouble.VISION_DIED, Trouble.VISION_SILENT}
-            self._trouble_since_ns = None
-            self._say_status("watching again")
+            self._troubles.discard(Trouble.VISION_SILENT)
+            if self._armed:
+                self._sight_is_back()
+
+    def _sight_is_back(self) -> None:
+        """Only a start of vision that decided its self-test ends BLIND: till then the wearer is told of it."""
+        self._troubles.discard(Trouble.VISION_DIED)
+        self._trouble_since_ns = None
+        self._say_status("watching again")
 
     def _arm(self, message: link.Armed) -> None:
         self._armed = self._ever_armed = True
+        if self._phase is _Phase.WATCHING:
+            self._sight_is_back()
         if message.problems:
             self._troubles.add(Trouble.SELF_TEST)
             status = "self-test: " + "; ".join(message.problems)
@@ -251,6 +260,7 @@ class _Warden:
         if message.exit_code in (0, EXIT_NO):
             self._enter(_Phase.ENDED, "the source ended")
             return
+        self._lost = True
         self._add_trouble(Trouble.VISION_DIED, time.monotonic_ns())
         self._feeler.let_end(self._situation())
 
@@ -309,6 +319,7 @@ class _Warden:
             if self._hung_up_ns is None:
                 self._hung_up_ns = now_ns
                 if self._phase in (_Phase.STARTING, _Phase.WATCHING):
+                    self._lost = True
                     self._add_trouble(Trouble.VISION_DIED, now_ns)
             if (now_ns - self._hung_up_ns) / NS_PER_S < grace_s:
                 return
@@ -354,6 +365,8 @@ class _Warden:
     def _situation(self) -> Situation:
         believed = self._phase not in (_Phase.ENDED, _Phase.STOPPING)
         standing = self._troubles & BLINDING
+        if self._phase is _Phase.WATCHING and not self._lost:  # the one that died has a successor that sees
+            standing = standing - {Trouble.VISION_DIED}
         if standing == {Trouble.VISION_SILENT}:  # what is judged late still warns, next to BLIND
             heard_ns = self._heartbeat.heard_ns or 0
             late = heard_ns > (self._heartbeat.last_ns or 0)
