@@ -90,11 +90,13 @@ class Trees:
                 )
             )
             s += rng.uniform(3.0, 9.0)
+        self._places = np.array([tree.s_m for tree in self._trees])
 
     def near(self, s_m: float, path: Path) -> list[tuple[float, Tree]]:
         """(distance, tree) of those in sight, in no order."""
         found = []
-        for tree in self._trees:
+        first, last = np.searchsorted(self._places, (s_m - _TREE_SEEN_M[1], s_m + 1.5 * _TREE_SEEN_M[1]))
+        for tree in self._trees[first:last]:
             x, z, _ = path.place(tree.s_m - s_m, tree.n_m)
             if z > 0 and _TREE_SEEN_M[0] < (d := math.hypot(x, z)) < _TREE_SEEN_M[1]:
                 found.append((d, tree))

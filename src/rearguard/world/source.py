@@ -25,7 +25,7 @@ class SimulatedSource:
     """The frames of `sim:NAME?key=value&…`, drawn as they are asked for.
 
     On its own time every frame is drawn; in real time the one due now. The same word, camera and seed give the
-    same pixels. Raises `BadInput` for an unknown world or parameter.
+    same pixels, upright whatever the camera's `rotation_deg`. Raises `BadInput` for an unknown world or parameter.
     """
 
     def __init__(

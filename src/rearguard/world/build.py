@@ -1,0 +1,271 @@
+"""How each named world is made from its parameters: who is where, when, and how the wearer runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from rearguard.world.gait import Gait
+from rearguard.world.mesh import Light
+from rearguard.world.path import STADIUM_RADIUS_M, Path
+from rearguard.world.scene import Scene
+from rearguard.world.sensor import Conditions
+from rearguard.world.things import Kind, Look, Motion, Thing
+from rearguard.world.wearer import Reaction, Wearer
+
+Values = Mapping[str, float]
+_CONTACT_M = 0.3
+_APPROACH_S = 7.0
+_APPROACH_M = (15.0, 75.0)
+
+
+def _conditions(v: Values, **over: float) -> Conditions:
+    base = {
+        "gain": v["light"],
+        "noise": v["noise"],
+        "exposure_s": v["exposure_ms"] / 1000,
+        "readout_s": v["readout_ms"] / 1000,
+    }
+    return Conditions(**{**base, **over})  # type: ignore[arg-type]
+
+
+def _light(v: Values) -> Light:
+    return Light(sun=0.8, sky=0.55) if v["light"] > 0.7 else Light(sun=0.25, sky=0.85)
+
+
+def _scene(
+    name: str, v: Values, things: list[Thing], duration_s: float, *, path: Path | None = None,
+    conditions: Conditions | None = None, wearer: Wearer | None = None,
+) -> Scene:  # fmt: skip
+    seed = int(v["seed"])
+    wearer = wearer or Wearer.steady(
+        v["speed"], v["duration"] or duration_s, Gait(seed=seed), shaking=bool(v["gait"])
+    )
+    return Scene(
+        name, wearer, tuple(things), path or Path(), "path" if v["path"] else "track", _light(v),
+        conditions or _conditions(v), seed,
+    )  # fmt: skip
+
+
+def _start_gap(v: Values, closing_m_s: float) -> float:
+    return v.get("start", 0.0) or min(max(closing_m_s * _APPROACH_S, _APPROACH_M[0]), _APPROACH_M[1])
+
+
+def _meeting(
+    name: str,
+    v: Values,
+    kind: Kind,
+    pace_m_s: float,
+    *,
+    width: float = 0.5,
+    height: float = 1.75,
+    **more: object,
+) -> Scene:
+    """One thing ahead, coming (`pace_m_s` > 0) or still; it ends just before contact, or 1.5 s after it passed."""
+    seed, lateral = int(v["seed"]), v.get("lateral", 0.0)
+    look = _look(seed, child=bool(v.get("child", 0)))
+    thing = Thing(
+        kind.value,
+        kind,
+        Motion.still(0, 0),
+        look,
+        width,
+        look.height_m if kind is Kind.PERSON else height,
+        **more,  # type: ignore[arg-type]
+    )
+    closing = v["speed"] + pace_m_s
+    start = _start_gap(v, closing) + thing.half_depth_m
+    motion = Motion.steady(start, lateral, -pace_m_s) if pace_m_s else Motion.still(start, lateral)
+    thing = Thing(
+        kind.value,
+        kind,
+        motion,
+        look,
+        thing.width_m,
+        thing.height_m,
+        **more,  # type: ignore[arg-type]
+    )
+    beside = abs(lateral) > 0.4 + width / 2
+    gap = start - thing.half_depth_m
+    if closing <= 0.05:
+        return _scene(name, v, [thing], 12.0)
+    return _scene(name, v, [thing], gap / closing + 1.5 if beside else (gap - _CONTACT_M) / closing)
+
+
+def _look(seed: int, *, child: bool = False) -> Look:
+    if child:
+        return Look(1.15, 1.0, seed, child=True)
+    return Look(1.62 + 0.05 * (seed * 7 % 6), 0.92 + 0.06 * (seed * 5 % 4), seed)
+
+
+def stand(name: str, v: Values) -> Scene:
+    return _meeting(name, v, Kind.PERSON, 0.0, facing_deg=v["facing"])
+
+
+def toward(name: str, v: Values) -> Scene:
+    return _meeting(name, v, Kind.PERSON, v["pace"])
+
+
+def cyclist(name: str, v: Values) -> Scene:
+    return _meeting(name, v, Kind.CYCLIST, v["pace"], width=0.6)
+
+
+def away(name: str, v: Values) -> Scene:
+    """Someone goes the same way ahead of the wearer; with speed = pace the gap stays."""
+    start = v["start"] or 8.0
+    closing = v["speed"] - v["pace"]
+    thing = Thing("person", Kind.PERSON, Motion.steady(start, v["lateral"], v["pace"]), _look(int(v["seed"])))
+    most = (start - thing.half_depth_m - _CONTACT_M) / closing if closing > 0.05 else 20.0
+    return _scene(name, v, [thing], min(most, 20.0))
+
+
+def cross(name: str, v: Values) -> Scene:
+    """Someone crosses the lane and is `lateral` metres past its middle when the wearer gets there."""
+    seed = int(v["seed"])
+    start = _start_gap(v, v["speed"])
+    meet = start / max(v["speed"], 0.1)
+    side = -1.0 if seed % 2 else 1.0
+    pace = v["pace"] * -side
+    look = _look(seed, child=bool(v["child"]))
+    motion = Motion.steady(start + 0.15, math.copysign(v["lateral"], pace), 0.0, pace, at_s=meet)
+    thing = Thing("person", Kind.PERSON, motion, look, height_m=look.height_m)
+    return _scene(name, v, [thing], meet - _CONTACT_M / max(v["speed"], 0.1))
+
+
+def obstructed(name: str, v: Values) -> Scene:
+    """A child steps from behind a board beside the lane, `birth_ttc` seconds before the wearer gets there."""
+    seed, speed = int(v["seed"]), max(v["speed"], 0.1)
+    start = _start_gap(v, speed)
+    meet = start / speed
+    look = _look(seed, child=True)
+    edge, board, hides = -0.95, 1.9, -1.75
+    shown = meet - v["birth_ttc"]
+    starts = (
+        shown - (1.1 * edge - hides) / v["pace"]
+    )  # it comes into view a little before it is past the edge
+    into = min(hides + v["pace"] * (meet - starts), 0.0)  # it stops in the middle of the lane
+    arrives = starts + (into - hides) / v["pace"]
+    motion = Motion(
+        (starts - 1.0, starts, arrives, arrives + 1.0), (start + 0.15,) * 4, (hides, hides, into, into)
+    )
+    child = Thing("child", Kind.PERSON, motion, look, height_m=look.height_m, hidden_until_s=shown)
+    screen = Thing(
+        "board",
+        Kind.BLANK_WALL,
+        Motion.still(start - 0.6, edge - board / 2),
+        Look(seed=seed),
+        board,
+        1.6,
+        obstacle=False,
+    )
+    return _scene(name, v, [child, screen], meet - _CONTACT_M / speed)
+
+
+def cut_in(name: str, v: Values) -> Scene:
+    """Someone slow in the next lane steps into the wearer's lane when the gap is `gap` metres."""
+    speed, pace = v["speed"], v["pace"]
+    closing = max(speed - pace, 0.3)
+    start = _start_gap(v, closing) + v["gap"]
+    at = (start - v["gap"]) / closing
+    side = 1.0 if int(v["seed"]) % 2 else -1.0
+    times = (0.0, at, at + 0.8, at + 1.8)
+    places = tuple(start + pace * t for t in times)
+    thing = Thing(
+        "person",
+        Kind.PERSON,
+        Motion(times, places, (side * 1.22, side * 1.22, 0.0, 0.0)),
+        _look(int(v["seed"])),
+    )
+    return _scene(name, v, [thing], (start - thing.half_depth_m - _CONTACT_M) / closing)
+
+
+def prop(kind: Kind, width: float, height: float) -> Callable[[str, Values], Scene]:
+    def build(name: str, v: Values) -> Scene:
+        return _meeting(name, v, kind, 0.0, width=width, height=height)
+
+    return build
+
+
+def empty(name: str, v: Values) -> Scene:
+    return _scene(name, v, [], 180.0)
+
+
+def curve(name: str, v: Values) -> Scene:
+    """A bend of a stadium track with a runner coming in the next lane but one, who never enters the wearer's."""
+    pace, lane = v["pace"], v["lateral"]
+    things = [
+        Thing(
+            f"person{i}", Kind.PERSON, Motion.steady(18.0 + 30.0 * i, lane, -pace), _look(int(v["seed"]) + i)
+        )
+        for i in range(3)
+    ]
+    return _scene(name, v, things, 15.0, path=Path(-1.0 / STADIUM_RADIUS_M))
+
+
+def crowd(name: str, v: Values) -> Scene:
+    """Ten people on the track, all beside the wearer's lane, walking either way or standing."""
+    seed = int(v["seed"])
+    things = []
+    for i in range(int(v["count"])):
+        side = -1.0 if i % 2 else 1.0
+        lane = side * (1.7 + 0.75 * ((i * 5 + seed) % 4))
+        pace = (-1.4, 0.0, 1.2, -1.1)[(i + seed) % 4]
+        look = _look(seed + i)
+        motion = Motion.steady(9.0 + 4.2 * i, lane, pace) if pace else Motion.still(9.0 + 4.2 * i, lane)
+        things.append(
+            Thing(f"person{i}", Kind.PERSON, motion, look, height_m=look.height_m, facing_deg=(i * 50) % 360)
+        )
+    if v["blocker"]:
+        look = _look(seed + 99)
+        things.append(Thing("blocker", Kind.PERSON, Motion.still(30.0, 0.0), look, height_m=look.height_m))
+        return _scene(name, v, things, (30.0 - 0.45) / max(v["speed"], 0.1))
+    return _scene(name, v, things, 15.0)
+
+
+def weather(**over: float) -> Callable[[str, Values], Scene]:
+    def build(name: str, v: Values) -> Scene:
+        base = _meeting(name, v, Kind.PERSON, v["pace"])
+        amount = v["strength"]
+        settings = {
+            key: (int(value * amount) if key == "drops" else value * amount) for key, value in over.items()
+        }
+        if name == "dusk":
+            settings = {"gain": 0.26 / max(amount, 0.3), "noise": 7.0 * amount, "exposure_s": 0.004}
+        conditions = _conditions(v, **settings)
+        light = Light(sun=0.0, sky=1.0) if name in ("dusk", "rain") else base.light
+        return Scene(
+            base.name, base.wearer, base.things, base.path, base.surface, light, conditions, base.seed
+        )
+
+    return build
+
+
+def demo(name: str, v: Values) -> Scene:
+    """Someone passes by, someone stands in the lane, someone comes towards the wearer, and a wall ends it."""
+    seed, speed = int(v["seed"]), max(v["speed"], 0.5)
+    walk = 1.4
+
+    def someone(who: str, motion: Motion, look: Look) -> Thing:
+        return Thing(who, Kind.PERSON, motion, look, height_m=look.height_m)
+
+    passes, stands, meets, wall = 5.5, 13.0, 22.0, 31.2
+    waits = meets - 15.0
+    home = speed * meets + walk * (meets - waits)
+    wall_at = max(speed * wall, home + 2.0)
+    things = (
+        someone(
+            "passer-by", Motion.steady(speed * passes, -2.0, -walk, at_s=passes), Look(1.68, 0.95, seed + 5)
+        ),
+        someone("standing", Motion.still(speed * stands + 0.15, 0.0), Look(1.80, 1.05, seed + 9)),
+        someone(
+            "oncoming",
+            Motion((0.0, waits, meets), (home, home, speed * meets), (0.0,) * 3),
+            Look(1.74, 1.0, seed + 3),
+        ),
+        Thing("wall", Kind.WALL, Motion.still(wall_at, 0.0), Look(seed=seed), 14.0, 3.2),
+    )
+    duration = v["duration"] or 32.0
+    wearer = Wearer.reacting(
+        speed, duration, Gait(seed=seed), things, shaking=bool(v["gait"]), reaction=Reaction()
+    )
+    return _scene(name, v, list(things), duration, wearer=wearer)
