@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: install uninstall help demo test test-all check format clean
+.PHONY: install uninstall help demo test test-all check format clean faults soak
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,12 @@ test: $(VENV)/.dev ## the fast tests, in parallel
 
 test-all: $(VENV)/.dev ## also those that take minutes: 500 kills of the journal, ...
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -q
+
+faults: $(VENV)/.dev ## drive 40 faults into the real program and tell what the wearer feels (a quarter of an hour)
+	$(BIN)/python tests/faults/report.py --write docs/faults.md
+
+soak: $(VENV)/.dev ## one simulated hour through the two processes: nothing may grow
+	$(BIN)/python tests/faults/soak.py
 
 check: $(VENV)/.dev ## lint, format and types
 	$(BIN)/ruff check src tests models
