@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,10 @@ from rearguard.camera.picam_modes import (
     parse_modes,
     visible_crop,
 )
+from rearguard.config.health import Health
+from rearguard.cue.table import TROUBLES
+from rearguard.vision.health import PictureWatch
+from rearguard.words import CueName, Frame, Trouble
 
 # size, fps, crop_limits as `rpicam-hello --list-cameras` tells them
 IMX708 = [
@@ -141,3 +146,17 @@ def test_too_dim_is_exposure_and_gain_both_at_their_end(exposure_us, gain, spent
     seen = exposure_of({"ExposureTime": exposure_us, "AnalogueGain": gain}, 8000, 8.0)
     assert seen.spent is spent
     assert seen.lux is None
+
+
+def test_too_dim_is_felt_as_degraded_and_passes_with_the_light():
+    watch, rng = PictureWatch(Health()), np.random.default_rng(0)
+    told = []
+    for seq in range(150):  # 10 s; dim from 2 s to 6 s
+        image = rng.integers(20, 235, (90, 160, 3), dtype=np.uint8)
+        troubles = watch.look(Frame(seq, seq * 66_666_667, image, dim=30 <= seq < 90))
+        told.append(Trouble.DIM in troubles)
+    assert TROUBLES[Trouble.DIM].cue is CueName.DEGRADED
+    first, last = told.index(True), len(told) - told[::-1].index(True)
+    assert 30 + 6 <= first <= 30 + 15  # within a second
+    assert 90 < last <= 90 + 45
+    assert not any(told[:30])

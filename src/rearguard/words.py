@@ -61,6 +61,7 @@ class Trouble(StrEnum):
     FROZEN_FRAME = "frozen_frame"
     REPEATED_PICTURE = "repeated_picture"
     DARK = "dark"
+    DIM = "dim"
     COVERED = "covered"
     BLURRED = "blurred"
     GLARE = "glare"
@@ -134,13 +135,14 @@ class Frame:
     """One picture: BGR uint8 (height, width, 3), its capture time and its sequence number.
 
     `captured_ns` is CLOCK_MONOTONIC for a live source and the source's own time, from 0, for a file or
-    a simulation that is not run in real time.
+    a simulation that is not run in real time. `dim`: the camera's exposure and gain are at their ends.
     """
 
     seq: int
     captured_ns: int
     image: Image
     truth: tuple[TrueThing, ...] = ()
+    dim: bool = False
 
 
 @dataclass(frozen=True, slots=True)

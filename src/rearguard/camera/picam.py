@@ -71,6 +71,10 @@ class PicamSource:
         self._picam: Any = None
         self._mode: SensorMode | None = None
         self._capped = False
+        longest_us = max(camera.exposure_max_us, camera.exposure_dusk_us)
+        self._longest_us = min(
+            longest_us, round(1e6 / camera.fps)
+        )  # nothing is exposed longer than a frame lasts
         self._model = ""
         self.stuck = False
         try:
@@ -235,8 +239,8 @@ class PicamSource:
                 image = self._picture(mapped.array)
         finally:
             request.release()
-        self._exposure = exposure_of(metadata, self._camera.exposure_dusk_us, self._camera.gain_max)
-        return Frame(seq, captured_ns, image)
+        lit = self._exposure = exposure_of(metadata, self._longest_us, self._camera.gain_max)
+        return Frame(seq, captured_ns, image, dim=lit.spent)
 
     def _picture(self, buffer: Any) -> Image:
         """The one copy out of the camera's buffer: rows without their padding, turned, in B, G, R."""

@@ -123,6 +123,7 @@ _TROUBLES: tuple[TroubleRow, ...] = (
     TroubleRow(Trouble.FROZEN_FRAME, _B, "the camera's time stands still", "check the camera's cable"),
     TroubleRow(Trouble.REPEATED_PICTURE, _B, "the same picture comes again and again", "restart the camera"),
     TroubleRow(Trouble.DARK, _B, "the picture is too dark to see anyone", "run where there is light"),
+    TroubleRow(Trouble.DIM, _D, "too little light for a short exposure", "run where there is light"),
     TroubleRow(Trouble.COVERED, _B, "something covers the lens", "free the lens of hair, strap or jacket"),
     TroubleRow(Trouble.BLURRED, _D, "the picture is blurred or fogged", "wipe the lens dry"),
     TroubleRow(Trouble.GLARE, _D, "the sun or a lamp blinds the camera", "keep the light out of the picture"),
