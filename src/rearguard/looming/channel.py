@@ -25,7 +25,7 @@ from rearguard.ego.geometry import Array, Pinhole, turn
 from rearguard.looming import ground, parallax
 from rearguard.looming.attitude import Attitude, Swing
 from rearguard.looming.follow import Follower, Sighting
-from rearguard.looming.points import CELL_PX, LEAST_TEXTURE, Points
+from rearguard.looming.points import CELL_PX, Points
 from rearguard.words import Box, EgoMotion, Image, Track
 
 _MOST_BACK = 12  # frames kept; with the least spacing below they reach back for any baseline there is
@@ -37,7 +37,10 @@ _LEARN = 0.1
 _LEARN_GRADE = 0.3
 _LEAST_MOVE_M_S = 0.4  # slower than this the wearer stands, and nothing is approached
 _LOOK_AHEAD_M = 6.0  # where the path must show texture
-_LEAST_TEXTURED = 0.12
+# Of the path's cells, clear tracks and textured things show it in 0.8 and more, a blank wall in 0.5 or less.
+_LEAST_TEXTURED, _TEXTURED_AGAIN = 0.5, 0.6
+# Smaller eigenvalue as in `points`, which wants corners; here it is enough to stand out from sensor noise.
+_LEAST_TEXTURE = 7e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class Looming:
         self._last_ns: int | None = None
         self._grade: float | None = None  # g per second: speed over height
         self._readout_s = _READOUT_S[0]
-        self._bare_since_ns: int | None = None
+        self._textured = 1.0  # share of the path ahead that has texture, smoothed
         self.blind = False
 
     def look(self, grey: Image, at_ns: int, ego: EgoMotion, tracks: Sequence[Track] = ()) -> list[Track]:
@@ -90,7 +93,7 @@ class Looming:
         self._points.follow(grey, self._pending, self._pixel(attitude))
         self._moments.append(self._moment(at_ns, dt))
         self._pending = np.eye(3)
-        self._judge_texture(at_ns, attitude)
+        self._judge_texture(dt or 0.0, attitude)
         seen = self._see(attitude, tracks)
         found = self._follower.step(at_ns, seen or (), looked=seen is not None)
         return sorted(found, key=lambda t: t.ttc_s if t.ttc_s is not None else math.inf)
@@ -204,7 +207,7 @@ class Looming:
             )
         return inside
 
-    def _judge_texture(self, at_ns: int, attitude: Attitude) -> None:
+    def _judge_texture(self, dt: float, attitude: Attitude) -> None:
         """Sets `blind`: where the body will pass a few metres ahead, hardly anything could be followed."""
         texture = self._points.texture
         if texture.size == 0:
@@ -215,12 +218,9 @@ class Looming:
         rows = slice(_cell(y - (1.8 - height) * per_m), _cell(y + (height - 0.2) * per_m) + 1)
         columns = slice(_cell(x - half * per_m), _cell(x + half * per_m) + 1)
         path = texture[rows, columns]
-        if path.size and float((path > LEAST_TEXTURE).mean()) < _LEAST_TEXTURED:
-            self._bare_since_ns = at_ns if self._bare_since_ns is None else self._bare_since_ns
-        else:
-            self._bare_since_ns = None
-        since = self._bare_since_ns
-        self.blind = since is not None and at_ns - since >= self._settings.blind_s * NS_PER_S
+        share = float((path > _LEAST_TEXTURE).mean()) if path.size else 1.0
+        self._textured += min(1.0, dt / self._settings.blind_s) * (share - self._textured)
+        self.blind = self._textured < (_TEXTURED_AGAIN if self.blind else _LEAST_TEXTURED)
 
 
 def _cell(px: float) -> int:

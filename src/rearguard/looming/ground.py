@@ -15,17 +15,18 @@ from numpy.typing import NDArray
 from rearguard.looming.parallax import Parallax
 
 Flags = NDArray[np.bool_]
-_GRID = np.exp(np.linspace(np.log(0.2), np.log(3.0), 55))
+_GRID = np.exp(np.linspace(np.log(0.03), np.log(3.0), 70))
 _LEAST_DOWN = 0.06
 _MOST_ACROSS_PX = 1.5
 _USUAL_SD, _BEFORE_SD = 0.5, 0.15  # of ln g about the usual one and about what it was
 _HORIZON_SD = 0.02  # rad: attitude is known this well
 _LEAST_POINTS = 8
 _BEHIND = 0.7
+_ANY_PACE = 0.25  # what a vote against both still counts: wearers walk and stand, too
 
 
 def grade(seen: Parallax, usual: float, before: float) -> float | None:
-    """g by the vote of all points below the horizon, or None where too few say anything.
+    """g by the vote of all points below the horizon, 0 when standing, None where too few say anything.
 
     `usual` is g at the usual pace, `before` what it was last: votes are weighed towards the latter.
     """
@@ -39,9 +40,14 @@ def grade(seen: Parallax, usual: float, before: float) -> float | None:
     # Things may stand before the ground, nothing is behind it: such points speak against a g, not for none.
     vote = (1.0 / (1.0 + off**2)).sum(axis=0) - _BEHIND * (off < -2.0).sum(axis=0)
     vote = np.maximum(vote, 0.0)
-    vote *= np.exp(
-        -0.5 * ((np.log(guess / before) / _BEFORE_SD) ** 2 + (np.log(guess / usual) / _USUAL_SD) ** 2)
+    prior = np.exp(
+        -0.5
+        * (
+            (np.log(guess / max(before, 1e-3 * usual)) / _BEFORE_SD) ** 2
+            + (np.log(guess / usual) / _USUAL_SD) ** 2
+        )
     )
+    vote *= _ANY_PACE + (1 - _ANY_PACE) * prior
     best = int(vote.argmax())
     if vote[best] < _LEAST_POINTS / 2:
         return None
@@ -50,7 +56,7 @@ def grade(seen: Parallax, usual: float, before: float) -> float | None:
         error = k - g * down
         weight = 1.0 / (1.0 + (error / np.hypot(seen.sd[low], g * _HORIZON_SD)) ** 2) ** 2
         g = float((weight * k * down).sum() / (weight * down * down).sum())
-    return g if g > 0 else None
+    return max(g, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
