@@ -28,6 +28,9 @@ width_px = 320
 height_px = 180
 [detect]
 threads = 1
+input_px = 65536
+closer_share = 0.0
+adapt = false
 [cue]
 alive_every_s = {ALIVE_S}
 [warden]

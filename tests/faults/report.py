@@ -20,13 +20,16 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these faults")
     parser.add_argument("--json", action="store_true", help="one object per fault, as a list")
     parser.add_argument("--write", type=Path, help="also write the table to this file")
+    parser.add_argument(
+        "--keep", type=Path, help="keep each outing's trace, journal and stderr in this folder"
+    )
     args = parser.parse_args()
     outcomes = []
     for case in CASES:
         if args.names and case.name not in args.names:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            outcome = run_case(case, Path(folder) / case.name)
+            outcome = run_case(case, (args.keep or Path(folder)) / case.name)
         outcomes.append(outcome)
         if not args.json:
             print(_line(outcome), flush=True)

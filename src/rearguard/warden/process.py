@@ -341,6 +341,7 @@ class _Warden:
         if self._vision is not None:
             self._drop_vision()
         self._judged = None
+        self._add_trouble(Trouble.VISION_DIED, now_ns)  # whether by itself or by our hand
         self._add_trouble(trouble, now_ns)
         hopeless = code == EXIT_BAD_INPUT and not self._ever_judged  # what never worked will not work now
         if not self._realtime or hopeless:
