@@ -83,6 +83,7 @@ def until_low(limit_s):
     return None
 
 
+os.environ.pop("LG_WD", None)  # as a user's shell has none
 print(
     "model",
     pathlib.Path("/proc/device-tree/model").read_text().strip("\0"),

@@ -20,6 +20,9 @@ class Detect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     input_px: Annotated[
         int, within(16_384, 1_048_576, "input pixels of the network; more sees further, time grows alike")
     ] = 184_320
+    adapt: Annotated[
+        bool, about("with a camera, start with a smaller input_px where this machine is too slow for it")
+    ] = True
     closer_share: Annotated[
         float,
         within(0.0, 1.0, "share of input_px spent on a closer look at far things in every frame; 0: none"),

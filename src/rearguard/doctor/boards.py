@@ -24,8 +24,6 @@ PROMISES: tuple[Promise, ...] = (
     Promise(0.0, "none", "too slow to promise CRITICAL: rearguard says DEGRADED"),
 )
 
-FULL_FPS = 10.0  # from here on every warning is promised
-
 
 def promise(fps: float, floor_fps: float) -> Promise:
     """What `fps` allows; below the configured floor (`health.min_fps`) nothing is promised."""

@@ -8,9 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from rearguard.doctor.boards import FULL_FPS, promise
+from rearguard.detect.fit import FULL_FPS, detect_s, fit
+from rearguard.doctor.boards import promise
 from rearguard.doctor.finding import Finding, Patient, fail, ok, warn
-from rearguard.doctor.fit import detect_s, fit
 from rearguard.errors import RearguardError
 
 if TYPE_CHECKING:
@@ -53,13 +53,13 @@ def model(patient: Patient) -> Finding:
     from rearguard.detect.detector import Detector
     from rearguard.vision.selftest import SelfTest
 
+    size = (patient.config.camera.width_px, patient.config.camera.height_px)
     began = time.perf_counter()
     try:
-        detector = Detector(patient.config.detect)
+        detector = Detector(patient.config.detect, size)
     except RearguardError as e:
         return fail("model", str(e), "fetch the file anew, or leave detect.model empty for the default")
     load_s = time.perf_counter() - began
-    size = (patient.config.camera.width_px, patient.config.camera.height_px)
     took_s = detect_s(detector, *size, rounds=1 if patient.quick else 6)
     fps = min(patient.config.camera.fps, 1 / took_s)
     allowed = promise(fps, patient.config.health.min_fps)
@@ -83,7 +83,9 @@ def _quicker(patient: Patient, size: tuple[int, int]) -> str:
     """What this machine could keep up with, tried out."""
     from rearguard.detect.detector import Detector
 
-    best = fit(patient.config.detect, FULL_FPS, lambda detect: detect_s(Detector(detect), *size, rounds=4))
+    best = fit(
+        patient.config.detect, FULL_FPS, lambda detect: detect_s(Detector(detect, size), *size, rounds=4)
+    )
     gained = promise(best.fps, patient.config.health.min_fps)
     way = f"{best.settings()} gives {best.fps:.1f} fps here: {gained.text}"
     return way if gained.name == "full" else f"{way}; a Pi 5 is quicker"

@@ -9,11 +9,14 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
+
 from rearguard.camera.catalogue import open_source
 from rearguard.camera.newest import Feed, feed
 from rearguard.clock import NS_PER_S
 from rearguard.config import digest
 from rearguard.detect.detector import Detector
+from rearguard.detect.fit import keep_up
 from rearguard.ego.geometry import Pinhole
 from rearguard.errors import BadInput, PartFailed, RearguardError
 from rearguard.journal.clips import ClipRing
@@ -75,6 +78,12 @@ class Outing:
         with ExitStack() as stack:
             frames = feed(source)
             stack.callback(frames.stop)
+            if frames.info.live and job.config.detect.adapt and not job.source.startswith("sim:"):
+                size = (frames.info.width_px, frames.info.height_px)
+                config, detector, told = keep_up(job.config, detector, *size)
+                self._job = job = msgspec.structs.replace(job, config=config)  # what runs is what is logged
+                if told:
+                    _log.warning("%s", told)
             start = outing_start(
                 job.config,
                 job.source,

@@ -10,9 +10,9 @@ from rearguard.config import Config
 from rearguard.config.camera import Camera
 from rearguard.config.detect import Detect
 from rearguard.detect.detector import Detector
+from rearguard.detect.fit import HEADROOM, SMALLEST_PX, candidates, fit, keep_up, spare_threads, times_s
 from rearguard.doctor import sight
 from rearguard.doctor.finding import Patient, State
-from rearguard.doctor.fit import HEADROOM, SMALLEST_PX, candidates, detect_s, fit, spare_threads
 
 
 def board(s_per_px):
@@ -46,8 +46,9 @@ def test_a_core_is_left_and_a_configured_number_kept():
 
 
 def test_a_smaller_input_is_quicker_on_this_machine():
-    large, small = (Detector(Detect(input_px=px)) for px in (184_320, 46_080))
-    assert detect_s(small, 640, 360) < detect_s(large, 640, 360)
+    large, small = (Detector(Detect(input_px=px)) for px in (737_280, 46_080))
+    rounds = [(min(times_s(large, 640, 360, 2)), min(times_s(small, 640, 360, 2))) for _ in range(3)]
+    assert min(b for _, b in rounds) < min(a for a, _ in rounds)  # the quickest: others use this machine, too
 
 
 def test_the_doctor_tells_a_slow_board_what_to_set(monkeypatch):
@@ -64,3 +65,26 @@ def test_a_detector_that_misses_the_golden_person_fails():
     finding = sight.model(Patient(blind))
     assert finding.state is State.FAIL
     assert "golden picture" in finding.measured
+
+
+def slow(s_per_px):
+    """A machine on which every picture takes as long as its input is large."""
+    return lambda detector, *_: [9.9, detector.config.input_px * s_per_px, 5.0]
+
+
+def test_a_machine_that_keeps_up_is_left_alone():
+    config, detector = Config(), Detector(Detect())
+    assert keep_up(config, detector, 1280, 720, slow(1 / 11 / 184_320)) == (config, detector, "")
+
+
+def test_a_slow_machine_gets_a_smaller_input_and_says_so():
+    config, detector, told = keep_up(Config(), Detector(Detect()), 1280, 720, slow(1 / 5 / 184_320))
+    assert config.detect.input_px == detector.config.input_px == 55_296
+    assert "5.0 pictures a second with detect.input_px = 184320" in told
+    assert "16.7 with detect.input_px = 55296" in told
+    assert "\n" not in told
+
+
+def test_a_slower_camera_is_enough_to_keep_up_with():
+    asked = Config(camera=Camera(fps=5.0))
+    assert keep_up(asked, Detector(Detect()), 1280, 720, slow(1 / 6 / 184_320))[0] == asked
