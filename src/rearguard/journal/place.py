@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import stat
-import sys
 from pathlib import Path
 
 from rearguard.config.journal import Journal as Settings
@@ -146,5 +145,4 @@ def move_aside(database: Path) -> Path:
         if old.exists():
             old.rename(aside.with_name(aside.name + suffix))
     sync_folder(database.parent)
-    print(f"rearguard: {database}: damaged; kept as {aside.name}, a new journal begins", file=sys.stderr)
     return aside

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ import msgspec
 from rearguard.errors import BadInput, PartFailed
 from rearguard.journal.place import DATABASE, create_private, make_folder, move_aside
 from rearguard.journal.rows import CueRow, FaultRow, Filter, MediaRow, NearMissRow, OutingRow, TraceRow
+from rearguard.journal.salvage import salvage
 from rearguard.journal.schema import VERSION, check_version, migrate
 from rearguard.words import Level
 
@@ -48,7 +50,8 @@ class Journal:
     def open(cls, folder: Path, *, readonly: bool = False, thorough: bool = False) -> Journal:
         """Open the journal in `folder`; a missing one is begun, unless `readonly`: that one is empty.
 
-        A damaged file is moved aside, with a line on stderr, and a new one begun; what a kill or a pulled
+        A damaged file is moved aside, with a line on stderr, and a new one begun with the rows that could be
+        saved; what a kill or a pulled
         battery left half done is rolled back by SQLite. `thorough`: check every page, however large the
         file. Raises `BadInput` when the folder is no folder,
         the file damaged (`readonly`) or of a newer rearguard, `PartFailed` when it cannot be read or written.
@@ -65,8 +68,14 @@ class Journal:
         except OSError as e:
             raise PartFailed(f"{path}: cannot open the journal: {e.strerror}") from e
         try:
-            move_aside(path)
-            return cls(folder, _open_to_write(path, False), readonly=False)
+            aside = move_aside(path)
+            db = _open_to_write(path, False)
+            saved = salvage(aside, db)
+            print(
+                f"rearguard: {path}: damaged; kept as {aside.name}, {saved} near misses saved",
+                file=sys.stderr,
+            )
+            return cls(folder, db, readonly=False)
         except (OSError, sqlite3.Error) as e:
             raise PartFailed(f"{path}: damaged, and cannot be moved aside: {e}") from e
 

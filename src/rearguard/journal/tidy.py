@@ -15,7 +15,10 @@ _LOCK = ".lock"
 
 
 class WriterLock:
-    """Held while an outing is written. The first writer of a folder tidies up; a second one leaves it alone."""
+    """Held while an outing, or what was fetched, is written.
+
+    The first writer of a folder tidies up; a second one leaves it alone.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._fd = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
@@ -29,7 +32,11 @@ class WriterLock:
         except BlockingIOError:
             yield False
         finally:
-            fcntl.flock(self._fd, fcntl.LOCK_SH)  # waits while another tidies, which is short
+            self.share()  # waits while another tidies, which is short
+
+    def share(self) -> None:
+        """Hold it together with others, so that nobody tidies up meanwhile."""
+        fcntl.flock(self._fd, fcntl.LOCK_SH)
 
     def release(self) -> None:
         """Let go; also happens by itself when the process dies."""

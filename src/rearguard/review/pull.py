@@ -17,6 +17,7 @@ from rearguard.journal.parcel import Greeting, Media, State, merge, unpack
 from rearguard.journal.place import CLIPS, DATABASE, FILE_MODE, sync_folder
 from rearguard.journal.rows import MediaRow
 from rearguard.journal.store import Journal
+from rearguard.journal.tidy import WriterLock
 from rearguard.review.remote import Remote
 
 INCOMING = "incoming"
@@ -53,7 +54,9 @@ def pull(
 
     Raises `PartFailed` when the connection or the journal fails, `BadInput` when the other side makes no sense.
     """
+    lock = WriterLock(journal.folder)  # an outing that begins here meanwhile must not sweep up new pictures
     try:
+        lock.share()
         greeting, there = _list(remote)
         known = {row["outing_key"]: row["state"] for row in journal.select("SELECT * FROM pulled", [])}
         enough = ("",) if pictures else ("", _ONLY_NUMBERS)
@@ -71,6 +74,8 @@ def pull(
         raise PartFailed(f"{journal.folder / DATABASE}: cannot be written: {e}") from e
     except OSError as e:
         raise PartFailed(f"{journal.folder}: cannot be written: {e.strerror or e}") from e
+    finally:
+        lock.release()
     return result
 
 
