@@ -30,7 +30,6 @@ height_px = 180
 threads = 1
 input_px = 65536
 closer_share = 0.0
-adapt = false
 [cue]
 alive_every_s = {ALIVE_S}
 [warden]
@@ -82,8 +81,7 @@ def run_case(case: Case, folder: Path) -> Outcome:
         for path in journal.glob("*.db*"):
             path.write_bytes(b"this is no database " * 500)
     elif case.name == "journal_readonly":
-        journal.rmdir()
-        journal.write_text("a file where the folder should be")
+        (journal / "below").write_text("a file where the folder should be")
     env = os.environ | {
         "REARGUARD_FAULT": case.name,
         "REARGUARD_FAULT_AFTER_S": str(AFTER_S),
@@ -99,11 +97,12 @@ def run_case(case: Case, folder: Path) -> Outcome:
     return outcome
 
 
-def _command(folder: Path) -> list[str]:
+def _command(case: Case, folder: Path) -> list[str]:
+    readonly = case.name == "journal_readonly"
     source = f"sim:empty?gait=off&duration={AFTER_S + 6:g}"
     return [
         sys.executable, str(HERE / "run_with_faults.py"), "run", "--source", source, "--fps", "10", "--realtime",
-        "--json", "--journal", str(folder / "journal"), "--config", str(folder / "rearguard.toml"),
+        "--json", "--journal", str(folder / "journal" / ("below/it" if readonly else "")), "--config", str(folder / "rearguard.toml"),
     ]  # fmt: skip
 
 
@@ -116,7 +115,7 @@ def _make_journal(folder: Path) -> None:
 def _run(case: Case, folder: Path, env: dict[str, str]) -> tuple[str, int]:
     """Run the command, doing to it from outside what the case asks; stderr and exit code."""
     with (folder / "stderr").open("wb") as errors:
-        run = subprocess.Popen(_command(folder), env=env, stdout=subprocess.DEVNULL, stderr=errors)
+        run = subprocess.Popen(_command(case, folder), env=env, stdout=subprocess.DEVNULL, stderr=errors)
         if case.name in ("config_changed", "warden_sigkill"):
             _wait_for(folder / "trace.jsonl", "judged")
             time.sleep(AFTER_S)
@@ -129,7 +128,9 @@ def _run(case: Case, folder: Path, env: dict[str, str]) -> tuple[str, int]:
                 run.wait()
                 # systemd's part: after a second it starts the service again
                 time.sleep(1.0)
-                run = subprocess.Popen(_command(folder), env=env, stdout=subprocess.DEVNULL, stderr=errors)
+                run = subprocess.Popen(
+                    _command(case, folder), env=env, stdout=subprocess.DEVNULL, stderr=errors
+                )
         try:
             code = run.wait(timeout=90)
         except subprocess.TimeoutExpired:
