@@ -33,6 +33,8 @@ _LEAST_SPACING_S = 0.045  # faster frames are skipped: they cost time and tell l
 _LONGEST_GAP_S = 0.5
 _LEAST_POINTS = 12
 _READOUT_S = (0.012, 0.004)  # usual rolling shutter and what is unsure of it
+_AGREES_PX = 1.0
+_LEAST_AGREEING = 0.6  # of all points; fewer, and the picture does not move as a still world would
 _LEARN = 0.1
 _LEARN_GRADE = 0.3
 _LEAST_MOVE_M_S = 0.4  # slower than this the wearer stands, and nothing is approached
@@ -158,6 +160,8 @@ class Looming:
             self._lens,
             (self._readout_s, _READOUT_S[1]),
         )
+        if float((np.abs(seen.across_px) < _AGREES_PX).mean()) < _LEAST_AGREEING:
+            return None
         self._readout_s += _LEARN * (min(max(seen.readout_s, 0.0), 0.04) - self._readout_s)
         g = self._ground(seen, span)
         height = self._camera.height_m

@@ -21,6 +21,7 @@ _MOST_ACROSS_PX = 1.5
 _USUAL_SD, _BEFORE_SD = 0.5, 0.15  # of ln g about the usual one and about what it was
 _HORIZON_SD = 0.02  # rad: attitude is known this well
 _LEAST_POINTS = 8
+_LEAST_EXTENT = 0.05  # rad: smaller is a spot, most likely one corner followed badly by several points
 _BEHIND = 0.7
 _ANY_PACE = 0.25  # what a vote against both still counts: wearers walk and stand, too
 
@@ -106,7 +107,10 @@ def standing(
         chi2 = float((weight * (ki[near] - mean) ** 2).mean())
         members = np.zeros(len(k), bool)
         members[index[near]] = True
+        left &= ~members
         x = offset[members]
+        if float(np.ptp(seen.side[members]) + np.ptp(seen.down[members])) < _LEAST_EXTENT:
+            continue
         found.append(
             Cluster(
                 mean,
@@ -117,5 +121,4 @@ def standing(
                 float(vote.max()),
             )
         )
-        left &= ~members
     return sorted(found, key=lambda c: -c.nearness)

@@ -16,6 +16,7 @@ from rearguard.words import Image
 
 CELL_PX = 10  # at most one new point in each cell of this size
 _HIGH_CELLS = 2
+_SPOT_PX = 2
 _SPARSE = 2  # beside the path, only every so many cells each way
 _MOST = 300
 _MOST_HIGH = 90  # of them well above the path ahead: sky and trees, which stay in sight and would fill up all
@@ -55,6 +56,7 @@ class Points:
             self._follow(before, grey, turned)
         self._odd = not self._odd
         if self._odd or len(self.past) < _MOST // 4:
+            self._thin()
             self._refill(grey, *ahead_px)
 
     def _follow(self, before: Image, after: Image, turned: Array) -> None:
@@ -77,6 +79,13 @@ class Points:
         keep = (ok.ravel() == 1) & (error.ravel() < _WORST_MATCH) & inside
         self.past = np.concatenate([self.past[keep, 1:], there[keep, None]], axis=1)
         self._drift = 0.5 * self._drift[keep] + 0.5 * (there - still)[keep]
+
+    def _thin(self) -> None:
+        """Points that have run onto the same spot say the same thing twice; the older one stays."""
+        spot = np.floor(self.past[:, -1] / _SPOT_PX).astype(np.int64)
+        _, first = np.unique(spot[:, 0] * 4096 + spot[:, 1], return_index=True)
+        first.sort()
+        self.past, self._drift = self.past[first], self._drift[first]
 
     def _refill(self, grey: Image, ahead_x: float, ahead_y: float) -> None:
         """New corners where there are none: every cell near the path, every few beside it."""
