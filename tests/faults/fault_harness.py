@@ -98,11 +98,13 @@ def run_case(case: Case, folder: Path) -> Outcome:
 
 
 def _command(case: Case, folder: Path) -> list[str]:
-    readonly = case.name == "journal_readonly"
+    journal = folder / "journal"
+    if case.name == "journal_readonly":
+        journal = journal / "below" / "it"
     source = f"sim:empty?gait=off&duration={AFTER_S + 6:g}"
     return [
         sys.executable, str(HERE / "run_with_faults.py"), "run", "--source", source, "--fps", "10", "--realtime",
-        "--json", "--journal", str(folder / "journal" / ("below/it" if readonly else "")), "--config", str(folder / "rearguard.toml"),
+        "--json", "--journal", str(journal), "--config", str(folder / "rearguard.toml"),
     ]  # fmt: skip
 
 
