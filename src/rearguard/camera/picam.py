@@ -155,6 +155,7 @@ class PicamSource:
             self._picam = _acquire(picamera2, number, name, tuning)
         self._capped = tuning is not None
         self._mode = choose_mode(modes, self._camera.sensor_mode, self._camera.width_px, self._camera.fps)
+        self._fps = min(self._camera.fps, self._mode.max_fps) if self._mode else self._camera.fps
         self._configure(model)
         # picamera2 closes at exit by itself, maybe in the middle of our own close: once is enough.
         atexit.unregister(self._picam.close)
@@ -194,8 +195,8 @@ class PicamSource:
         self._stride = int(got["stride"])
         turned = camera.rotation_deg in (90, 270)
         width, height = (self._height, self._width) if turned else (self._width, self._height)
-        self.info = SourceInfo(self._name, width, height, camera.fps, self._field_deg(), live=True)
-        log.info("%s: %s, %dx%d at %g fps, %s", self._name, model, width, height, camera.fps, self._mode)
+        self.info = SourceInfo(self._name, width, height, self._fps, self._field_deg(), live=True)
+        log.info("%s: %s, %dx%d at %g fps, %s", self._name, model, width, height, self._fps, self._mode)
 
     def _field_deg(self) -> float:
         camera = self._camera
@@ -212,11 +213,10 @@ class PicamSource:
         from libcamera import controls
 
         camera, known = self._camera, self._picam.camera_controls
-        period_us = round(1e6 / camera.fps)
+        # What the camera reports as its limits is that of the mode it was in last, so the mode's own counts.
+        period_us = round(1e6 / self._fps)
         asked: dict[str, Any] = {}
         if "FrameDurationLimits" in known:
-            low, high = known["FrameDurationLimits"][:2]
-            period_us = min(max(period_us, int(low)), int(high) or period_us)
             asked["FrameDurationLimits"] = (period_us, period_us)
         if "AeExposureMode" in known and not self._capped:
             asked["AeExposureMode"] = controls.AeExposureModeEnum.Short
