@@ -124,6 +124,18 @@ def test_only_critical_ones_and_why(journal: Path) -> None:
     drive(journal, keys, size=(140, 40))
 
 
+def test_what_was_logged_meanwhile_comes_with_r(journal: Path) -> None:
+    async def keys(app: Review, pilot: object) -> None:
+        writer = a_writer(journal, start=a_start())
+        writer.near_miss(a_near_miss(9000.0, label="latest")).result(10)
+        writer.close(5)
+        await pilot.press("r")  # type: ignore[attr-defined]
+        await settle(pilot)
+        assert "latest" in shown(app, "#story")
+
+    drive(journal, keys)
+
+
 def test_an_empty_journal_says_so(tmp_path: Path) -> None:
     async def keys(app: Review, pilot: object) -> None:
         await pilot.press("t", "f", "s", "n", "right", "down")  # type: ignore[attr-defined]

@@ -18,7 +18,7 @@ Keys:
   t f u          true alarm, false alarm, say nothing of it
   n              a note                  s            flag: keep it
   l              all levels, critical    w            why it warned
-  q              leave
+  r              read the list anew      q            leave
 
 \b
 Examples:

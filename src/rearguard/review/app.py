@@ -88,6 +88,7 @@ class Review(App[None]):
         Binding("s", "flag", "flag"),
         Binding("l", "level", "level"),
         Binding("w", "why", "why"),
+        Binding("r", "reload", show=False),
         Binding("j", "cursor(1)", show=False),
         Binding("k", "cursor(-1)", show=False),
     ]
@@ -233,6 +234,9 @@ class Review(App[None]):
     def action_why(self) -> None:
         self._why = not self._why
         self._draw()
+
+    def action_reload(self) -> None:
+        self._reload()
 
     def action_level(self) -> None:
         self._level = (self._level + 1) % len(_LEVELS)

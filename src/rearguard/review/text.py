@@ -18,6 +18,8 @@ def clean(text: str, most: int = 500) -> str:
 
     Control characters (escape, C1), and format characters such as bidirectional overrides, become U+FFFD.
     """
+    if text.isprintable():  # nearly always, and quick to tell
+        return text[:most]
     return "".join("\ufffd" if unicodedata.category(c)[0] == "C" else c for c in text[:most])
 
 
