@@ -12,7 +12,11 @@ SHA-256 must match. What is changed on the way, none of which changes a result:
   card says where the file holds sizes, so that it can be loaded at any other shape;
 - the first convolution's input channels are reversed, so that it reads OpenCV's BGR as it comes;
 - the class head keeps only the classes that can stand in a runner's way (rearguard.detect.classes);
-- the final sigmoid is left out: the detector takes it of the few cells it keeps.
+- the final sigmoid is left out: the detector takes it of the few cells it keeps;
+- hard-swish, which the float16 rounding of its 1/6 hid from the converter, becomes one operation again.
+
+The int8 model stores the weights of its ordinary convolutions as int8 and computes them in int8 with each
+picture's own activation ranges; depthwise convolutions stay float32. Why: models/README.md.
 """
 
 from __future__ import annotations
@@ -32,6 +36,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 import tfjs
+from ai_edge_quantizer import recipe
+from ai_edge_quantizer.algorithm_manager import AlgorithmName
+from ai_edge_quantizer.qtyping import TFLOperationName as Op
+from ai_edge_quantizer.quantizer import Quantizer
 from tensorflow.lite.python import schema_py_generated as schema
 
 from rearguard.detect.classes import COCO, KEPT
@@ -46,6 +54,7 @@ SHA256 = {
 }
 BUILT_AT_PX = 512  # the input size the published graph was made for
 STRIDE_PX = 4
+LEAST_WEIGHT = 1e-5
 IMAGE = "tower_0/images"
 LOGITS = "tower_0/CenternetHead/centernet_cls_output/BiasAdd"
 PROBABILITIES = "tower_0/keypoints"
@@ -60,7 +69,7 @@ class Variant:
 
     width_px: int
     height_px: int
-    weights: str  # "float16" (widened to float32 when the interpreter loads them) or "float32"
+    weights: str  # "float16" (widened to float32 when the interpreter loads them), "float32" or "int8"
     plain: bool = False  # as published: RGB, all 80 classes, with its sigmoid
 
     @property
@@ -80,10 +89,11 @@ class Variant:
 
 MODELS = {
     "centernet": Variant(576, 320, "float16"),
+    "centernet-int8": Variant(576, 320, "int8"),
     # What the others are measured against; too large to commit, built with --out.
     "centernet-plain-416": Variant(416, 416, "float32", plain=True),
 }
-COMMITTED = ("centernet",)
+COMMITTED = ("centernet", "centernet-int8")
 
 
 def fetch(folder: Path) -> Path:
@@ -108,12 +118,33 @@ def check(folder: Path) -> None:
 
 
 def prepare(graph: tfjs.Graph) -> tfjs.Graph:
-    """The graph reading BGR and scoring the kept classes only."""
-    weights = dict(graph.weights)
+    """The graph reading BGR, scoring the kept classes only, its hard-swishes as the converter knows them."""
+    weights, nodes = dict(graph.weights), dict(graph.nodes)
     kept = [COCO.index(label) for label in KEPT]
     weights[STEM] = weights[STEM][:, :, ::-1, :]
     weights[f"{HEAD}/pointwise_weights"] = weights[f"{HEAD}/pointwise_weights"][..., kept]
     weights[f"{HEAD}/biases"] = weights[f"{HEAD}/biases"][kept]
+    for name in graph.nodes:
+        if name.endswith("hard_swish/mul_1"):  # (x / 6) · relu6(x + 3) becomes (x · relu6(x + 3)) / 6
+            inner = name.removesuffix("_1")
+            sixth, x = graph.nodes[inner]["input"]
+            nodes[inner] = {**graph.nodes[inner], "input": [x, graph.nodes[name]["input"][1]]}
+            nodes[name] = {**graph.nodes[name], "input": [inner, sixth]}
+            weights[sixth] = np.float32(1 / 6)
+    return tfjs.Graph(nodes, weights)
+
+
+def lift(graph: tfjs.Graph) -> tfjs.Graph:
+    """The graph without channels of nothing but zeros, for which int8 would have no scale."""
+    weights = dict(graph.weights)
+    for node in graph.nodes.values():
+        for name in node.get("input", []):
+            if "conv" in node["op"].lower() and name in weights and weights[name].ndim == 4:
+                kernel = weights[name].copy()
+                channels = kernel if "Depthwise" not in node["op"] else kernel.transpose(0, 1, 3, 2)
+                dead = np.abs(channels).max(axis=(0, 1, 2)) < LEAST_WEIGHT
+                channels[0, 0, 0, dead] = LEAST_WEIGHT
+                weights[name] = kernel
     return tfjs.Graph(graph.nodes, weights)
 
 
@@ -126,11 +157,24 @@ def convert(graph: tfjs.Graph, variant: Variant) -> bytes:
         scores, boxes = tfjs.replay(graph, {IMAGE: image}, [variant.scores, BOXES], variant.scale)
         return {"scores": scores, "boxes": boxes}
 
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([detect.get_concrete_function()])
+    holder = tf.Module()
+    holder.detect = detect
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([detect.get_concrete_function()], holder)
     if variant.weights == "float16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
-    return bytes(converter.convert())
+    model = bytes(converter.convert())
+    return quantized(model) if variant.weights == "int8" else model
+
+
+def quantized(model: bytes) -> bytes:
+    """`model` with int8 weights, and int8 arithmetic with ranges found at run time, in ordinary convolutions."""
+    quantizer = Quantizer(model)
+    quantizer.load_quantization_recipe(recipe.dynamic_wi8_afp32())
+    quantizer.update_quantization_recipe(
+        regex=".*", operation_name=Op.DEPTHWISE_CONV_2D, algorithm_key=AlgorithmName.NO_QUANTIZE
+    )
+    return bytes(quantizer.quantize(enable_progress_bar=False, enable_progress_report=False).quantized_model)
 
 
 def agrees(graph: tfjs.Graph, variant: Variant, model: bytes) -> float:
@@ -206,9 +250,9 @@ def build(name: str, published: tfjs.Graph, folder: Path) -> None:
     """Write NAME.tflite and NAME.toml into `folder`."""
     variant = MODELS[name]
     graph = published if variant.plain else prepare(published)
-    model = convert(graph, variant)
+    model = convert(lift(graph) if variant.weights == "int8" else graph, variant)
     worst = agrees(graph, variant, model)
-    if worst > 0.02:
+    if worst > (0.2 if variant.weights == "int8" else 0.02):
         sys.exit(f"{name}: scores differ by {worst:.3f} from the TensorFlow graph; not written")
     (folder / f"{name}.tflite").write_bytes(model)
     (folder / f"{name}.toml").write_text(card(name, variant, model))

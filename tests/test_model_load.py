@@ -42,6 +42,29 @@ def test_every_committed_model_loads_and_names_itself(name):
     assert set(model.card.classes.labels) <= set(COCO)
 
 
+@pytest.mark.parametrize("name", available())
+@pytest.mark.parametrize("size", [(96, 64), (320, 576)])
+def test_every_committed_model_runs_at_any_multiple_of_32(name, size):
+    model = load_model(name, threads=1, size=size)
+    assert model.scores.shape == (1, size[1] // 4, size[0] // 4, len(KEPT))
+
+
+@pytest.mark.parametrize("size", [(100, 64), (0, 64), (8192, 64)])
+def test_other_sizes_are_refused(size):
+    with pytest.raises(BadInput, match="only multiples of 32"):
+        load_model(size=size)
+
+
+def test_int8_sees_what_float_sees():
+    scores = []
+    for name in ("centernet", "centernet-int8"):
+        model = load_model(name, threads=1, size=(192, 128))
+        model.input[:] = np.random.default_rng(0).uniform(0, 255, model.input.shape)
+        model.invoke()
+        scores.append(1 / (1 + np.exp(-model.scores)))
+    assert np.abs(scores[0] - scores[1]).max() < 0.1
+
+
 def test_loading_writes_nothing_to_the_terminal(capfd):
     load_model()
     assert capfd.readouterr() == ("", "")
