@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import subprocess
 import sys
@@ -213,3 +214,33 @@ def test_leaving_the_program_with_an_open_camera_is_quick_and_quiet(leave, tmp_p
     assert done.returncode == 0
     assert done.stderr == ""
     assert time.monotonic() - began < 12
+
+
+@live
+def test_the_modules_own_tuning_is_opened_with_its_exposure_capped(tmp_path, monkeypatch):
+    tuning = {"version": 2.0, "target": "bcm2835", "algorithms": [{"rpi.agc": {"channels": [{"exposure_modes": {
+        "normal": {"shutter": [100, 66666], "gain": [1.0, 8.0]}}}]}}]}  # fmt: skip
+    for platform in ("vc4", "pisp"):
+        folder = tmp_path / "libcamera/src/ipa/rpi" / platform / "data"
+        folder.mkdir(parents=True)
+        (folder / "imx708.json").write_text(json.dumps(tuning))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    opened = []
+    real = picamera2.Picamera2.__init__
+
+    def watched(self, *args, **kwargs):
+        opened.append(kwargs.get("tuning"))
+        real(self, *args, **kwargs)
+
+    monkeypatch.setattr(picamera2.Picamera2, "__init__", watched)
+    source = PicamSource(SMALL)
+    try:
+        assert next(iter(source.frames())).image.any()
+    finally:
+        source.close()
+    assert opened[0] is None  # which module is it?
+    assert opened[1]["algorithms"][0]["rpi.agc"]["channels"][0]["exposure_modes"]["normal"] == {
+        "shutter": [100, 2000, 2000, 8000],
+        "gain": [1.0, 1.0, 8.0, 8.0],
+    }
+    assert len(opened) == 2
