@@ -26,6 +26,7 @@ def track(
     range_m: float | None = 8.0,
     closing: float | None = None,
     sure_m: float = 0.1,
+    first_s: int = 3,
 ) -> Track:
     rate = closing if closing is not None else (0.0 if ttc_s is None else 1 / ttc_s)
     return Track(
@@ -34,7 +35,7 @@ def track(
         box=Box(600, 300, 680, 500),
         score=0.8,
         at_ns=0,
-        first_ns=0,
+        first_ns=-first_s * S,
         seen_ns=0,
         hits=9,
         closing_per_s=rate,
@@ -91,15 +92,32 @@ def test_what_recedes_or_keeps_its_distance_is_clear(rate: float) -> None:
 
 
 def test_very_near_and_closing_is_critical_whatever_the_time_says() -> None:
-    assert once(track(9.0, range_m=1.2)).level is Level.CRITICAL
+    assert once(track(2.35, range_m=1.2)).level is Level.CRITICAL
+    assert once(track(2.8, range_m=1.8)).level is Level.CAUTION
 
 
 @pytest.mark.parametrize(
     ("mount", "offset_m", "side"),
-    [("back", 0.7, Side.LEFT), ("back", -0.7, Side.RIGHT), ("front", 0.7, Side.RIGHT), ("back", 0.1, Side.CENTRE)],
+    [
+        ("back", 0.7, Side.LEFT),
+        ("back", -0.7, Side.RIGHT),
+        ("front", 0.7, Side.RIGHT),
+        ("back", 0.1, Side.CENTRE),
+    ],
 )
 def test_side_is_the_wearers(mount: str, offset_m: float, side: Side) -> None:
     assert once(track(1.5, offset_m=offset_m), mount=mount).side is side
+
+
+def test_the_just_found_is_caution_at_most_unless_near_or_nearly_there() -> None:
+    assert once(track(2.2, range_m=12.0, first_s=0)).level is Level.CAUTION
+    assert once(track(2.2, range_m=12.0, first_s=1)).level is Level.CRITICAL
+    assert once(track(2.2, range_m=5.0, first_s=0)).level is Level.CRITICAL
+    assert once(track(1.4, range_m=12.0, first_s=0)).level is Level.CRITICAL
+
+
+def test_who_is_in_the_lane_now_may_stop_there() -> None:
+    assert once(track(2.0, offset_m=0.0, drift_m_s=1.5)).level is Level.CRITICAL
 
 
 def test_the_most_urgent_comes_first() -> None:
@@ -160,6 +178,8 @@ def test_no_tracks_make_the_judge_raise(tracks: list[Track]) -> None:
 
 
 @given(st.floats(0.05, 2.3), st.one_of(st.none(), st.floats(-0.5, 0.5)), st.floats(0, 50))
-def test_what_comes_straight_on_is_never_kept_quiet(ttc_s: float, offset_m: float | None, range_m: float) -> None:
+def test_what_comes_straight_on_is_never_kept_quiet(
+    ttc_s: float, offset_m: float | None, range_m: float
+) -> None:
     assert math.isfinite(ttc_s)
     assert once(track(ttc_s, offset_m=offset_m, range_m=range_m)).level is Level.CRITICAL

@@ -35,10 +35,10 @@ class Judge(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     young_s: Annotated[
         float,
         within(0.0, 2.0, "a thing seen for less than this is CAUTION at most; longer startles less, later"),
-    ] = 0.6
+    ] = 0.45
     young_range_m: Annotated[
         float, within(0.0, 30.0, "nearer than this a new thing may be CRITICAL at once")
-    ] = 6.0
+    ] = 8.0
     young_critical_ttc_s: Annotated[
         float, within(0.0, 6.0, "with less time left than this a new thing is CRITICAL at any range")
     ] = 1.6

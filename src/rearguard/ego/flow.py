@@ -47,6 +47,11 @@ class FlowEgo:
             return EgoMotion()
         return fit_turn(before, after, self._lens)
 
+    @property
+    def grey(self) -> Image | None:
+        """The last picture looked at, small and grey; not to be written to."""
+        return self._previous
+
     def small_grey(self, image: Image) -> Image:
         """The picture as this class looks at it: `SMALL_WIDTH_PX` wide, grey."""
         small = cv2.resize(image, self._size, interpolation=cv2.INTER_AREA)

@@ -16,6 +16,9 @@ from rearguard.clock import NS_PER_S
 WINDOW_S = 1.8  # about 2.7 strides at 1.5 Hz; the first zero of a Hann window is at 2/WINDOW_S = 1.1 Hz
 SLOPE_WINDOW_S = 5.0  # long, so that the swing leaves hardly any slope
 
+# Slower turns than this are no bend: at 2.5 m/s a radius above 100 m.
+_STRAIGHT_RAD_S = 0.025
+
 
 class Heading:
     """Sums yaw and tells how far the camera points away from the direction of travel."""
@@ -30,6 +33,13 @@ class Heading:
         if len(self._past) < 2:
             return 0.0
         return min(1.0, (self._past[-1][0] - self._past[0][0]) / WINDOW_S)
+
+    @property
+    def bend_rad_s(self) -> float:
+        """How fast the path itself turns, positive to picture-right; 0 on a straight and until it is known."""
+        known = len(self._past) > 1 and self._past[-1][0] - self._past[0][0] > 0.8 * SLOPE_WINDOW_S
+        slope = self._slope() if known else 0.0
+        return slope if abs(slope) > _STRAIGHT_RAD_S else 0.0
 
     def turn(self, yaw_rad: float, at_ns: int) -> float:
         """Add a turn; return the camera's angle from the direction of travel, positive to picture-right."""
@@ -54,8 +64,7 @@ class Heading:
                 total += weight
                 weighted += weight * yaw
                 middle += weight * t
-        slope = self._slope() if now_s - self._past[0][0] > 0.8 * SLOPE_WINDOW_S else 0.0
-        return weighted / total + slope * (now_s - middle / total)
+        return weighted / total + self.bend_rad_s * (now_s - middle / total)
 
     def _slope(self) -> float:
         n = len(self._past)

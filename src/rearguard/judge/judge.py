@@ -26,7 +26,7 @@ _STILL_PER_S = 0.02
 _DOUBT = {Level.NOTICE: 1.0, Level.CAUTION: 0.5, Level.CRITICAL: 0.0}
 # Slower than this is standing together, not running into each other.
 _GUARD_CLOSING_M_S = 0.5
-# Chance of coming into the corridor above which a thing is in the path, and below which it is certainly not.
+# Plausibility of coming into the corridor above which a thing is in the path, and below which it is certainly not.
 # Not knowing (a wide spread about the middle) is above both.
 _IN_PATH = 0.2
 _OUT_OF_PATH = 0.05
@@ -117,8 +117,8 @@ def _level(
     if rate + rate_sd < _STILL_PER_S:
         return Level.CLEAR, ("not closing",)
     half = settings.corridor_half_width_m
-    chance = 1.0 if miss is None else miss.chance(half)
-    if _guards(track, settings) and chance >= _IN_PATH:
+    plausible = 1.0 if miss is None else miss.plausible(half)
+    if _guards(track, settings) and plausible >= _IN_PATH:
         assert track.range_m is not None
         return Level.CRITICAL, (
             f"closing at {track.range_m:.1f} m, nearer than {settings.guard_range_m:g} m",
@@ -130,10 +130,12 @@ def _level(
         return level, (reason,)
     if miss is None:
         return level, (reason, "offset unknown: taken as in the path")
-    where = f"passes {abs(miss.offset_m):.1f} ± {miss.sd_m:.1f} m off, {chance:.0%} in the corridor"
-    if chance >= _IN_PATH:
+    where = (
+        f"passes {abs(miss.offset_m):.1f} ± {miss.sd_m:.1f} m off, {plausible:.0%} plausible in the corridor"
+    )
+    if plausible >= _IN_PATH:
         return level, (reason, where)
-    if chance < _OUT_OF_PATH:
+    if plausible < _OUT_OF_PATH:
         return Level.CLEAR, (reason, f"{where}: not in the path")
     return min(level, Level.NOTICE), (reason, f"{where}: NOTICE at most")
 

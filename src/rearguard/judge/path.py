@@ -15,19 +15,40 @@ _CENTRE_M = 0.35
 _LONGEST_LOOK_S = 4.0
 
 
+# People stop and people go on: the chance that a sideways drift just ends.
+_STOPS = 0.5
+_UNSTEADY = 0.25
+
+
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """By how much a thing passes the wearer's middle, metres, positive to picture-right, and how sure that is."""
+    """By how much a thing passes the wearer's middle, metres, positive to picture-right, and how sure that is.
+
+    `offset_m` if its drift goes on; `now_m` where it is, and would stay if it stopped drifting.
+    """
 
     offset_m: float
     sd_m: float
+    now_m: float
+    now_sd_m: float
 
-    def chance(self, half_width_m: float) -> float:
-        """The probability that it comes within `half_width_m` of the wearer's middle (normal distribution)."""
-        sd = max(self.sd_m, 1e-3) * math.sqrt(2)
-        above = math.erf((half_width_m - self.offset_m) / sd)
-        below = math.erf((-half_width_m - self.offset_m) / sd)
-        return 0.5 * (above - below)
+    def plausible(self, half_width_m: float) -> float:
+        """How plausible it is, 0..1, that it comes within `half_width_m` of the wearer's middle.
+
+        The probability of that, relative to what it would be were the thing headed straight at the wearer and
+        known as badly: so that not knowing is 1, and only evidence of passing outside brings it down. It may
+        drift on, or stop.
+        """
+        drifting = _relative(self.offset_m, self.sd_m, half_width_m)
+        stopping = _relative(self.now_m, self.now_sd_m, half_width_m)
+        return (1 - _STOPS) * drifting + _STOPS * stopping
+
+
+def _relative(mean: float, sd: float, half_width: float) -> float:
+    """P(|x| < half_width) of a normal distribution, over the same with mean 0."""
+    scale = max(sd, 1e-3) * math.sqrt(2)
+    inside = 0.5 * (math.erf((half_width - mean) / scale) - math.erf((-half_width - mean) / scale))
+    return inside / math.erf(half_width / scale)
 
 
 def miss(track: Track) -> Miss | None:
@@ -35,10 +56,13 @@ def miss(track: Track) -> Miss | None:
     if track.lateral is None:
         return None
     look_s = min(track.ttc_s if track.ttc_s is not None else _LONGEST_LOOK_S, _LONGEST_LOOK_S)
-    offset, sd = track.lateral.after(look_s)
-    if not (math.isfinite(offset) and math.isfinite(sd)):
+    then, then_sd = track.lateral.after(look_s)
+    now, now_sd = track.lateral.after(0.0)
+    if not all(math.isfinite(v) for v in (then, then_sd, now, now_sd)):
         return None
-    return Miss(offset, math.hypot(sd, _PRIOR_SD * offset))
+    # People speed up and slow down: a drift is only so steady.
+    then_sd = math.hypot(then_sd, _PRIOR_SD * then, _UNSTEADY * track.lateral.drift_m_s * look_s)
+    return Miss(then, then_sd, now, math.hypot(now_sd, _PRIOR_SD * now))
 
 
 def side(offset_m: float, mount: str) -> Side:

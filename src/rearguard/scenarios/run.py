@@ -21,7 +21,10 @@ from rearguard.world.scene import Scene
 # From capture to the judge's word, on a Pi 4 or 5: about a frame and an invocation. The judge is told of it.
 LATENCY_S = 0.12
 _SAME_THING_IOU = 0.1
-_CALM_S = 2.0  # the first seconds, in which left and right are not yet known, are not held against a calm scene
+_FIGURES = ("person", "bicycle")
+_CALM_S = (
+    2.0  # the first seconds, in which left and right are not yet known, are not held against a calm scene
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,47 +91,70 @@ def _on_boxes(
         yield verdict, look.truth
 
 
+@dataclass(frozen=True, slots=True)
+class _Alarm:
+    """A frame at CAUTION or more: about which thing, with how much time left; `rise` when it was not so before."""
+
+    t_s: float
+    level: Level
+    about: str | None
+    ttc_s: float | None
+    rise: Level | None
+
+
 def _outcome(
     scenario: Scenario, stream: Iterator[tuple[Verdict, tuple[TrueThing, ...]]], late_s: float
 ) -> Outcome:
-    leads: dict[Level, float] = {}
-    rises = {Level.CAUTION: 0, Level.CRITICAL: 0}
+    alarms: list[_Alarm] = []
+    dangers: set[str] = set()
     was, t_s = Level.CLEAR, 0.0
     for verdict, truth in stream:
         t_s = verdict.captured_ns / NS_PER_S
-        danger = _danger(truth)
-        for level in (Level.CAUTION, Level.CRITICAL):
-            if verdict.level < level:
-                continue
-            if danger is not None and danger.ttc_s is not None and _is_about(verdict, danger):
-                leads.setdefault(level, danger.ttc_s - late_s)
-            elif was < level and t_s > _CALM_S:
-                rises[level] += 1
+        dangers |= {t.name for t in truth if _endangers(t)}
+        if verdict.level >= Level.CAUTION:
+            thing = _about(verdict, truth)
+            rise = verdict.level if verdict.level > was else None
+            alarms.append(
+                _Alarm(
+                    t_s, verdict.level, thing.name if thing else None, thing.ttc_s if thing else None, rise
+                )
+            )
         was = verdict.level
-    critical = leads.get(Level.CRITICAL)
+
+    def lead(level: Level) -> float | None:
+        left = (a.ttc_s for a in alarms if a.level >= level and a.about in dangers)
+        first = next((ttc for ttc in left if ttc is not None), None)
+        return None if first is None else first - late_s
+
+    false = [a for a in alarms if a.rise is not None and a.about not in dangers and a.t_s > _CALM_S]
+    critical = lead(Level.CRITICAL)
+    criticals = sum(a.rise is Level.CRITICAL for a in false)
     if scenario.must_warn:
         appears_s = scenario.appears_ttc_s
-        needed_s = NEEDED_LEAD_S if appears_s is None else min(NEEDED_LEAD_S, appears_s - APPEARING_S - late_s)
+        needed_s = (
+            NEEDED_LEAD_S if appears_s is None else min(NEEDED_LEAD_S, appears_s - APPEARING_S - late_s)
+        )
         passed = critical is not None and critical >= needed_s
     else:
-        passed = critical is None and rises[Level.CRITICAL] == 0
-    return Outcome(passed, critical, leads.get(Level.CAUTION), rises[Level.CRITICAL], rises[Level.CAUTION], t_s)
+        passed = criticals == 0
+    return Outcome(passed, critical, lead(Level.CAUTION), criticals, len(false), t_s)
 
 
-def _danger(truth: tuple[TrueThing, ...]) -> TrueThing | None:
-    """The thing on a collision course that will be met first; half a body and half a wearer wide."""
-    coming = [t for t in truth if t.ttc_s is not None and t.label != "board" and abs(t.miss_m) < _reach(t)]
-    return min(coming, key=lambda t: t.ttc_s or 0.0, default=None)
+def _endangers(thing: TrueThing) -> bool:
+    """It is on a collision course: it will be within a body's and the wearer's half widths of the path."""
+    reach_m = 0.9 if thing.label in _FIGURES else 8.0
+    return thing.ttc_s is not None and thing.label != "board" and abs(thing.miss_m) < reach_m
 
 
-def _reach(thing: TrueThing) -> float:
-    return 0.9 if thing.label in ("person", "bicycle") else 8.0
-
-
-def _is_about(verdict: Verdict, danger: TrueThing) -> bool:
+def _about(verdict: Verdict, truth: tuple[TrueThing, ...]) -> TrueThing | None:
+    """The thing the worst threat is; a wall has no box to compare, so anything seen is about it."""
     worst = verdict.worst
-    return (
-        worst is not None
-        and danger.box is not None
-        and (danger.label not in ("person", "bicycle") or iou(worst.box, danger.box) > _SAME_THING_IOU)
-    )
+    if worst is None:
+        return None
+    overlap, best = 0.0, None
+    for thing in truth:
+        if thing.box is not None and thing.label in _FIGURES and iou(worst.box, thing.box) > overlap:
+            overlap, best = iou(worst.box, thing.box), thing
+    if overlap > _SAME_THING_IOU:
+        return best
+    return next((t for t in truth if t.label not in _FIGURES and t.ttc_s is not None), None)

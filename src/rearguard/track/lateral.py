@@ -12,12 +12,13 @@ from dataclasses import replace
 from rearguard.words import Lateral
 
 # Before anything is seen, people drift sideways by this much (m/s, one sigma): most go along a path.
-_DRIFT_PRIOR_M_S = 0.5
+_DRIFT_PRIOR_M_S = 0.8
 # How hard people swerve (m/s² as white noise per root s).
 _SWERVE = 0.15
 # An offset this far (in variances) from where a steady drift would have it: a turn or a step aside has begun,
 # and the drift is open again.
 _TURNED_NIS = 6.0
+_FASTEST_M_S = 4.0  # sideways; faster ones are mistaken ranges
 _TURN_M_S = 0.6
 
 
@@ -52,7 +53,7 @@ def update(state: Lateral, offset_m: float, sd_m: float) -> Lateral:
     innovation = offset_m - state.offset_m
     return Lateral(
         state.offset_m + k0 * innovation,
-        state.drift_m_s + k1 * innovation,
+        min(max(state.drift_m_s + k1 * innovation, -_FASTEST_M_S), _FASTEST_M_S),
         (1 - k0) * state.var_offset,
         (1 - k0) * state.cov,
         max(1e-9, state.var_drift - k1 * state.cov),

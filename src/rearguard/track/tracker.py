@@ -29,8 +29,10 @@ _DUPLICATE_IOU = 0.55
 _EDGE_PX = 3.0
 _WIDTH_NOISE_FACTOR = 5.0  # arms and legs swing: a width is that much noisier than a height
 _LEAST_NOISE = 0.4  # the learned noise never falls below this share of the expected one
-_BEARING_SD_RAD = 0.012  # box centre and what is left of the swing after compensation
+_BEARING_SD_RAD = 0.02  # box centre and what is left of the swing, which lasts for several frames
 _BEARING_SD_BLIND_RAD = 0.12  # with no ego-motion the whole swing of the trunk is in the bearing
+_TIGHTEST_BEND_PER_M = 1 / 20
+_FURTHEST_BEND_M = 20.0
 _OFFSET_SD_M = 0.1  # a body is no point
 _GOOD_EGO = 0.35
 _KNOWN_HITS = 10
@@ -277,6 +279,10 @@ class Tracker:
         # The range is a depth along the optical axis; the swing turns that axis off the path.
         beside = distance * math.tan(self._lens.bearing_rad(box.cx))
         offset = beside * math.cos(swing) + distance * math.sin(swing)
+        # On a bend the path itself leaves the tangent by d²/2R: 1.4 m at 10 m on a stadium's track.
+        bend_per_m = self._heading.bend_rad_s / self._settings.usual_pace_m_s
+        bend_per_m = min(max(bend_per_m, -_TIGHTEST_BEND_PER_M), _TIGHTEST_BEND_PER_M)
+        offset -= 0.5 * bend_per_m * min(distance, _FURTHEST_BEND_M) ** 2
         known = self._heading.settled if ego.quality >= _GOOD_EGO else 0.0
         bearing_sd = _BEARING_SD_RAD + (1.0 - known) * (_BEARING_SD_BLIND_RAD - _BEARING_SD_RAD)
         sd = math.hypot(distance * bearing_sd, _OFFSET_SD_M)

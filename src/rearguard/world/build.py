@@ -195,7 +195,7 @@ def curve(name: str, v: Values) -> Scene:
     pace, lane = v["pace"], v["lateral"]
     things = [
         Thing(
-            f"person{i}", Kind.PERSON, Motion.steady(18.0 + 30.0 * i, lane, -pace), _look(int(v["seed"]) + i)
+            f"person{i}", Kind.PERSON, Motion.steady(33.0 + 30.0 * i, lane, -pace), _look(int(v["seed"]) + i)
         )
         for i in range(3)
     ]
