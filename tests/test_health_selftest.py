@@ -7,6 +7,8 @@ import pytest
 
 from rearguard.config import Config
 from rearguard.detect.detector import Detector
+from rearguard.detect.model import Model
+from rearguard.errors import PartFailed
 from rearguard.vision.golden import golden
 from rearguard.vision.machine import Readings
 from rearguard.vision.picture import coarse_copy, measure, small_grey
@@ -114,3 +116,11 @@ def test_the_golden_picture_fits_any_camera(size: tuple[int, int]) -> None:
 def test_overlap() -> None:
     assert overlap(Box(0, 0, 2, 2), Box(1, 0, 3, 2)) == pytest.approx(1 / 3)
     assert overlap(Box(0, 0, 1, 1), Box(2, 2, 3, 3)) == 0.0
+
+
+def test_a_detector_that_answers_with_not_a_number_is_a_failed_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = Detector(Config().detect, (320, 240))
+    real = Model.scores.fget
+    monkeypatch.setattr(Model, "scores", property(lambda self: real(self) * np.nan))
+    with pytest.raises(PartFailed, match="its output is not a number"):
+        detector.detect(lively(1))

@@ -56,7 +56,7 @@ CASES: tuple[Case, ...] = (
     Case("covered", "the lens is covered", ("BLIND",), 1.2, "fault", "covered", logged="covered"),
     Case("dark", "it is dark", ("BLIND",), 1.2, "fault", "dark", logged="dark"),
     Case("glare", "the sun stands in the picture", ("DEGRADED",), 1.2, "fault", "glare", logged="glare"),
-    Case("detector_nan", "the detector returns not-a-number", ("BLIND", "FAULT"), 0.6, "fault"),
+    Case("detector_nan", "the detector returns not-a-number", **DIED, said="not a number"),
     Case("detector_slow", "the detector is ten times slower", ("BLIND", "DEGRADED"), 1.0, "fault"),
     Case("hundred_tracks", "a hundred things are detected at once"),
     Case("thousand_cues", "a thousand verdicts come per second", ("CRITICAL",), 0.2, "fault"),

@@ -10,6 +10,7 @@ from rearguard.config.detect import Detect
 from rearguard.detect.decode import DECODERS, Found
 from rearguard.detect.letterbox import Letterbox
 from rearguard.detect.model import Model, Size, card_of, load_model
+from rearguard.errors import PartFailed
 
 if TYPE_CHECKING:
     from rearguard.words import Image
@@ -49,7 +50,10 @@ class Network:
         return cls(load_model(config.model, runtime=config.runtime, threads=config.threads, size=size))
 
     def find(self, picture: Image, min_score: float) -> Found:
-        """Boxes (n, 4) in picture pixels, not clipped, scores (n,) and class indices (n,) of a BGR picture."""
+        """Boxes (n, 4) in picture pixels, not clipped, scores (n,) and class indices (n,) of a BGR picture.
+
+        Raises `PartFailed` when the network answers with numbers that are not finite.
+        """
         buffer, fit = self._letterbox.put(picture)
         card = self.model.card.input
         source = buffer if card.colour == "bgr" else buffer[:, :, ::-1]
@@ -61,6 +65,9 @@ class Network:
             view *= card.scale
         del view  # the interpreter refuses to run while anyone holds its memory
         self.model.invoke()
+        # A sum is not a number if any part is not; to drop such parts silently would be to see nothing.
+        if not (np.isfinite(self.model.scores.sum()) and np.isfinite(self.model.boxes.sum())):
+            raise PartFailed(f"detector {self.model.name}: its output is not a number; it is loaded anew")
         boxes, scores, classes = self._decode(self.model, min_score)
         return fit.to_picture(boxes).astype(np.float32), scores, classes
 
