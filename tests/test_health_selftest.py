@@ -123,4 +123,4 @@ def test_a_detector_that_answers_with_not_a_number_is_a_failed_part(monkeypatch:
     real = Model.scores.fget
     monkeypatch.setattr(Model, "scores", property(lambda self: real(self) * np.nan))
     with pytest.raises(PartFailed, match="its output is not a number"):
-        detector.detect(lively(1))
+        detector.detect(np.zeros((240, 320, 3), np.uint8))

@@ -211,8 +211,10 @@ def _check_silence(outcome: Outcome) -> None:
     for e in outcome.events:
         if e["what"] == "warden" or (e["what"] == "fault" and outcome.case.name == "warden_sigkill"):
             last = None  # nobody is there; systemd starts the warden, and READY will tell
-        elif e["what"] == "left" and last is not None:
-            outcome.silence_s = max(outcome.silence_s, round((e["t"] - last) / 1e9, 3))
+        elif e["what"] == "left" or (e["what"] == "ended" and e["code"] == 0):
+            if last is not None:
+                outcome.silence_s = max(outcome.silence_s, round((e["t"] - last) / 1e9, 3))
+            last = None  # the outing is over
         elif e["what"] == "pin":
             if last is not None and e["on"]:
                 outcome.silence_s = max(outcome.silence_s, round((e["t"] - last) / 1e9, 3))

@@ -80,6 +80,8 @@ def watch_judged() -> None:
             level = 3 if message.seq % 12 == 0 else 0
             message = msgspec.structs.replace(message, level=level, side="centre", track=1, troubles=())
         done = send(sock, message)
+        if isinstance(message, link.Ended):
+            trace("ended", code=message.exit_code)
         if isinstance(message, link.Judged) and done:
             first_ns = first_ns or time.monotonic_ns()
             trace("judged", seq=message.seq, level=message.level, sent=sent_ns, captured_ns=message.captured_ns,
@@ -308,7 +310,7 @@ FAULTS: dict[str, Callable[[], None]] = {
     "fail_track": lambda: before(pipeline_module.Tracker, "step", fail("tracker broke")),
     "fail_judge": lambda: before(pipeline_module, "judge", fail("judge broke")),
     "fail_health": lambda: before(outing_module.PictureWatch, "look", fail("picture watch broke")),
-    "fail_journal": lambda: before(Journal, "transaction", crash_journal, 2.0),
+    "fail_journal": lambda: before(Journal, "transaction", crash_journal),
     "fail_camera_thread": lambda: frames(lambda _f, _l: fail("driver broke")()),
     "memory": lambda: step(exhaust),
     "camera_hang": lambda: frames(lambda _f, _l: hang()),

@@ -103,6 +103,8 @@ class _Warden:
         self._argv = argv
         self._realtime = realtime
         self._on_felt = on_felt
+        # Nobody waits for a file to warn them, so that a busy machine may take its time over it.
+        self._patience_s = config.warden.starting_s * (1 if realtime else 6)
         self._feeler = Feeler(config, motors, self._tell, on_pin, realtime=realtime)
         self._heartbeat = Heartbeat(config.warden, aged=realtime)
         self._systemd = Supervisor()
@@ -272,10 +274,8 @@ class _Warden:
         warden = self._config.warden
         if vision is not None and (vision.hung_up or vision.gone() is not None):
             self._vision_gone(now_ns)
-        elif self._phase is _Phase.STARTING and since_s > warden.starting_s:
-            self._lose(
-                Trouble.VISION_SILENT, f"vision judged no frame within {warden.starting_s:g} s", now_ns
-            )
+        elif self._phase is _Phase.STARTING and since_s > self._patience_s:
+            self._lose(Trouble.VISION_SILENT, f"vision judged no frame within {since_s:.0f} s", now_ns)
         elif self._phase is _Phase.WATCHING:
             self._watch_heartbeat(now_ns)
         elif self._phase is _Phase.DOWN and now_ns >= self._restart_ns:
@@ -295,7 +295,7 @@ class _Warden:
     def _watch_heartbeat(self, now_ns: int) -> None:
         silent_s = (now_ns - (self._heartbeat.heard_ns or now_ns)) / NS_PER_S
         if not self._realtime:  # a file may be slow to judge; only a standstill is a fault
-            if silent_s > self._config.warden.starting_s:
+            if silent_s > self._patience_s:
                 self._lose(Trouble.VISION_SILENT, f"vision silent for {silent_s:.0f} s", now_ns)
             return
         if silent_s > self._config.warden.hung_s:
