@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 MAY_GROW_MB = 12.0
-CONFIG = "[camera]\nwidth_px = 320\nheight_px = 180\n[health]\nmin_fps = 2\n[cue]\nalive_every_s = 15\n"
+CONFIG = "[camera]\nwidth_px = 320\nheight_px = 180\n[detect]\nthreads = 1\ninput_px = 65536\ncloser_share = 0.0\n[health]\nmin_fps = 2\n[cue]\nalive_every_s = 15\n"
 
 
 @dataclass(frozen=True, slots=True)
