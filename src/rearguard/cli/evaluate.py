@@ -54,7 +54,7 @@ def evaluate(
     of things in picture pixels, and the median time per network run and per picture.
     """
     from rearguard.evaluate.datasets import Dataset, read_dataset
-    from rearguard.evaluate.measure import measure
+    from rearguard.evaluate.measure import Ours, measure
     from rearguard.evaluate.table import as_jsonable, progress_bar, show
 
     base = load(config_file).detect
@@ -66,7 +66,10 @@ def evaluate(
     configs = [msgspec.structs.replace(base, model=name) for name in models or (base.model,)]
     jobs = [(s, _labels(labels, s.labels, configs)) for s in sets]
     with progress_bar("measuring", sum(len(s.pictures) for s in sets)) as step:
-        results = [measured for s, scored in jobs for measured in measure(s, configs, scored, step)]
+        seers = [Ours(config) for config in configs]
+        results = [
+            measured for s, scored in jobs for measured in measure(s, seers, scored, base.min_score, step)
+        ]
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode([as_jsonable(r) for r in results])).decode())
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from rearguard.detect.card import Card
 from rearguard.detect.model import Model
+from rearguard.errors import BadInput
 
 Floats = NDArray[np.float32]
 Found = tuple[Floats, Floats, NDArray[np.intp]]  # boxes (n, 4), scores (n,), class indices (n,)
@@ -64,7 +66,56 @@ class CenterNet:
         return (boxes * weights[:, :, None]).sum(axis=1), scores[:, 4], classes
 
 
-DECODERS: dict[str, type[CenterNet]] = {"centernet": CenterNet}
+class Ssd:
+    """Boxes coded against fixed anchors (Liu et al. 2016, SSD), as TensorFlow's Object Detection API makes them.
+
+    Scores are (1, anchors, classes); boxes (1, anchors, 4) are the offsets of y, x, height and width.
+    """
+
+    MAPS = (19, 10, 5, 3, 2, 1)
+    SCALES = (0.2, 0.95)
+    CODER = (10.0, 10.0, 5.0, 5.0)
+
+    def __init__(self, card: Card, size: tuple[int, int]) -> None:
+        """`size` is the input's (width, height) in pixels."""
+        self._size = np.array([size[1], size[0]], np.float32)
+        self._logits = card.scores.kind == "logit"
+        self._anchors = self.anchors()
+        if len(self._anchors) != card.scores.shape[1]:
+            raise BadInput(
+                f"{card.name}: {card.scores.shape[1]} anchors, the decoder has {len(self._anchors)}"
+            )
+
+    @classmethod
+    def anchors(cls) -> Floats:
+        """Anchors (n, 4) as centre y, x, height, width in fractions of the input."""
+        low, high = cls.SCALES
+        scales = [low + (high - low) * i / (len(cls.MAPS) - 1) for i in range(len(cls.MAPS))] + [1.0]
+        rows = []
+        for i, cells in enumerate(cls.MAPS):
+            shapes = [(scales[i], ratio) for ratio in (1.0, 2.0, 0.5, 3.0, 1 / 3)]
+            shapes.append((math.sqrt(scales[i] * scales[i + 1]), 1.0))
+            if i == 0:  # fewer boxes in the lowest layer
+                shapes = [(0.1, 1.0), (scales[0], 2.0), (scales[0], 0.5)]
+            for y in range(cells):
+                for x in range(cells):
+                    for scale, ratio in shapes:
+                        root = math.sqrt(ratio)
+                        rows.append(((y + 0.5) / cells, (x + 0.5) / cells, scale / root, scale * root))
+        return np.array(rows, np.float32)
+
+    def __call__(self, model: Model, min_score: float) -> Found:
+        scores = model.scores[0]
+        at, classes = np.nonzero(scores >= (logit(min_score) if self._logits else min_score))
+        values = scores[at, classes]
+        anchors, coded = self._anchors[at], model.boxes[0][at] / np.array(self.CODER, np.float32)
+        centre = (anchors[:, :2] + coded[:, :2] * anchors[:, 2:]) * self._size
+        half = np.exp(coded[:, 2:]) * anchors[:, 2:] * self._size / 2
+        boxes = np.concatenate([(centre - half)[:, ::-1], (centre + half)[:, ::-1]], axis=1)
+        return boxes, 1.0 / (1.0 + np.exp(-values)) if self._logits else values, classes
+
+
+DECODERS: dict[str, Callable[[Card, tuple[int, int]], Decoder]] = {"centernet": CenterNet, "ssd": Ssd}
 
 
 def suppress(

@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
 import msgspec
 
 from rearguard.config.detect import Detect
 from rearguard.detect.detector import Detector
+from rearguard.detect.model import Size
 from rearguard.errors import BadInput
 from rearguard.evaluate.datasets import Dataset, Truth
 from rearguard.evaluate.score import Figures, score
@@ -39,18 +40,64 @@ class Measured:
     figures: tuple[Figures, ...]
 
 
-def measure(
-    dataset: Dataset, configs: Sequence[Detect], labels: tuple[str, ...], progress: Callable[[], None]
-) -> list[Measured]:
-    """Detect in every picture of `dataset` with every configuration, and compare.
+class Seer(Protocol):
+    """Anything that detects, with what its row in the table says of it.
 
-    The configurations take turns on each picture, so that a busy machine is as busy for all of them.
-    Scores down to 0.02 are asked for, whatever `weak_score` says, because average precision is over all
-    of them; recall and precision are those at `min_score`. Single pictures get no closer look, which is
-    for what is followed from frame to frame. `progress` is called after each picture.
-    Raises `BadInput` for a picture that cannot be read.
+    `invoke_s` is the network's own time in the last `detect`, `input_px` the pixels it was given.
     """
-    runs = [_Run(config) for config in configs]
+
+    name: str
+    runtime: str
+    threads: int
+    invoke_s: float
+    input_px: int
+
+    def prepare(self, picture: Size) -> None:
+        """Make ready for pictures of (width, height); not timed."""
+
+    def detect(self, image: Image) -> list[Detection]:
+        """All detections in a BGR picture, of any score."""
+
+
+class Ours:
+    """The program's own detector as a `Seer`, giving every detection down to a score of 0.02."""
+
+    def __init__(self, config: Detect) -> None:
+        everything = {"weak_score": 0.02, "max_detections": 100, "ignore": (), "closer_share": 0.0}
+        self._detector = Detector(msgspec.structs.replace(config, **everything))
+        self.name = self._detector.model.name
+        self.runtime = self._detector.model.runtime
+        self.threads = config.threads
+        self.invoke_s = 0.0
+        self.input_px = 0
+
+    def prepare(self, picture: Size) -> None:
+        """Load the network for this shape of picture."""
+        self._detector.prepare(picture)
+        self.input_px = math.prod(self._detector.model.input_size)
+
+    def detect(self, image: Image) -> list[Detection]:
+        """What the detector reports."""
+        found = self._detector.detect(image)
+        self.invoke_s = self._detector.invoke_s
+        return found
+
+
+def measure(
+    dataset: Dataset,
+    seers: Sequence[Seer],
+    labels: tuple[str, ...],
+    min_score: float,
+    progress: Callable[[], None] = lambda: None,
+) -> list[Measured]:
+    """Detect in every picture of `dataset` with each of `seers`, and compare.
+
+    They take turns on each picture, so that a busy machine is as busy for all of them. Recall and precision
+    are those at `min_score`; average precision is over all scores. Single pictures get no closer look, which
+    is for what is followed from frame to frame. `progress` is called after each picture. Raises `BadInput`
+    for a picture that cannot be read.
+    """
+    runs = [_Run(seer) for seer in seers]
     truths: list[tuple[Truth, ...]] = []
     for labelled in dataset.pictures:
         image = load_picture(labelled.path)
@@ -58,46 +105,42 @@ def measure(
         for run in runs:
             run.see(image)
         progress()
-    return [run.measured(dataset, truths, labels) for run in runs]
+    return [run.measured(dataset, truths, labels, min_score) for run in runs]
 
 
 class _Run:
-    """One configuration at work on a set."""
+    """One detector at work on a set."""
 
-    def __init__(self, config: Detect) -> None:
-        self.config = config
-        self._detector = Detector(
-            msgspec.structs.replace(config, weak_score=0.02, max_detections=100, ignore=(), closer_share=0.0)
-        )
+    def __init__(self, seer: Seer) -> None:
+        self._seer = seer
         self._found: list[list[Detection]] = []
         self._frame_ms: list[float] = []
         self._invoke_ms: list[float] = []
         self._input_px: list[int] = []
 
     def see(self, image: Image) -> None:
-        """Detect, with the time it took, without that of loading the network for another shape."""
-        self._detector.prepare((image.shape[1], image.shape[0]))
+        """Detect, with the time it took, without that of getting ready for another shape."""
+        self._seer.prepare((image.shape[1], image.shape[0]))
         start = time.perf_counter()
-        self._found.append(self._detector.detect(image))
+        self._found.append(self._seer.detect(image))
         self._frame_ms.append((time.perf_counter() - start) * 1e3)
-        self._invoke_ms.append(self._detector.model.invoke_s * 1e3)
-        self._input_px.append(math.prod(self._detector.model.input_size))
+        self._invoke_ms.append(self._seer.invoke_s * 1e3)
+        self._input_px.append(self._seer.input_px)
 
     def measured(
-        self, dataset: Dataset, truths: Sequence[Sequence[Truth]], labels: tuple[str, ...]
+        self, dataset: Dataset, truths: Sequence[Sequence[Truth]], labels: tuple[str, ...], min_score: float
     ) -> Measured:
         """What came of it."""
-        model = self._detector.model
         return Measured(
             dataset=dataset.name,
-            model=model.name,
-            runtime=model.runtime,
-            threads=self.config.threads,
+            model=self._seer.name,
+            runtime=self._seer.runtime,
+            threads=self._seer.threads,
             pictures=len(truths),
             input_px=round(statistics.fmean(self._input_px)),
             invoke_ms=statistics.median(self._invoke_ms),
             frame_ms=statistics.median(self._frame_ms),
-            figures=tuple(score(truths, self._found, labels, self.config.min_score)),
+            figures=tuple(score(truths, self._found, labels, min_score)),
         )
 
 
