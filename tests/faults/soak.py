@@ -19,7 +19,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 MAY_GROW_MB = 12.0
-CONFIG = "[camera]\nwidth_px = 320\nheight_px = 180\n[detect]\nthreads = 1\ninput_px = 65536\ncloser_share = 0.0\n[health]\nmin_fps = 2\n[cue]\nalive_every_s = 15\n"
+CONFIG = """
+[camera]
+width_px = 320
+height_px = 180
+[detect]
+threads = 1
+input_px = 65536
+closer_share = 0.0
+[health]
+min_fps = 2
+[cue]
+alive_every_s = 15
+"""
 
 
 @dataclass(frozen=True, slots=True)
