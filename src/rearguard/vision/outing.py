@@ -156,6 +156,8 @@ class Outing:
         found = set(self._picture.look(frame, ego, detect_s)) | self._troubles.keys()
         if self._machine is not None:
             found |= set(self._machine.look(time.monotonic_ns()))
+        if self._pipeline is not None and self._pipeline.untextured:
+            found.add(Trouble.NO_TEXTURE)
         self._write_down(found, frame.captured_ns)
         return tuple(sorted(found))
 

@@ -1,12 +1,12 @@
-"""The way of the data, once per frame: detect, ego-motion, track, judge."""
+"""The way of the data, once per frame: detect, ego-motion, track, looming, judge."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import cv2
 
@@ -18,6 +18,7 @@ from rearguard.detect.foveate import Hints
 from rearguard.ego.flow import FlowEgo
 from rearguard.ego.geometry import Pinhole, moved
 from rearguard.judge.judge import Memory, judge
+from rearguard.looming.channel import Looming
 from rearguard.track.growth import Growth, measure
 from rearguard.track.tracker import Tracker
 from rearguard.words import Detection, EgoMotion, Frame, Image, Track, Trouble, Verdict
@@ -51,6 +52,11 @@ class Pipeline:
         self._age_s = age_s
         self._ego = FlowEgo(lens)
         self._tracker = Tracker(config.track, lens, _heights(config), min_score=config.detect.min_score)
+        self._looming = (
+            Looming(config.looming, lens, config.camera, config.track.usual_pace_m_s)
+            if config.looming.enabled
+            else None
+        )
         self._memory = Memory()
         self._tracks: tuple[Track, ...] = ()
         self._grey: Image | None = None
@@ -58,21 +64,30 @@ class Pipeline:
         rise = math.tan(math.radians(config.camera.pitch_deg)) * lens.focal_px
         self._ahead_px = (0.5 * lens.width_px, 0.5 * lens.height_px - rise)
 
+    @property
+    def untextured(self) -> bool:
+        """Whether the path ahead shows too little texture for the class-agnostic channel to judge by."""
+        return self._looming is not None and self._looming.blind
+
     def step(self, frame: Frame, troubles: tuple[Trouble, ...] = ()) -> Step:
         """See, follow and judge one frame."""
         clock = time.perf_counter
         t0 = clock()
-        aside = self._aside.submit(self._look_aside, frame)  # what needs no detections, while the network runs
+        aside = self._aside.submit(
+            self._look_aside, frame
+        )  # what needs no detections, while the network runs
+        looming = self._aside.submit(self._loom, frame, aside)
         detections = tuple(self._detector.detect(frame.image, lambda: self._hints(aside.result()[0])))
         t1 = clock()
         ego, growth = aside.result()
         self.last_growth = growth
         t2 = clock()
         self._tracks = tuple(self._tracker.step(frame.captured_ns, detections, ego, growth))
+        tracks = (*self._tracks, *looming.result())
         t3 = clock()
         self._memory, verdict = judge(
             self._memory,
-            self._tracks,
+            tracks,
             self._config.judge,
             seq=frame.seq,
             captured_ns=frame.captured_ns,
@@ -82,12 +97,20 @@ class Pipeline:
         )
         t4 = clock()
         took = {"detect": t1 - t0, "ego": t2 - t1, "track": t3 - t2, "judge": t4 - t3}
-        return Step(frame, detections, ego, self._tracks, verdict, took)
+        return Step(frame, detections, ego, tracks, verdict, took)
 
     def _look_aside(self, frame: Frame) -> tuple[EgoMotion, dict[int, Growth]]:
         """How the camera turned and what the texture says, both since the last frame."""
         ego = self._ego.look(frame.image, tuple(t.box for t in self._tracks))
         return ego, self._growth(frame, ego)
+
+    def _loom(self, frame: Frame, aside: Future[tuple[EgoMotion, dict[int, Growth]]]) -> list[Track]:
+        """What else is in the way; the worker that looked aside does this next, so nothing is waited for."""
+        ego, _ = aside.result()
+        if self._looming is None or self._ego.grey is None:
+            return []
+        known = [replace(t, box=moved(t.box, ego, self._lens)) for t in self._tracks]
+        return self._looming.look(self._ego.grey, frame.captured_ns, ego, known)
 
     def _hints(self, ego: EgoMotion) -> Hints:
         """Where the tracks should be in this frame, most urgent first, for the detector's closer look."""
