@@ -33,7 +33,7 @@ closer_share = 0.0
 [cue]
 alive_every_s = {ALIVE_S}
 [warden]
-hung_s = 1.5
+hung_s = 2.5
 restart_backoff_s = 0.2
 [health]
 repeat_every_s = 1.0
