@@ -16,11 +16,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+from fault_harness import memory_folder
+
 HERE = Path(__file__).parent
 
 
 def measure(seconds: float, fps: float) -> dict[str, object]:
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=memory_folder()) as name:
         trace = Path(name) / "trace.jsonl"
         env = os.environ | {
             "REARGUARD_FAULT": "alternate_levels", "REARGUARD_FAULT_AFTER_S": "0",

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from fault_cases import CASES
-from fault_harness import ALIVE_S, Outcome, run_case
+from fault_harness import ALIVE_S, Outcome, memory_folder, run_case
 
 
 def main() -> int:
@@ -28,7 +28,7 @@ def main() -> int:
     for case in CASES:
         if args.names and case.name not in args.names:
             continue
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=memory_folder()) as folder:
             outcome = run_case(case, (args.keep or Path(folder)) / case.name)
         outcomes.append(outcome)
         if not args.json:

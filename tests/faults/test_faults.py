@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
 from fault_cases import CASES, Case
-from fault_harness import run_case
+from fault_harness import memory_folder, run_case
 
 pytestmark = pytest.mark.faults
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_wearer_is_told(case: Case, tmp_path: Path) -> None:
-    outcome = run_case(case, tmp_path)
+def test_the_wearer_is_told(case: Case) -> None:
+    with tempfile.TemporaryDirectory(dir=memory_folder()) as folder:
+        outcome = run_case(case, Path(folder) / case.name)
     assert not outcome.wrong, f"{outcome.row()}\n{outcome.stderr}"
