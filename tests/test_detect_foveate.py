@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rearguard.detect.foveate import Hints, Memory, Region, aim, merge
+from rearguard.detect.foveate import Hints, Memory, Region, Sight, aim, merge
 from rearguard.words import Box
 
 PICTURE, REGION, SHRUNK = (1280, 720), (360, 240), 0.444
 FAR, ALSO_FAR, NEAR = Box(600, 340, 620, 400), Box(900, 345, 918, 400), Box(300, 200, 420, 600)
 
 
-def look(frames, hints, seen, memory=None):
+def look(frames, hints, seen, half_seen=()):
     """The regions of so many frames in which the same is expected and seen."""
-    memory, places = memory or Memory(), []
+    memory, places = Memory(), []
     for _ in range(frames):
-        memory, place = aim(memory, hints, seen, PICTURE, REGION, SHRUNK)
+        memory, place = aim(memory, hints, Sight(seen, half_seen), PICTURE, REGION, SHRUNK)
         places.append(place)
     return places
 
@@ -45,6 +45,13 @@ def test_several_lost_tracks_take_turns_so_that_none_waits_200_ms_at_15_fps(coun
     for box in boxes:
         looked = [i for i, place in enumerate(places) if holds(place, box)]
         assert max(np.diff(looked)) <= 3
+
+
+def test_a_far_thing_half_seen_is_looked_at_in_three_of_four_frames_and_a_near_one_never():
+    places = look(16, Hints(), seen=[], half_seen=[NEAR, ALSO_FAR, FAR])
+    assert sum(holds(place, ALSO_FAR) for place in places) >= 12
+    places = look(16, Hints(), seen=[], half_seen=[NEAR])
+    assert sum(place is None for place in places) == 8
 
 
 def test_what_the_whole_frame_sees_well_needs_no_closer_look():
@@ -80,7 +87,7 @@ def test_the_search_covers_the_whole_width_and_looks_ahead_most():
 def test_the_region_always_lies_inside_the_picture(width, height, x, y, turn):
     hints = Hints(((1, Box(x, y, x + 10, y + 20)),), (x, y))
     for seen in ([], [Box(x, y, x + 10, y + 20)]):
-        _, place = aim(Memory(turn), hints, seen, (width, height), REGION, SHRUNK)
+        _, place = aim(Memory(turn), hints, Sight(seen, seen), (width, height), REGION, SHRUNK)
         if place is not None:
             assert 0 <= place.x < place.x + place.width <= width
             assert 0 <= place.y < place.y + place.height <= height

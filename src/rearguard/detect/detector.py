@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rearguard.config.detect import Detect
 from rearguard.detect.decode import Found, suppress
-from rearguard.detect.foveate import Hints, Memory, aim, merge
+from rearguard.detect.foveate import Hints, Memory, Sight, aim, merge
 from rearguard.detect.model import Model, Size, load_model
 from rearguard.detect.network import Network, input_size_for, network_size
 from rearguard.detect.picture import as_bgr
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # The closer look must show things at least this much larger than the whole frame does.
 WORTH_IT = 0.75
+MOVERS = frozenset({"person", "bicycle", "motorcycle", "car"})  # what may come up from far away
 _SHAPE = (3, 2)
 _LEAST_PX = 96 * 64
 
@@ -101,10 +102,14 @@ class Detector:
         self, network: Network, picture: Image, found: Found, hints: Hints, shrunk: float
     ) -> Found:
         size = (picture.shape[1], picture.shape[0])
-        seen = [d.box for d in self._reporter.report(found, size) if d.score >= self.config.min_score]
+        reported = self._reporter.report(found, size)
+        sight = Sight(
+            [d.box for d in reported if d.score >= self.config.min_score],
+            [d.box for d in reported if d.score < self.config.min_score and d.label in MOVERS],
+        )
         scale = self.config.closer_scale
         region = (round(network.model.input_size[0] / scale), round(network.model.input_size[1] / scale))
-        self._memory, place = aim(self._memory, hints, seen, size, region, shrunk)
+        self._memory, place = aim(self._memory, hints, sight, size, region, shrunk)
         if place is None:
             return found
         part = picture[place.y : place.y + place.height, place.x : place.x + place.width]

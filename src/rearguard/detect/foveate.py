@@ -39,6 +39,14 @@ class Hints:
 
 
 @dataclass(frozen=True, slots=True)
+class Sight:
+    """Boxes the whole frame showed, in picture pixels: `seen` for certain, and `half_seen`, best first."""
+
+    seen: Sequence[Box] = ()
+    half_seen: Sequence[Box] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What `aim` remembers from frame to frame: the turn it is, and when each far track was last seen."""
 
@@ -58,26 +66,30 @@ class Region:
 
 
 def aim(
-    memory: Memory, hints: Hints, seen: Sequence[Box], picture: Size, region: Size, shrunk: float
+    memory: Memory, hints: Hints, sight: Sight, picture: Size, region: Size, shrunk: float
 ) -> tuple[Memory, Region | None]:
-    """Where to look closer in this frame, having `seen` these boxes in the whole of it; None: nowhere.
+    """Where to look closer in this frame, given the whole frame's `sight`; None: nowhere.
 
     `shrunk` is the whole frame's scale (network pixels per picture pixel). In this order:
 
     1. in any frame, a far track that the whole frame lost: the one unseen longest, then the most urgent;
-    2. in every fourth frame, a far track that it did see, each in its turn, for a finer box;
-    3. in every fourth frame, or second while no track is far, search: straight ahead, and in between from
+    2. in three of four frames, the best of the far things that it half saw, which may be one about to be;
+    3. in every fourth frame, a far track that it did see, each in its turn, for a finer box;
+    4. in every fourth frame, or second while no track is far, search: straight ahead, and in between from
        left to right at the same height.
     """
     turn = memory.turn + 1
     far = {id_: box for id_, box in hints.tracks if box.height * shrunk < WELL_SEEN_PX}
-    lost = [id_ for id_, box in far.items() if not any(_could_be(box, s) for s in seen)]
+    lost = [id_ for id_, box in far.items() if not any(_could_be(box, s) for s in sight.seen)]
+    half = [box for box in sight.half_seen if box.height * shrunk < WELL_SEEN_PX]
     last = {id_: memory.seen.get(id_, turn - 1) if id_ in lost else turn for id_ in far}
     place = None
     if lost:
         target = min(lost, key=lambda id_: last[id_])  # the first of equals is the most urgent
         last[target] = turn
         place = _around(far[target], picture, region)
+    elif half and turn % 4 != 3:
+        place = _around(half[0], picture, region)
     elif far and turn % 4 == 1:
         place = _around(list(far.values())[turn // 4 % len(far)], picture, region)
     elif turn % 2 == 1:
