@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rearguard.detect.card import Boxes, Card, Classes, Input, Scores
+from rearguard.detect.classes import COCO, hides
 from rearguard.detect.decode import CenterNet, logit, suppress
 
 
@@ -96,11 +97,39 @@ def test_peaks_are_those_of_a_plain_search(seed, least):
 def test_the_better_of_two_overlapping_boxes_stays_and_other_classes_stay():
     boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [1, 0, 11, 10], [50, 50, 60, 60]], np.float32)
     scores = np.array([0.5, 0.9, 0.4, 0.3], np.float32)
-    kept = suppress(boxes, scores, np.array([0, 0, 1, 0]), overlap=0.5, most=10)
+    kept = suppress(boxes, scores, np.array([0, 0, 1, 0]), np.eye(2, dtype=bool), overlap=0.5, most=10)
     assert kept.tolist() == [1, 2, 3]
 
 
 def test_no_more_than_asked_for_the_best_first():
     boxes = np.array([[20.0 * i, 0, 20.0 * i + 10, 10] for i in range(6)], np.float32)
-    kept = suppress(boxes, np.linspace(0.1, 0.6, 6, dtype=np.float32), np.zeros(6, np.intp), 0.5, most=2)
+    kept = suppress(
+        boxes,
+        np.linspace(0.1, 0.6, 6, dtype=np.float32),
+        np.zeros(6, np.intp),
+        np.eye(1, dtype=bool),
+        0.5,
+        most=2,
+    )
     assert kept.tolist() == [5, 4]
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "one_thing"),
+    [
+        ("person", "person", True),
+        ("person", "sports ball", True),
+        ("sports ball", "person", False),
+        ("person", "bicycle", False),
+        ("bicycle", "person", False),
+        ("car", "truck", True),
+        ("truck", "person", False),
+        ("dog", "cat", False),
+    ],
+)
+def test_what_is_one_thing_under_two_names(better, worse, one_thing):
+    assert hides(better, worse) is one_thing
+
+
+def test_no_class_but_person_ever_hides_a_person():
+    assert [label for label in COCO if hides(label, "person")] == ["person"]

@@ -76,6 +76,23 @@ PRIORS: Mapping[str, Prior] = MappingProxyType({row.label: row for row in _ROWS}
 KEPT: tuple[str, ...] = tuple(PRIORS)
 
 
+# A person may be on these, or they on a person, each a thing of its own in one place.
+_WITH_PEOPLE = frozenset({"bicycle", "motorcycle", "horse", "bench", "chair", "dog", "cat"})
+_VEHICLES = frozenset({"car", "truck", "bus", "train"})
+
+
+def hides(better: str, worse: str) -> bool:
+    """Whether two boxes in one place are one thing: of one class, both vehicles, or a person taken for a prop.
+
+    Nothing hides a person but a person.
+    """
+    if better == worse:
+        return True
+    if better == "person":
+        return worse not in _WITH_PEOPLE
+    return better in _VEHICLES and worse in _VEHICLES
+
+
 def priors(ignore: Iterable[str] = (), heights_m: Mapping[str, float] | None = None) -> dict[str, Prior]:
     """`PRIORS` as the configuration changes it: without the labels to ignore, with other true heights.
 

@@ -119,9 +119,17 @@ DECODERS: dict[str, Callable[[Card, tuple[int, int]], Decoder]] = {"centernet": 
 
 
 def suppress(
-    boxes: Floats, scores: Floats, classes: NDArray[np.intp], overlap: float, most: int
+    boxes: Floats,
+    scores: Floats,
+    classes: NDArray[np.intp],
+    hides: NDArray[np.bool_],
+    overlap: float,
+    most: int,
 ) -> NDArray[np.intp]:
-    """Which boxes to keep, best first: none overlaps a better one of its class by more than IoU `overlap`."""
+    """Which boxes to keep, best first: none overlaps a better one that hides it by more than IoU `overlap`.
+
+    `hides[a, b]`: a better box of class a and one of class b in the same place are one thing.
+    """
     order = np.argsort(-scores, kind="stable")
     kept: list[int] = []
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
@@ -131,5 +139,5 @@ def suppress(
         near = np.minimum(boxes[order, 2:], boxes[best, 2:]) - np.maximum(boxes[order, :2], boxes[best, :2])
         shared = np.prod(np.maximum(near, 0), axis=1)
         iou = shared / np.maximum(areas[order] + areas[best] - shared, 1e-9)
-        order = order[(iou <= overlap) | (classes[order] != classes[best])]
+        order = order[(iou <= overlap) | ~hides[classes[best], classes[order]]]
     return np.array(kept, np.intp)

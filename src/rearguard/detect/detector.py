@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rearguard.config.detect import Detect
+from rearguard.detect.classes import hides
 from rearguard.detect.decode import Found, suppress
 from rearguard.detect.foveate import Hints, Memory, Sight, aim, merge
 from rearguard.detect.model import Model, Size, load_model
@@ -32,6 +33,7 @@ class Reporter:
     def __init__(self, config: Detect, labels: tuple[str, ...]) -> None:
         self._config = config
         self._labels = labels
+        self._hides = np.array([[hides(a, b) for b in labels] for a in labels])
         self._watched = np.array([label not in config.ignore for label in labels])
 
     def report(self, found: Found, picture: Size) -> list[Detection]:
@@ -41,7 +43,8 @@ class Reporter:
         solid = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= 1e-3
         wanted = solid & self._watched[classes]
         boxes, scores, classes = boxes[wanted], scores[wanted], classes[wanted]
-        keep = suppress(boxes, scores, classes, self._config.max_overlap, self._config.max_detections)
+        config = self._config
+        keep = suppress(boxes, scores, classes, self._hides, config.max_overlap, config.max_detections)
         return [
             Detection(Box(*box), self._labels[label], score)
             for box, score, label in zip(
