@@ -1,7 +1,7 @@
 """Clusters over time: one thing that stands in the way, its time to collision, and whether to believe in it.
 
 What stands still and is approached counts down: its rate r = 1/TTC follows r' = r². A cluster that is seen
-again and again over a stride, each time as near as it should be by then, is an obstacle; what the gait, the
+again and again over a stride, and loses about a second of it every second, is an obstacle; what the gait, the
 shutter or a badly followed corner makes up for a moment is not.
 """
 
@@ -20,6 +20,7 @@ _SD_SHARE = 0.06  # of the rate: what the shutter and the bob leave, measured
 _GATE = 0.25  # ln: how far a rate may be from the expected one
 _GATE_SIGMAS = 2.0
 _SIDE_GATE_M = 0.5
+_LEAST_FALL = 0.35  # s per s: what is approached loses a second of TTC each second, a ghost does not
 _LEAST_SHARE = 0.6  # of the frames since it was first seen
 _LONGEST_UNSEEN_S = 0.4
 _LONGEST_UNSEEN_NEAR_S = 1.0  # what was near and is lost has filled the picture, not gone
@@ -56,7 +57,8 @@ class Live:
     support: float
     hits: int = 1
     frames: int = 1
-    known: bool = field(default=False)
+    known: bool = False
+    past: list[tuple[float, float]] = field(default_factory=list)  # (time s, TTC s) as seen, until known
 
 
 class Follower:
@@ -118,16 +120,27 @@ class Follower:
         live.range_m, live.box, live.seen_ns = seen.range_m, seen.box, at_ns
         live.support += (1 - _MEAN) * (seen.support - live.support)
         live.hits += 1
+        if live.known:
+            return
+        live.past.append((at_ns / NS_PER_S, 1.0 / max(seen.rate, 1e-3)))
         old_enough = at_ns - live.first_ns >= self._agree_s * NS_PER_S
         often_enough = live.hits >= _LEAST_SHARE * live.frames
         if old_enough and often_enough and live.support >= self._min_points:
-            live.known = True
+            live.known = _fall(live.past) >= _LEAST_FALL
 
     def _stays(self, live: Live, at_ns: int) -> bool:
         near = live.known and live.state.r > 1.0 / _NEAR_S
         longest = _LONGEST_UNSEEN_NEAR_S if near else _LONGEST_UNSEEN_S
         seen_lately = at_ns - live.seen_ns <= longest * NS_PER_S
         return seen_lately and (live.known or live.frames < 4 or live.hits >= 0.5 * live.frames)
+
+
+def _fall(past: Sequence[tuple[float, float]]) -> float:
+    """By how many seconds per second the TTC fell, by least squares."""
+    n = len(past)
+    mt, mv = sum(t for t, _ in past) / n, sum(v for _, v in past) / n
+    spread = sum((t - mt) ** 2 for t, _ in past)
+    return -sum((t - mt) * (v - mv) for t, v in past) / spread if spread > 0 else 0.0
 
 
 def _gap(live: Live, seen: Sighting) -> float:

@@ -1,0 +1,226 @@
+"""The class-agnostic channel, on rendered pictures with gait and rolling shutter: what stands in the way is told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rearguard.camera.catalogue import open_source
+from rearguard.config import Config
+from rearguard.ego.flow import FlowEgo
+from rearguard.ego.geometry import Pinhole, turn
+from rearguard.judge.judge import Memory, judge
+from rearguard.looming.attitude import Attitude, Swing
+from rearguard.looming.channel import Looming
+from rearguard.looming.follow import Follower, Sighting
+from rearguard.looming.ground import grade, standing
+from rearguard.looming.parallax import solve
+from rearguard.words import Box, EgoMotion, Frame, Level, Track
+
+CONFIG = Config()
+# Half the size is enough for a channel that looks at 320 pixels, and drawn in a quarter of the time.
+CAMERA = msgspec.structs.replace(CONFIG.camera, width_px=640, height_px=360)
+LENS = Pinhole.from_fov(320, 180, 66.0)
+NS = 1_000_000_000
+
+
+def looked(word: str) -> Iterator[tuple[Frame, list[Track], Looming]]:
+    source = open_source(word, CAMERA)
+    lens = Pinhole.from_fov(source.info.width_px, source.info.height_px, source.info.hfov_deg)
+    ego, looming = FlowEgo(lens), Looming(CONFIG.looming, lens, CAMERA)
+    for frame in source.frames():
+        motion = ego.look(frame.image)
+        assert ego.grey is not None
+        yield frame, looming.look(ego.grey, frame.captured_ns, motion), looming
+
+
+def levels(word: str) -> list[tuple[float | None, Level]]:
+    """The true time to collision and the level of each frame."""
+    memory, out = Memory(), []
+    for frame, tracks, _ in looked(word):
+        memory, verdict = judge(memory, tracks, CONFIG.judge, seq=frame.seq, captured_ns=frame.captured_ns)
+        out.append((frame.truth[0].ttc_s if frame.truth else None, verdict.level))
+    return out
+
+
+@pytest.mark.parametrize("thing", ["wall", "fence", "hurdle", "post", "gate"])
+def test_what_has_no_class_is_critical_in_time(thing: str) -> None:
+    told = levels(f"sim:{thing}?start=11&seed=1&readout_ms=16")
+    left = [ttc for ttc, level in told if level is Level.CRITICAL and ttc is not None]
+    assert left, "never CRITICAL"
+    assert left[0] >= 1.5
+
+
+def test_a_clear_track_is_quiet() -> None:
+    assert {level for _, level in levels("sim:empty?duration=8&seed=3&readout_ms=16")} == {Level.CLEAR}
+
+
+def test_a_hurdle_two_lanes_out_is_let_be() -> None:
+    told = levels("sim:hurdle?start=11&seed=1&readout_ms=16&lateral=2.6")
+    assert {level for _, level in told} == {Level.CLEAR}
+
+
+def test_time_to_collision_is_right() -> None:
+    errors = [
+        tracks[0].ttc_s / frame.truth[0].ttc_s - 1
+        for frame, tracks, _ in looked("sim:wall?start=9&seed=2&readout_ms=16")
+        if tracks and tracks[0].ttc_s and frame.truth[0].ttc_s and 1.2 < frame.truth[0].ttc_s < 2.5
+    ]
+    assert len(errors) >= 10
+    assert np.mean(np.abs(errors)) < 0.12
+
+
+def test_a_wall_without_texture_is_said_to_be_unseen() -> None:
+    seen = [(f.truth[0].ttc_s, x.blind) for f, _, x in looked("sim:blank-wall?start=9&seed=1&readout_ms=16")]
+    blind = [ttc for ttc, is_blind in seen if is_blind and ttc is not None]
+    assert blind
+    assert blind[0] > 1.5
+    assert seen[-1][1]
+
+
+def test_a_textured_path_is_not_blind() -> None:
+    assert not any(x.blind for _, _, x in looked("sim:empty?duration=3&seed=1&readout_ms=16"))
+
+
+def test_what_the_detector_follows_is_left_to_it() -> None:
+    """A wall that is a known thing's box all over raises nothing of its own."""
+    looming = Looming(CONFIG.looming, LENS, CAMERA)
+    ego = FlowEgo(LENS)
+    source = open_source("sim:wall?start=6&seed=1", CAMERA)
+    known = Track(
+        1, "person", Box(0, 0, 320, 180), 0.9, 0, 0, 0, 9, 0.4, 0.1, 2.5, 6.0, None
+    )  # fmt: skip
+    for frame in source.frames():
+        small = ego.small_grey(frame.image)
+        tracks = looming.look(small, frame.captured_ns, ego.look(small), [known])
+        assert tracks == []
+
+
+def test_repeated_late_and_lost_frames_do_no_harm() -> None:
+    looming, rng = Looming(CONFIG.looming, LENS, CAMERA), np.random.default_rng(1)
+    grey = rng.integers(0, 255, (180, 320), dtype=np.uint8)
+    for at_s in (0.0, 0.1, 0.1, 0.05, 0.2, 5.0, 5.1, 0.0, 0.001, 0.002):
+        assert looming.look(grey, round(at_s * NS), EgoMotion()) == []
+    for shade in (0, 255):
+        flat = np.full((180, 320), shade, np.uint8)
+        for i in range(30):
+            assert looming.look(flat, (10 + i) * NS // 15, EgoMotion()) == []
+
+
+# ── the geometry, on points made up exactly ─────────────────────────────────────────────────────────────────
+
+
+def made_up(
+    ahead_m: float, step_m: float, extra_turn: EgoMotion, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ground points, far points and a board `ahead_m` away after a step; pixels then and now, and what is what."""
+    rng = np.random.default_rng(seed)
+    ground = np.stack([rng.uniform(-4, 4, 80), np.full(80, 1.35), rng.uniform(4.5, 14, 80)], axis=1)
+    far = np.stack([rng.uniform(-60, 60, 60), rng.uniform(-30, 0, 60), rng.uniform(90, 120, 60)], axis=1)
+    board = np.stack([rng.uniform(-0.6, 0.6, 30), rng.uniform(-0.2, 1.0, 30), np.full(30, ahead_m)], axis=1)
+    now = np.concatenate([ground, far, board])
+    what = np.repeat([0, 1, 2], [80, 60, 30])
+    then = now + np.array([0.0, 0.0, step_m])
+    turned = now @ turn(extra_turn).T
+    p, q = LENS.pixels(then / then[:, 2:]), LENS.pixels(turned / turned[:, 2:])
+    inside = (np.abs(p - (160, 90)) < (158, 88)).all(axis=1) & (np.abs(q - (160, 90)) < (158, 88)).all(axis=1)
+    noise = rng.normal(0, 0.1, q.shape)
+    return p[inside], (q + noise)[inside], what[inside]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    ahead_m=st.floats(3.0, 6.5),
+    step_m=st.floats(0.5, 1.2),
+    yaw=st.floats(-0.006, 0.006),
+    pitch=st.floats(-0.006, 0.006),
+    seed=st.integers(0, 1000),
+)
+def test_a_board_is_told_from_the_ground_whatever_the_turn_left_over(
+    ahead_m: float, step_m: float, yaw: float, pitch: float, seed: int
+) -> None:
+    p, q, what = made_up(ahead_m, step_m, EgoMotion(yaw_rad=yaw, pitch_rad=pitch), seed)
+    zero = np.zeros(3)
+    seen = solve(p, q, np.eye(3), (zero, zero), Attitude(0, 0, 0), LENS, (0.012, 0.004))
+    assert np.median(seen.nearness[what == 2]) == pytest.approx(step_m / ahead_m, rel=0.12)
+    g = grade(seen, 0.83 / 1.35, 0.83 / 1.35)
+    assert g == pytest.approx(step_m / 1.35, rel=0.2)
+    clusters = standing(seen, g, 1.35, half_width_m=0.8, least=0.06)
+    assert clusters
+    assert clusters[0].nearness == pytest.approx(step_m / ahead_m, rel=0.15)
+    assert (what[clusters[0].members] == 2).mean() > 0.8
+
+
+def test_standing_still_is_no_pace_and_nothing_is_in_the_way() -> None:
+    p, q, _ = made_up(4.0, 0.0, EgoMotion(), 3)
+    zero = np.zeros(3)
+    seen = solve(p, q, np.eye(3), (zero, zero), Attitude(0, 0, 0), LENS, (0.012, 0.004))
+    assert grade(seen, 0.6, 0.6) == pytest.approx(0.0, abs=0.02)
+
+
+def test_turns_are_composed_so_that_twist_and_lean_do_not_look_like_pitch() -> None:
+    """A trunk that twists by 10 deg and leans by 3 deg a quarter of a stride later: summed, it pitches 2 deg/s."""
+    swing = Swing(0.0)
+    before: np.ndarray | None = None
+    attitude = Attitude(0, 0, 0)
+    for i in range(60):
+        phase = 2 * math.pi * 1.5 * i / 15
+        yaw, roll = math.radians(10) * math.sin(phase), math.radians(3) * math.cos(phase)
+        c, s = math.cos(yaw), math.sin(yaw)
+        now = np.array([[math.cos(roll), math.sin(roll), 0], [-math.sin(roll), math.cos(roll), 0], [0, 0, 1]])
+        now = now @ np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]])
+        step = np.eye(3) if before is None else now @ before.T
+        w = 0.5 * np.array([step[1, 2] - step[2, 1], step[2, 0] - step[0, 2], step[0, 1] - step[1, 0]])
+        size = np.linalg.norm(w)
+        w *= math.asin(min(size, 1.0)) / size if size > 1e-9 else 1.0
+        attitude = swing.turn(EgoMotion(float(w[1]), float(-w[0]), float(w[2]), 1.0), i * NS // 15)
+        before = now
+    assert abs(math.degrees(math.atan(attitude.y))) < 1.2
+
+
+# ── belief ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def sighting(ttc_s: float, support: float = 8.0) -> Sighting:
+    return Sighting(1 / ttc_s, 0.02, -0.3, 0.3, 2.5 * ttc_s, Box(100, 80, 140, 120), support)
+
+
+def test_what_counts_down_for_a_stride_is_believed_and_not_sooner() -> None:
+    follower = Follower(0.67, 4.0)
+    first = None
+    for i in range(20):
+        tracks = follower.step(i * NS // 15, [sighting(3.5 - i / 15)])
+        if tracks and first is None:
+            first = i / 15
+            assert tracks[0].kind == "looming"
+            assert tracks[0].ttc_s == pytest.approx(3.5 - first, rel=0.1)
+            assert tracks[0].id < 0
+    assert first is not None
+    assert 0.66 <= first <= 0.85
+
+
+def test_what_stays_as_near_as_it_was_is_not_believed() -> None:
+    """A ghost that is always 1.2 s away does not count down: it is no obstacle."""
+    follower = Follower(0.67, 4.0)
+    assert all(not follower.step(i * NS // 15, [sighting(1.2)]) for i in range(40))
+
+
+def test_what_is_seen_now_and_then_is_not_believed() -> None:
+    follower = Follower(0.67, 4.0)
+    for i in range(40):
+        seen = [sighting(3.5 - i / 15)] if i % 3 == 0 else []
+        assert not follower.step(i * NS // 15, seen)
+
+
+def test_what_filled_the_picture_is_held_a_while() -> None:
+    follower = Follower(0.67, 4.0)
+    for i in range(38):
+        follower.step(i * NS // 15, [sighting(3.5 - i / 15)])
+    assert follower.step(43 * NS // 15, [])
+    assert not follower.step(70 * NS // 15, [])
