@@ -1,0 +1,296 @@
+"""`rearguard replay`: what would have been felt under other settings."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rearguard.cli.journal import journal_option, open_journal
+from rearguard.cli.options import json_option
+from rearguard.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rearguard.config import Config
+    from rearguard.replay.again import Cue
+    from rearguard.replay.compare import Change
+    from rearguard.replay.outing import Again
+    from rearguard.replay.recording import Recording
+
+_STYLE = {"gone": "red", "later": "red", "new": "green", "earlier": "green", "side": "yellow"}
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  rearguard replay 12 --config mine.toml           outing 12 under other settings
+  rearguard replay outing.mp4 --config mine.toml   a video, against the built-in settings
+  rearguard replay outing.mp4 --config b.toml --against a.toml --detections outing.jsonl
+  rearguard replay "sim:stand?speed=3.5" --json | jq '.changes'
+
+\b
+Of an outing only what was traced can be replayed: its near misses, each by itself, from first sight
+to release. What never came to CAUTION was not kept, so that an outing shows warnings that would go or move,
+not those that would come in between; for that, replay a video. Its trace also goes in after the tracker:
+of the settings, [judge] and [cue] count.
+
+\b
+A video goes through the detector once, under the --against settings, and then through tracker, judge and
+cues under both: [track], [judge] and [cue] count; with other [camera], [detect] or [looming] settings,
+run it again. --detections keeps what was seen, so that the next try takes seconds."""
+)
+@click.argument("source", metavar="SOURCE")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Settings to try; by default the present ones (user's, then /etc/rearguard/rearguard.toml).",
+)
+@click.option(
+    "--against",
+    "against_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Settings to compare with; by default those of the outing, for a video the built-in ones.",
+)
+@click.option(
+    "--detections",
+    "detections_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="JSON Lines file of what was seen: read if it is there, else written.",
+)
+@click.option("--fps", type=click.FloatRange(1, 240), help="Frames per second of a file that does not say.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of a simulated world.")
+@journal_option
+@json_option
+def replay(
+    source: str,
+    config_file: Path | None,
+    against_file: Path | None,
+    detections_file: Path | None,
+    fps: float | None,
+    seed: int,
+    journal: Path | None,
+    as_json: bool,
+) -> None:
+    """Send SOURCE through the rules again under other settings, and print the difference in cues.
+
+    SOURCE is the number of an outing in the journal (`rearguard outings`), or a video, a folder of pictures
+    or sim:NAME.
+    """
+    if re.fullmatch(r"\d{1,18}", source):
+        if detections_file or fps:
+            raise BadInput("--detections and --fps are for videos; of an outing the journal holds the traces")
+        _outing(int(source), journal, config_file, against_file, as_json)
+    else:
+        _video(source, config_file, against_file, detections_file, fps, seed, as_json)
+
+
+def _outing(
+    number: int, folder: Path | None, config_file: Path | None, against_file: Path | None, as_json: bool
+) -> None:
+    from rich.progress import track
+
+    from rearguard.config import load
+    from rearguard.replay import outing
+
+    after = load(config_file)
+    with open_journal(folder) as journal:
+        row, traced = outing.near_misses(journal, number)
+    before = load(against_file) if against_file else outing.recorded_config(row)
+    try:
+        own = outing.recorded_config(row)
+    except BadInput:
+        own = before
+    found = [
+        outing.again(row, near, trace, own, before, after)
+        for near, trace in track(
+            traced, "near misses", console=_errors(), transient=True, disable=not sys.stderr.isatty()
+        )
+    ]
+    if as_json:
+        _print_json({"outing": number, "near_misses": found})
+    elif found:
+        _near_miss_table(found)
+    else:
+        click.echo(f"Outing {number} has no traced near miss: nothing to replay.")
+
+
+def _video(
+    source: str,
+    config_file: Path | None,
+    against_file: Path | None,
+    detections_file: Path | None,
+    fps: float | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    from rearguard.config import Config, load
+    from rearguard.replay.again import replay as again
+    from rearguard.replay.compare import changes
+
+    after = load(config_file)
+    before = load(against_file) if against_file else Config()
+    recording = _recording(source, before, detections_file, fps, seed)
+    if (after.camera, after.detect, after.looming, after.health) != (
+        before.camera,
+        before.detect,
+        before.looming,
+        before.health,
+    ):
+        click.echo(
+            "rearguard: the two settings see differently ([camera], [detect], [looming] or [health]); what was seen "
+            "is as under --against",
+            err=True,
+        )
+    one, two = again(recording, before), again(recording, after)
+    rows = changes(one.cues, two.cues)
+    if as_json:
+        _print_json({"source": source, "before": one, "after": two, "changes": rows})
+        return
+    _cue_table(rows)
+    differ = sum(row.what != "same" for row in rows)
+    click.echo(
+        f"{one.frames} frames, {one.duration_s:.1f} s: {len(one.cues)} cues before, {len(two.cues)} after, "
+        f"{differ} of {len(rows)} rows differ"
+    )
+
+
+def _recording(source: str, config: Config, file: Path | None, fps: float | None, seed: int) -> Recording:
+    """What is seen in the source: from the file, or from the pictures."""
+    from rearguard.replay.recording import read, write
+
+    if file is not None and file.exists():
+        recording = read(file)
+        _check(file, recording, source, config, fps, seed)
+        return recording
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from rearguard.replay.see import see
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_errors(), transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("looking", total=None)
+        recording = see(
+            source,
+            config,
+            fps=fps,
+            seed=seed,
+            on_frame=lambda done, of: progress.update(task, completed=done, total=of),
+        )
+    if file is not None:
+        write(file, recording)
+    return recording
+
+
+def _check(
+    file: Path, recording: Recording, source: str, config: Config, fps: float | None, seed: int
+) -> None:
+    """A file of detections of something else must not pass for this source's."""
+    from rearguard.replay.see import looked
+
+    if recording.header.source != source:
+        raise BadInput(f"{file}: holds what was seen in {recording.header.source[:80]!r}; name another file")
+    if recording.header.looked != looked(config, fps, seed):
+        raise BadInput(
+            f"{file}: was seen with other [camera], [detect], [looming], [health], --fps or --seed; delete it to "
+            "have it made anew"
+        )
+    if not recording.looks:
+        raise BadInput(f"{file}: no frame in it")
+
+
+def _print_json(what: object) -> None:
+    import msgspec
+
+    click.echo(msgspec.json.encode(what).decode())
+
+
+def _errors() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _cue(cue: Cue | None) -> str:
+    if cue is None:
+        return "–"
+    left = "" if cue.ttc_s is None else f", {cue.ttc_s:.1f} s left"
+    times = f" ×{cue.repeats + 1}" if cue.repeats else ""
+    return f"{cue.line}{' ' + cue.label if cue.label else ''}{left}{times}"
+
+
+def _what(row: Change) -> str:
+    moved = row.moved_s
+    return row.what if moved is None or row.what in ("same", "side") else f"{row.what} by {abs(moved):.2f} s"
+
+
+def _cue_table(rows: list[Change], title: str | None = None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left")
+    for column in ("before", "after", ""):
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        table.add_row(
+            Text(_cue(row.before)), Text(_cue(row.after)), Text(_what(row), _STYLE.get(row.what, "dim"))
+        )
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def _near_miss_table(found: list[Again]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from rearguard.review.text import clean
+
+    def left(value: float | None) -> str:
+        return "–" if value is None else f"{value:.1f} s"
+
+    table = Table(box=None, pad_edge=False)
+    for column in (
+        "near miss",
+        "at",
+        "what",
+        "recorded",
+        "before",
+        "after",
+        "CAUTION at",
+        "CRITICAL at",
+        "cues",
+    ):
+        table.add_column(column)
+    for a in found:
+        differ = [row for row in a.changes if row.what != "same"]
+        cues = "same" if not differ else "; ".join(_short(row) for row in differ)
+        table.add_row(
+            str(a.id),
+            f"{a.at_s:.1f} s",
+            Text(clean(a.label)),
+            a.recorded,
+            a.before.level,
+            Text(a.after.level, "bold" if a.after.level != a.before.level else ""),
+            f"{left(a.before.caution_left_s)} → {left(a.after.caution_left_s)}",
+            f"{left(a.before.critical_left_s)} → {left(a.after.critical_left_s)}",
+            Text(cues),
+        )
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    frames = sum(a.frames for a in found)
+    agree = sum(a.agree * a.frames for a in found) / frames
+    click.echo(
+        f"{len(found)} near misses, {frames} traced frames; judged by the outing's own settings {agree:.0%} of them "
+        "get the level that was recorded"
+    )
+
+
+def _short(row: Change) -> str:
+    cue = row.before or row.after
+    assert cue is not None
+    return f"{cue.cue} {_what(row)}"

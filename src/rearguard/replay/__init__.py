@@ -1,0 +1,1 @@
+"""Replay: what was once seen goes through the rules again, under other settings."""
