@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rearguard.detect.card import Boxes, Card, Classes, Input, Scores
 from rearguard.detect.classes import COCO, hides
-from rearguard.detect.decode import CenterNet, logit, suppress
+from rearguard.detect.decode import CenterNet, Ssd, logit, suppress
 
 
 def outputs(kind="logit", rows=8, columns=16, classes=2):
@@ -133,3 +133,29 @@ def test_what_is_one_thing_under_two_names(better, worse, one_thing):
 
 def test_no_class_but_person_ever_hides_a_person():
     assert [label for label in COCO if hides(label, "person")] == ["person"]
+
+
+def test_ssd_has_tensorflows_1917_anchors_and_codes_boxes_against_them():
+    anchors = Ssd.anchors()
+    assert anchors.shape == (1917, 4)
+    card = Card(
+        name="hand-made",
+        file="hand-made.tflite",
+        sha256="0" * 64,
+        decoder="ssd",
+        origin="",
+        licence="",
+        input=Input(width_px=300, height_px=300, colour="rgb"),
+        scores=Scores(shape=(1, 1917, 3), kind="probability"),
+        boxes=Boxes(shape=(1, 1917, 4)),
+        classes=Classes(labels=("background", "person", "dog")),
+    )
+    scores = np.zeros((1, 1917, 3), np.float32)
+    scores[0, :, 0] = 0.99
+    scores[0, 1083, 2] = 0.8  # first anchor of the second map: scale 0.35, square, in its upper left cell
+    coded = np.zeros((1, 1917, 4), np.float32)
+    coded[0, 1083] = [1.0, 0.0, 0.0, 5 * np.log(2)]  # a tenth of its height down, twice as wide
+    boxes, found, classes = Ssd(card, (300, 300))(SimpleNamespace(scores=scores, boxes=coded), 0.3)
+    assert (found.tolist(), classes.tolist()) == (pytest.approx([0.8]), [2])
+    # Centre 15, 15 + 10.5; 210 wide, 105 tall.
+    assert boxes[0] == pytest.approx([15 - 105, 25.5 - 52.5, 15 + 105, 25.5 + 52.5], abs=1e-3)

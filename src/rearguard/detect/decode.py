@@ -69,7 +69,8 @@ class CenterNet:
 class Ssd:
     """Boxes coded against fixed anchors (Liu et al. 2016, SSD), as TensorFlow's Object Detection API makes them.
 
-    Scores are (1, anchors, classes); boxes (1, anchors, 4) are the offsets of y, x, height and width.
+    Scores are (1, anchors, classes), of which a first one called `background` is passed over; boxes
+    (1, anchors, 4) are the offsets of y, x, height and width.
     """
 
     MAPS = (19, 10, 5, 3, 2, 1)
@@ -80,6 +81,7 @@ class Ssd:
         """`size` is the input's (width, height) in pixels."""
         self._size = np.array([size[1], size[0]], np.float32)
         self._logits = card.scores.kind == "logit"
+        self._first = int(card.classes.labels[0] == "background")
         self._anchors = self.anchors()
         if len(self._anchors) != card.scores.shape[1]:
             raise BadInput(
@@ -106,7 +108,9 @@ class Ssd:
 
     def __call__(self, model: Model, min_score: float) -> Found:
         scores = model.scores[0]
-        at, classes = np.nonzero(scores >= (logit(min_score) if self._logits else min_score))
+        things = scores[:, self._first :]
+        at, classes = np.nonzero(things >= (logit(min_score) if self._logits else min_score))
+        classes += self._first
         values = scores[at, classes]
         anchors, coded = self._anchors[at], model.boxes[0][at] / np.array(self.CODER, np.float32)
         centre = (anchors[:, :2] + coded[:, :2] * anchors[:, 2:]) * self._size
