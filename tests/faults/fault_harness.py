@@ -211,24 +211,27 @@ def _check_felt(outcome: Outcome, struck: int, felt: list[dict[str, Any]]) -> No
 
 
 def _check_silence(outcome: Outcome) -> None:
-    """From READY until the warden leaves, no motor may be off for longer than the alive gap and 0.5 s."""
+    """From READY until the source ends, no motor may be off for longer than the alive gap and 0.5 s."""
     last: int | None = None
+    over = False
     for e in outcome.events:
         if e["what"] == "warden" or (e["what"] == "fault" and outcome.case.name == "warden_sigkill"):
-            last = None  # nobody is there; systemd starts the warden, and READY will tell
-        elif e["what"] == "left" or (e["what"] == "ended" and e["code"] == 0):
-            if last is not None:
-                outcome.silence_s = max(outcome.silence_s, round((e["t"] - last) / 1e9, 3))
-            last = None  # the outing is over
-        elif e["what"] == "pin":
-            if last is not None and e["on"]:
-                outcome.silence_s = max(outcome.silence_s, round((e["t"] - last) / 1e9, 3))
+            last, over = None, False  # nobody is there; systemd starts the warden, and READY will tell
+        elif last is not None and not over and (e["what"] == "left" or e.get("on") or _ends(e)):
+            outcome.silence_s = max(outcome.silence_s, round((e["t"] - last) / 1e9, 3))
+        if e["what"] == "pin":
             last = e["t"]
+        over = over or _ends(e)
     limit_s = ALIVE_S + 0.5
     if outcome.case.name == "gpio_error":
         limit_s += 2.0  # while no pin works, nothing can be felt: the missing tick is the sign
     if outcome.silence_s > limit_s:
         outcome.wrong.append(f"silent for {outcome.silence_s} s")
+
+
+def _ends(event: dict[str, Any]) -> bool:
+    """Whether the source has come to its end, and with it the watch."""
+    return bool(event["what"] == "ended" and event["code"] == 0)
 
 
 def _logged(journal: Path) -> set[str]:
