@@ -55,8 +55,8 @@ class Found(msgspec.Struct, frozen=True, array_like=True):
     @classmethod
     def of(cls, d: Detection) -> Found:
         b = d.box
-        x0, y0, x1, y1 = round(b.x0, 1), round(b.y0, 1), round(b.x1, 1), round(b.y1, 1)
-        return cls(x0, y0, x1, y1, d.label, round(d.score, 3))
+        x0, y0, x1, y1 = round(b.x0, 4), round(b.y0, 4), round(b.x1, 4), round(b.y1, 4)
+        return cls(x0, y0, x1, y1, d.label, round(d.score, 5))
 
     @property
     def detection(self) -> Detection:
@@ -74,7 +74,7 @@ class Turn(msgspec.Struct, frozen=True, array_like=True):
     @classmethod
     def of(cls, ego: EgoMotion) -> Turn:
         return cls(
-            round(ego.yaw_rad, 6), round(ego.pitch_rad, 6), round(ego.roll_rad, 6), round(ego.quality, 3)
+            round(ego.yaw_rad, 8), round(ego.pitch_rad, 8), round(ego.roll_rad, 8), round(ego.quality, 3)
         )
 
     @property

@@ -106,7 +106,7 @@ class _Eye:
         then = {i: found.detection.box for i, found in enumerate(self._found)}
         now = {i: moved(box, ego, self.lens) for i, box in then.items()}
         grown = measure(before, self._grey, then, now)
-        return [Grown(i, round(g.ln_scale, 5), max(round(g.sd, 5), 1e-5)) for i, g in sorted(grown.items())]
+        return [Grown(i, round(g.ln_scale, 7), max(round(g.sd, 7), 1e-6)) for i, g in sorted(grown.items())]
 
 
 def _is_box(box: Box) -> bool:
