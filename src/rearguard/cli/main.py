@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("rearguard.cli.evaluate", "Measure detectors on labelled pictures."),
     "bench": ("rearguard.cli.bench", "Measure where the time goes, over models, runtimes and threads."),
     "sync": ("rearguard.cli.sync", "What `pull` calls on the device."),
+    "scenarios": ("rearguard.cli.scenarios", "Run the proving ground: named scenarios by the hundred."),
     "replay": ("rearguard.cli.replay", "Judge a recording or an outing again under other settings."),
     "doctor": ("rearguard.cli.doctor", "Check what works on this machine, with a remedy for what does not."),
     "aim": ("rearguard.cli.aim", "Mount the camera straight: live horizon, corridor and what is detected."),

@@ -50,22 +50,33 @@ class Pinhole:
 
 def turn(ego: EgoMotion) -> Array:
     """The matrix (3, 3) that takes a far point's ray before the camera turned to its ray afterwards."""
+    return np.array(_turn(ego))
+
+
+def _turn(ego: EgoMotion) -> tuple[tuple[float, float, float], ...]:
     # Turning right is a rotation about +y (z towards x), turning down about -x, rolling clockwise about +z;
-    # the scene moves the other way, hence the transpose (Rodrigues' formula).
-    w = np.array([-ego.pitch_rad, ego.yaw_rad, ego.roll_rad])
-    angle = float(np.linalg.norm(w))
+    # the scene moves the other way, hence the transpose (Rodrigues' formula, written out: it runs for every
+    # track in every frame).
+    angle = math.sqrt(ego.pitch_rad**2 + ego.yaw_rad**2 + ego.roll_rad**2)
     if angle < 1e-12:
-        return np.eye(3)
-    k = w / angle
-    cross = np.array([[0, -k[2], k[1]], [k[2], 0, -k[0]], [-k[1], k[0], 0]])
-    rotation = np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * (cross @ cross)
-    return np.asarray(rotation.T)
+        return (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
+    x, y, z = -ego.pitch_rad / angle, ego.yaw_rad / angle, ego.roll_rad / angle
+    s, c = math.sin(angle), math.cos(angle)
+    v = 1 - c
+    return (
+        (c + x * x * v, x * y * v + z * s, x * z * v - y * s),
+        (x * y * v - z * s, c + y * y * v, y * z * v + x * s),
+        (x * z * v + y * s, y * z * v - x * s, c + z * z * v),
+    )
 
 
 def moved(box: Box, ego: EgoMotion, lens: Pinhole) -> Box:
     """Where a box stands after the camera turned: its centre follows the turn, its size stays."""
     if ego.quality <= 0:
         return box
-    centre = lens.pixels(lens.rays(np.array([[box.cx, box.cy]])) @ turn(ego).T)[0]
-    dx, dy = float(centre[0]) - box.cx, float(centre[1]) - box.cy
+    u, v = (box.cx - 0.5 * lens.width_px) / lens.focal_px, (box.cy - 0.5 * lens.height_px) / lens.focal_px
+    rows = _turn(ego)
+    x, y, z = (r[0] * u + r[1] * v + r[2] for r in rows)
+    z = max(z, 1e-6)
+    dx, dy = (x / z - u) * lens.focal_px, (y / z - v) * lens.focal_px
     return Box(box.x0 + dx, box.y0 + dy, box.x1 + dx, box.y1 + dy)

@@ -25,6 +25,7 @@ class Heading:
 
     def __init__(self) -> None:
         self._yaw_rad = 0.0
+        self._bend_rad_s = 0.0
         self._past: deque[tuple[float, float]] = deque()  # (time s, summed yaw rad)
 
     @property
@@ -37,9 +38,7 @@ class Heading:
     @property
     def bend_rad_s(self) -> float:
         """How fast the path itself turns, positive to picture-right; 0 on a straight and until it is known."""
-        known = len(self._past) > 1 and self._past[-1][0] - self._past[0][0] > 0.8 * SLOPE_WINDOW_S
-        slope = self._slope() if known else 0.0
-        return slope if abs(slope) > _STRAIGHT_RAD_S else 0.0
+        return self._bend_rad_s
 
     def turn(self, yaw_rad: float, at_ns: int) -> float:
         """Add a turn; return the camera's angle from the direction of travel, positive to picture-right."""
@@ -49,6 +48,9 @@ class Heading:
         self._past.append((t, self._yaw_rad))
         while t - self._past[0][0] > SLOPE_WINDOW_S:
             self._past.popleft()
+        known = t - self._past[0][0] > 0.8 * SLOPE_WINDOW_S
+        slope = self._slope() if known else 0.0
+        self._bend_rad_s = slope if abs(slope) > _STRAIGHT_RAD_S else 0.0
         return self._yaw_rad - self._travel(t)
 
     def _travel(self, now_s: float) -> float:
@@ -56,19 +58,27 @@ class Heading:
         if span <= 0:
             return self._yaw_rad
         total = weighted = middle = 0.0
-        for t, yaw in self._past:
+        turns = 2 * math.pi / span
+        for t, yaw in reversed(self._past):
             age = now_s - t
-            if age <= span:
-                # Hann over the window; while the window still fills, every sample counts somewhat.
-                weight = 0.5 - 0.5 * math.cos(2 * math.pi * (1 - age / span)) + 1e-3
-                total += weight
-                weighted += weight * yaw
-                middle += weight * t
+            if age > span:
+                break
+            # Hann over the window; while the window still fills, every sample counts somewhat.
+            weight = 0.501 - 0.5 * math.cos(turns * age)
+            total += weight
+            weighted += weight * yaw
+            middle += weight * t
         return weighted / total + self.bend_rad_s * (now_s - middle / total)
 
     def _slope(self) -> float:
+        sum_t = sum_y = sum_tt = sum_ty = 0.0
+        t0, y0 = self._past[0]
+        for t, y in self._past:
+            t, y = t - t0, y - y0
+            sum_t += t
+            sum_y += y
+            sum_tt += t * t
+            sum_ty += t * y
         n = len(self._past)
-        mt = sum(t for t, _ in self._past) / n
-        my = sum(y for _, y in self._past) / n
-        var = sum((t - mt) ** 2 for t, _ in self._past)
-        return sum((t - mt) * (y - my) for t, y in self._past) / var if var > 0 else 0.0
+        spread = n * sum_tt - sum_t * sum_t
+        return (n * sum_ty - sum_t * sum_y) / spread if spread > 0 else 0.0

@@ -28,7 +28,7 @@ _DOUBT = {Level.NOTICE: 1.0, Level.CAUTION: 0.5, Level.CRITICAL: 0.0}
 _GUARD_CLOSING_M_S = 0.5
 # Plausibility of coming into the corridor above which a thing is in the path, and below which it is certainly not.
 # Not knowing (a wide spread about the middle) is above both.
-_IN_PATH = 0.2
+_IN_PATH = 0.22
 _OUT_OF_PATH = 0.05
 
 

@@ -51,7 +51,7 @@ class Outcome:
     duration_s: float
 
 
-def run(cell: Cell, seed: int, config: Config = Config()) -> Outcome:
+def run(cell: Cell, seed: int, config: Config) -> Outcome:
     """Run one scenario once; the same cell and seed give the same outcome."""
     scenario = BY_NAME[cell.scenario]
     values = {"speed": cell.speed_m_s, "seed": float(seed), "gait": float(cell.gait)}

@@ -66,6 +66,8 @@ def assign(costs: NDArray[np.float64], gates: Sequence[float]) -> list[tuple[int
     """
     if costs.size == 0:
         return []
+    if costs.size == 1:
+        return [(0, 0)] if costs[0, 0] <= gates[0] else []
     limit = np.asarray(gates, dtype=np.float64)[:, None]
     gated = np.where(np.isfinite(costs) & (costs <= limit), costs, _FAR)
     _, rows, columns = lap.lapjvx(gated, extend_cost=True)
