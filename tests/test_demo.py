@@ -18,7 +18,12 @@ NEAR_MISS_KEYS = {"id", "level", "min_ttc_s", "label", "side"}
 def rearguard(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     env = os.environ | {"HOME": str(cwd), "XDG_DATA_HOME": str(cwd / "data")}
     return subprocess.run(
-        [sys.executable, "-m", "rearguard", *args], cwd=cwd, env=env, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "rearguard", *args],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

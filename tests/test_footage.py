@@ -21,7 +21,9 @@ def levels(path: Path, fps: float) -> list[Level]:
     return [pipeline.step(frame).verdict.level for frame in source.frames()]
 
 
-def test_stroller_among_pedestrians_is_warned_when_due_and_not_when_people_walk_away(shared_data: Path) -> None:
+def test_stroller_among_pedestrians_is_warned_when_due_and_not_when_people_walk_away(
+    shared_data: Path,
+) -> None:
     found = levels(shared_data / "jelmoli", 14)
     assert len(found) == 187
     # A standing man ahead, a cyclist cutting in, a man slowing down: its README's three intervals.
