@@ -1,0 +1,209 @@
+"""Tracker and judge on any boxes: no exception, no nonsense, no cry at what leaves, no silence at what comes."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from rearguard.clock import NS_PER_S
+from rearguard.config import Config
+from rearguard.ego.geometry import Pinhole
+from rearguard.judge.judge import Memory, judge
+from rearguard.track.tracker import Tracker
+from rearguard.words import Box, Detection, EgoMotion, Level, Track, Verdict
+from rearguard.world import boxes, catalogue
+
+CONFIG = Config()
+LENS = Pinhole.from_fov(1280, 720, 66.0)
+HEIGHT_M, EYE_M, FPS = 1.7, 1.25, 10.0
+STEADY = EgoMotion(quality=0.9)
+
+
+def tracker() -> Tracker:
+    return Tracker(CONFIG.track, LENS, {"person": HEIGHT_M, "bicycle": 1.6}.get, min_score=0.3)
+
+
+def person(distance_m: float, beside_m: float = 0.0, grow: float = 1.0, score: float = 0.8) -> Detection:
+    """A box of a standing person on level ground, clipped to the picture."""
+    per_m = LENS.focal_px / distance_m
+    cx, foot = 640 + beside_m * per_m, 360 + EYE_M * per_m
+    high = HEIGHT_M * per_m * grow
+    box = Box(cx - 0.15 * high, foot - high, cx + 0.15 * high, foot)
+    return Detection(
+        Box(max(0.0, box.x0), max(0.0, box.y0), min(1280.0, box.x1), min(720.0, box.y1)), "person", score
+    )
+
+
+Frame = tuple[float, Sequence[Detection]]
+
+
+def run(stream: Sequence[Frame], ego: EgoMotion = STEADY) -> list[tuple[list[Track], Verdict]]:
+    """Every frame's tracks and verdict; times in seconds."""
+    follow, memory, out = tracker(), Memory(), []
+    for seq, (t_s, detections) in enumerate(stream):
+        at_ns = round(t_s * NS_PER_S)
+        tracks = follow.step(at_ns, detections, ego)
+        memory, verdict = judge(memory, tracks, CONFIG.judge, seq=seq, captured_ns=at_ns)
+        out.append((tracks, verdict))
+    return out
+
+
+def numbers(track: Track) -> list[float]:
+    found = [track.closing_per_s, track.closing_sd_per_s, track.score]
+    found += [track.box.x0, track.box.y0, track.box.x1, track.box.y1]
+    found += [v for v in (track.ttc_s, track.ttc_sd_s, track.range_m) if v is not None]
+    side = track.lateral
+    return found + ([] if side is None else [side.offset_m, side.drift_m_s, side.var_offset, side.var_drift])
+
+
+# ── anything goes in ────────────────────────────────────────────────────────────────────────────────────
+
+wild = st.one_of(
+    st.floats(allow_nan=True, allow_infinity=True),
+    st.floats(-2000, 4000),
+    st.sampled_from([0.0, -0.0, math.nan, math.inf, 1e300, -1e300, 1e-300, 640.0]),
+)
+any_detection = st.builds(
+    Detection,
+    st.builds(Box, wild, wild, wild, wild),
+    st.sampled_from(["person", "bicycle", "car", "", "no such thing"]),
+    st.one_of(st.floats(0, 1), wild),
+)
+sane_detection = st.builds(
+    lambda x, y, w, h, score: Detection(Box(x, y, x + w, y + h), "person", score),
+    st.floats(-50, 1270), st.floats(-50, 710), st.floats(0, 1500), st.floats(0, 1500), st.floats(0, 1),
+)  # fmt: skip
+any_frame = st.tuples(
+    st.one_of(st.floats(-5, 5), st.sampled_from([0.0, 0.1, 0.1, 0.2, 3e9])),
+    st.lists(st.one_of(any_detection, sane_detection), max_size=6),
+)
+any_ego = st.builds(EgoMotion, st.floats(-3, 3), st.floats(-3, 3), st.floats(-3, 3), st.floats(0, 1))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(any_frame, max_size=25), any_ego)
+@example([(0.1, [person(5.0)])] * 9, STEADY)
+@example([(t, [person(5.0), person(5.0)]) for t in (0.3, 0.2, 0.1, 0.0, 0.3, 0.4)], STEADY)
+def test_no_stream_of_boxes_raises_or_makes_nonsense(stream: list[Frame], ego: EgoMotion) -> None:
+    for tracks, verdict in run(stream, ego):
+        assert all(math.isfinite(v) for track in tracks for v in numbers(track))
+        assert len({track.id for track in tracks}) == len(tracks)
+        assert verdict.level in Level
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(sane_detection, min_size=1, max_size=4), st.integers(3, 40))
+def test_boxes_that_never_change_are_never_critical(detections: list[Detection], frames: int) -> None:
+    # Time enough to know: at first sight a thing is taken to be closing until it is seen that it is not.
+    stream = [(i / FPS, detections) for i in range(frames + 20)]
+    near = [d for d in detections if d.box.height > 300 or d.box.width > 300 or min(d.box.x0, d.box.y0) < 4]
+    if not near:
+        assert all(verdict.level < Level.CRITICAL for _, verdict in run(stream)[15:])
+
+
+# ── what leaves and what comes ──────────────────────────────────────────────────────────────────────────
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 10_000),
+    st.floats(3.0, 12.0),
+    st.floats(0.5, 4.0),
+    st.floats(-1.0, 1.0),
+    st.floats(0.0, 0.03),
+)
+def test_what_recedes_is_never_critical(
+    seed: int, start_m: float, pace: float, beside: float, noise: float
+) -> None:
+    rng = random.Random(seed)
+    stream: list[Frame] = []
+    for i in range(50):
+        distance = start_m + pace * i / FPS
+        seen = rng.random() > 0.1
+        stream.append((i / FPS, [person(distance, beside, math.exp(rng.gauss(0, noise)))] if seen else []))
+    assert max(verdict.level for _, verdict in run(stream)) < Level.CRITICAL
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.floats(1.5, 6.0), st.floats(-0.3, 0.3), st.floats(0.0, 0.03))
+def test_what_comes_straight_on_is_critical_in_time_and_stays_so(
+    seed: int, pace: float, beside: float, noise: float
+) -> None:
+    rng = random.Random(seed)
+    stream: list[Frame] = []
+    left: list[float] = []
+    for i in range(200):
+        distance = 7.0 * pace - pace * i / FPS
+        if distance < 0.15 * pace:
+            break
+        seen = rng.random() > 0.1
+        stream.append((i / FPS, [person(distance, beside, math.exp(rng.gauss(0, noise)))] if seen else []))
+        left.append(distance / pace)
+    levels = [verdict.level for _, verdict in run(stream)]
+    first = levels.index(Level.CRITICAL) if Level.CRITICAL in levels else None
+    assert first is not None, "never CRITICAL"
+    assert left[first] >= 1.3
+    quiet = [t for t, level in zip(left, levels, strict=True) if level < Level.CRITICAL and 0.5 < t < 1.3]
+    assert not quiet
+
+
+def test_worlds_that_come_are_critical_and_worlds_that_go_are_not() -> None:
+    for world, values, critical in (
+        ("stand", {}, True),
+        ("run-toward", {}, True),
+        ("same-speed", {"start": 6.0}, False),
+        ("walk-away", {"pace": 3.5, "start": 5.0}, False),
+    ):
+        scene = catalogue.scene(world, **values)
+        follow, memory, worst = tracker(), Memory(), Level.CLEAR
+        for look in boxes.looks(scene, CONFIG.camera, fps=FPS, seed=5):
+            tracks = follow.step(look.captured_ns, look.detections, look.ego)
+            memory, verdict = judge(memory, tracks, CONFIG.judge, seq=look.seq, captured_ns=look.captured_ns)
+            worst = max(worst, verdict.level)
+        assert (worst is Level.CRITICAL) is critical, world
+
+
+# ── identity ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_identity_outlives_half_a_second_of_misses() -> None:
+    stream = [(i / FPS, [person(12 - 0.2 * i)] if not 20 <= i < 25 else []) for i in range(40)]
+    out = run(stream)
+    assert {track.id for tracks, _ in out for track in tracks} == {1}
+    assert [len(tracks) for tracks, _ in out[20:25]] == [1] * 5
+    # Unseen for longer it is given up: a ghost must not warn for ever.
+    gone = run([(i / FPS, [person(10)] if i < 20 else []) for i in range(40)])
+    assert gone[-1][0] == []
+
+
+def test_two_who_pass_each_other_keep_their_names() -> None:
+    stream = [(i / FPS, [person(10, -2 + 0.1 * i), person(6, 2 - 0.1 * i)]) for i in range(40)]
+    tracks, _ = run(stream)[-1]
+    by_range = sorted(tracks, key=lambda t: t.box.height)
+    first = sorted(run(stream)[8][0], key=lambda t: t.box.height)
+    assert [t.id for t in by_range] == [t.id for t in first]
+    assert len(tracks) == 2
+
+
+def test_a_swinging_camera_loses_nobody_when_its_turn_is_known() -> None:
+    follow, ids, yaw_was = tracker(), set(), 0.0
+    for i in range(60):
+        yaw = math.radians(10) * math.sin(2 * math.pi * 1.5 * i / FPS)
+        shift = LENS.focal_px * math.tan(yaw)
+        d = person(8.0)
+        box = Box(d.box.x0 - shift, d.box.y0, d.box.x1 - shift, d.box.y1)
+        ego = EgoMotion(yaw_rad=yaw - yaw_was, quality=0.9)
+        yaw_was = yaw
+        ids |= {t.id for t in follow.step(round(i / FPS * NS_PER_S), [Detection(box, "person", 0.8)], ego)}
+    assert ids == {1}
+
+
+def test_weak_detections_continue_a_track_but_begin_none() -> None:
+    weak = [(i / FPS, [person(8, score=0.2)]) for i in range(20)]
+    assert all(not tracks for tracks, _ in run(weak))
+    kept = run([(i / FPS, [person(8, score=0.8 if i < 12 else 0.2)]) for i in range(40)])
+    assert [track.id for track in kept[-1][0]] == [1]
