@@ -302,7 +302,11 @@ def test_kept_detections_stand_in_for_the_pictures(tmp_path: Path) -> None:
     path, config = tmp_path / "seen.jsonl", toml(tmp_path, "[judge]\ncritical_ttc_s = 1.2\n")
     word = "sim:stand?start=14"
     header = rec.Header(
-        source=word, width_px=1280, height_px=720, hfov_deg=66.0, looked=seeing.looked(Config(), 10.0, 0)
+        source=word,
+        width_px=1280,
+        height_px=720,
+        hfov_deg=66.0,
+        looked=seeing.looked(word, Config(), 10.0, 0),
     )
     rec.write(path, rec.Recording(header, a_recording(start=14.0).looks))
     args = (word, "--fps", 10, "--config", config, "--detections", path)
@@ -317,9 +321,22 @@ def test_kept_detections_stand_in_for_the_pictures(tmp_path: Path) -> None:
     assert call(word, "--fps", 12, "--detections", path)[0] == 2
 
 
+def test_another_file_of_the_same_name_is_looked_at_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"one")
+    first = seeing.looked(str(path), Config(), None, 0)
+    assert seeing.looked(str(path), Config(), None, 0) == first
+    path.write_bytes(b"two, longer")
+    assert seeing.looked(str(path), Config(), None, 0) != first
+
+
 def test_a_recording_without_a_frame_is_refused(tmp_path: Path) -> None:
     header = rec.Header(
-        source="sim:x", width_px=64, height_px=64, hfov_deg=60, looked=seeing.looked(Config(), None, 0)
+        source="sim:x",
+        width_px=64,
+        height_px=64,
+        hfov_deg=60,
+        looked=seeing.looked("sim:x", Config(), None, 0),
     )
     path = tmp_path / "empty.jsonl"
     rec.write(path, rec.Recording(header, []))

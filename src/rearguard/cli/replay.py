@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rearguard.config import Config
-    from rearguard.replay.again import Cue
+    from rearguard.replay.again import Cue, Replayed
     from rearguard.replay.compare import Change
     from rearguard.replay.outing import Again
     from rearguard.replay.recording import Recording
@@ -130,7 +130,6 @@ def _video(
     as_json: bool,
 ) -> None:
     from rearguard.config import Config, load
-    from rearguard.replay.again import replay as again
     from rearguard.replay.compare import changes
 
     after = load(config_file)
@@ -147,7 +146,7 @@ def _video(
             "is as under --against",
             err=True,
         )
-    one, two = again(recording, before), again(recording, after)
+    one, two = (_judged(recording, config) for config in (before, after))
     rows = changes(one.cues, two.cues)
     if as_json:
         _print_json({"source": source, "before": one, "after": two, "changes": rows})
@@ -158,6 +157,22 @@ def _video(
         f"{one.frames} frames, {one.duration_s:.1f} s: {len(one.cues)} cues before, {len(two.cues)} after, "
         f"{differ} of {len(rows)} rows differ"
     )
+
+
+def _judged(recording: Recording, config: Config) -> Replayed:
+    from rich.progress import track
+
+    from rearguard.replay.again import felt, verdicts
+
+    stream = track(
+        verdicts(recording, config),
+        "judging",
+        total=len(recording.looks),
+        console=_errors(),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    return felt(stream, config)
 
 
 def _recording(source: str, config: Config, file: Path | None, fps: float | None, seed: int) -> Recording:
@@ -195,10 +210,10 @@ def _check(
 
     if recording.header.source != source:
         raise BadInput(f"{file}: holds what was seen in {recording.header.source[:80]!r}; name another file")
-    if recording.header.looked != looked(config, fps, seed):
+    if recording.header.looked != looked(source, config, fps, seed):
         raise BadInput(
-            f"{file}: was seen with other [camera], [detect], [looming], [health], --fps or --seed; delete it to "
-            "have it made anew"
+            f"{file}: was seen with other [camera], [detect], [looming], [health], --fps or --seed, or in another "
+            "file of that name; delete it to have it made anew"
         )
     if not recording.looks:
         raise BadInput(f"{file}: no frame in it")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import msgspec
@@ -22,12 +23,14 @@ from rearguard.words import Box, EgoMotion, Frame, Image, Trouble
 Progress = Callable[[int, int | None], None]
 
 
-def looked(config: Config, fps: float | None, seed: int) -> str:
+def looked(word: str, config: Config, fps: float | None, seed: int) -> str:
     """A digest of all that what is seen depends on, so that a file of detections is not taken for another's.
+
+    Of a video its size counts, of a folder how many files are in it.
 
     Tracks guide the detector's closer look a little; they do not count here, or nothing could be tuned.
     """
-    what = (config.camera, config.detect, config.looming, config.health, fps, seed)
+    what = (_extent(word), config.camera, config.detect, config.looming, config.health, fps, seed)
     return hashlib.sha256(msgspec.json.encode(what, order="deterministic")).hexdigest()[:16]
 
 
@@ -61,7 +64,7 @@ def see(
         width_px=eye.lens.width_px,
         height_px=eye.lens.height_px,
         hfov_deg=source.info.hfov_deg,
-        looked=looked(config, fps, seed),
+        looked=looked(word, config, fps, seed),
     )
     return Recording(header, looks)
 
@@ -107,6 +110,14 @@ class _Eye:
         now = {i: moved(box, ego, self.lens) for i, box in then.items()}
         grown = measure(before, self._grey, then, now)
         return [Grown(i, round(g.ln_scale, 7), max(round(g.sd, 7), 1e-6)) for i, g in sorted(grown.items())]
+
+
+def _extent(word: str) -> int:
+    path = Path(word)
+    try:
+        return sum(1 for _ in path.iterdir()) if path.is_dir() else path.stat().st_size
+    except (OSError, ValueError):  # no file: a simulated world
+        return 0
 
 
 def _is_box(box: Box) -> bool:
