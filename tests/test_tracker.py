@@ -105,6 +105,27 @@ def test_boxes_that_never_change_are_never_critical(detections: list[Detection],
         assert all(verdict.level < Level.CRITICAL for _, verdict in run(stream)[15:])
 
 
+JUNK = (
+    Detection(Box(math.nan, 0, 50, 100), "person", 0.9),
+    Detection(Box(600, 300, 600, 300), "person", 0.9),
+    Detection(Box(-1e300, -1e300, 1e300, 1e300), "person", 0.9),
+    Detection(Box(700, 500, 600, 300), "person", 0.9),
+    Detection(Box(600, 300, 660, 500), "person", math.inf),
+)
+
+
+def spoilt(stream: Sequence[Frame], rng: random.Random) -> list[Frame]:
+    """The same with junk among the boxes, and with frames told twice or after a later one."""
+    out: list[Frame] = []
+    for i, (t_s, detections) in enumerate(stream):
+        out.append((t_s, [*detections, *rng.sample(JUNK, 2)]))
+        if rng.random() < 0.2:
+            out.append((t_s, rng.sample(JUNK, 1)))
+        if i > 2 and rng.random() < 0.2:
+            out.append(stream[i - 2])
+    return out
+
+
 # ── what leaves and what comes ──────────────────────────────────────────────────────────────────────────
 
 
@@ -115,9 +136,10 @@ def test_boxes_that_never_change_are_never_critical(detections: list[Detection],
     st.floats(0.5, 4.0),
     st.floats(-1.0, 1.0),
     st.floats(0.0, 0.03),
+    st.booleans(),
 )
 def test_what_recedes_is_never_critical(
-    seed: int, start_m: float, pace: float, beside: float, noise: float
+    seed: int, start_m: float, pace: float, beside: float, noise: float, spoil: bool
 ) -> None:
     rng = random.Random(seed)
     stream: list[Frame] = []
@@ -125,24 +147,25 @@ def test_what_recedes_is_never_critical(
         distance = start_m + pace * i / FPS
         seen = rng.random() > 0.1
         stream.append((i / FPS, [person(distance, beside, math.exp(rng.gauss(0, noise)))] if seen else []))
+    stream = spoilt(stream, rng) if spoil else stream
     assert max(verdict.level for _, verdict in run(stream)) < Level.CRITICAL
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), st.floats(1.5, 6.0), st.floats(-0.3, 0.3), st.floats(0.0, 0.03))
+@given(st.integers(0, 10_000), st.floats(1.5, 6.0), st.floats(-0.3, 0.3), st.floats(0.0, 0.03), st.booleans())
 def test_what_comes_straight_on_is_critical_in_time_and_stays_so(
-    seed: int, pace: float, beside: float, noise: float
+    seed: int, pace: float, beside: float, noise: float, spoil: bool
 ) -> None:
     rng = random.Random(seed)
     stream: list[Frame] = []
-    left: list[float] = []
     for i in range(200):
         distance = 7.0 * pace - pace * i / FPS
         if distance < 0.15 * pace:
             break
         seen = rng.random() > 0.1
         stream.append((i / FPS, [person(distance, beside, math.exp(rng.gauss(0, noise)))] if seen else []))
-        left.append(distance / pace)
+    stream = spoilt(stream, rng) if spoil else stream
+    left = [7.0 - t_s for t_s, _ in stream]
     levels = [verdict.level for _, verdict in run(stream)]
     first = levels.index(Level.CRITICAL) if Level.CRITICAL in levels else None
     assert first is not None, "never CRITICAL"
