@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 from rearguard.camera.catalogue import open_source
@@ -36,5 +37,5 @@ def test_a_static_camera_with_nobody_on_a_collision_course_stays_calm(shared_dat
     found = levels(shared_data / "vtest" / "vtest.avi", 7)
     assert len(found) == 795
     assert max(found) < Level.CRITICAL
-    rises = sum(a < Level.CAUTION <= b for a, b in zip(found, found[1:], strict=False))
+    rises = sum(a < Level.CAUTION <= b for a, b in pairwise(found))
     assert rises <= 2

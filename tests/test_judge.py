@@ -52,8 +52,14 @@ def once(*tracks: Track, **more: object) -> Verdict:
 
 @pytest.mark.parametrize(
     ("ttc_s", "level"),
-    [(1.0, Level.CRITICAL), (2.3, Level.CRITICAL), (2.8, Level.CAUTION), (3.2, Level.CAUTION)]
-    + [(3.8, Level.NOTICE), (6.0, Level.CLEAR)],
+    [
+        (1.0, Level.CRITICAL),
+        (2.3, Level.CRITICAL),
+        (2.8, Level.CAUTION),
+        (3.2, Level.CAUTION),
+        (3.8, Level.NOTICE),
+        (6.0, Level.CLEAR),
+    ],
 )
 def test_level_by_time_left(ttc_s: float, level: Level) -> None:
     assert once(track(ttc_s, rate_sd=0.005)).level is level

@@ -16,8 +16,8 @@ _LONGEST_LOOK_S = 4.0
 
 
 # People stop and people go on: the chance that a sideways drift just ends.
-_STOPS = 0.5
-_UNSTEADY = 0.25
+_STOPS = 0.45
+_UNSTEADY = 0.35
 
 
 @dataclass(frozen=True, slots=True)
