@@ -27,6 +27,7 @@ class Case:
     logged: str = ""
     said: str = ""
     code: int = 0
+    lasts_s: float = 6.0  # the outing after the fault
 
 
 # A process that dies slowly, its journal still being written, is first told of by its silence.
@@ -62,10 +63,11 @@ CASES: tuple[Case, ...] = (
     Case("thousand_cues", "a thousand verdicts come per second", ("CRITICAL",), 0.2, "fault"),
     Case("gpio_missing", "a Pi has no GPIO device", recovers=False, said="no GPIO", code=3),
     Case("gpio_error", "the motor's pin fails for two seconds", ("FAULT",), 4.0, "fault", "motor_failed"),
-    Case("disk_full", "no file can grow any more", ("DEGRADED",), 8.0, "fault", "_f"),
+    Case("disk_full", "no file can grow any more", ("DEGRADED",), 8.0, "fault", "_f", lasts_s=9.0),
     Case("disk_nearly_full", "little space is left", ("DEGRADED",), 2.5, "fault", "disk_full", logged="disk_full"),
     Case("fail_journal", "the card has input/output errors", ("DEGRADED",), 8.0, "fault", "journal_failed"),
-    Case("journal_locked", "another program holds the log", ("DEGRADED",), 12.0, "fault", "journal_failed"),
+    Case("journal_locked", "another program holds the log", ("DEGRADED",), 12.0, "fault", "journal_failed",
+         lasts_s=13.0),
     Case("journal_corrupt", "the log is damaged from the start"),
     Case("journal_readonly", "the log's folder cannot be written", ("DEGRADED",), 4.0, "start"),
     Case("hot", "the processor is hot", ("DEGRADED",), 2.5, "fault", "hot", logged="hot"),

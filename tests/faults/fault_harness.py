@@ -106,7 +106,7 @@ def _command(case: Case, folder: Path) -> list[str]:
     journal = folder / "journal"
     if case.name == "journal_readonly":
         journal = journal / "below" / "it"
-    source = f"sim:empty?gait=off&duration={AFTER_S + 6:g}"
+    source = f"sim:empty?gait=off&duration={AFTER_S + case.lasts_s:g}"
     return [
         sys.executable, str(HERE / "run_with_faults.py"), "run", "--source", source, "--fps", "10", "--realtime",
         "--json", "--journal", str(journal), "--config", str(folder / "rearguard.toml"),
@@ -217,7 +217,7 @@ def _check_silence(outcome: Outcome) -> None:
     for e in outcome.events:
         if e["what"] == "warden" or (e["what"] == "fault" and outcome.case.name == "warden_sigkill"):
             last, over = None, False  # nobody is there; systemd starts the warden, and READY will tell
-        elif last is not None and not over and (e["what"] == "left" or e.get("on") or _ends(e)):
+        elif last is not None and not over and (e.get("on") or _ends(e)):
             outcome.silence_s = max(outcome.silence_s, round((e["t"] - last) / 1e9, 3))
         if e["what"] == "pin":
             last = e["t"]

@@ -260,6 +260,7 @@ class _Warden:
         """Vision is done; if that is because something failed, the wearer must know at once."""
         self._ended_code = message.exit_code
         if message.exit_code in (0, EXIT_NO):
+            self._troubles -= BLINDING  # nobody is on watch any more
             self._enter(_Phase.ENDED, "the source ended")
             return
         self._lost = True
