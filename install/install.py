@@ -19,6 +19,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -30,6 +31,7 @@ STATE = Path("/var/lib/rearguard")
 UNIT = "rearguard.service"
 KEEP = 2  # versions: the one in use and the one before
 READY_S = 100  # longer than the unit's own start timeout
+ARMED = ("armed", "watching again")  # how the warden's status begins when the wearer is served
 
 # Debian's, because they belong to the system's libcamera and kernel: pip's would not fit.
 APT = ("python3-venv", "python3-picamera2", "python3-lgpio")
@@ -287,12 +289,12 @@ def enable(*, start: bool, renewed: bool, before: Path | None) -> list[str]:
     if was_active and not renewed:
         return changed
     run(["systemctl", "daemon-reload"], "daemon-reload")
-    if _systemctl("restart", UNIT, timeout=READY_S) == 0:
+    if restart_armed():
         return [*changed, f"started {UNIT}: armed"]
     now = current()
     if was_active and before is not None and before != now and (before / ".complete").exists():
         switch(before)
-        _systemctl("restart", UNIT, timeout=READY_S)
+        restart_armed()
         if now is not None:
             shutil.rmtree(now, ignore_errors=True)
         raise Failed(f"the new version did not get armed; back to {before.name}: journalctl -u {UNIT} -n 50")
@@ -301,6 +303,23 @@ def enable(*, start: bool, renewed: bool, before: Path | None) -> list[str]:
         file=sys.stderr,
     )
     return changed
+
+
+def restart_armed() -> bool:
+    """Start the service anew and wait until it says that it is armed. Being up is not enough: it stays up to tell a
+    fault, too."""
+    until = time.monotonic() + READY_S
+    if _systemctl("restart", UNIT, timeout=READY_S) != 0:
+        return False
+    while time.monotonic() < until:
+        asked = ["systemctl", "show", "-P", "StatusText", UNIT]
+        status = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+        if status.startswith(ARMED):
+            return True
+        if status.startswith("FAULT"):
+            return False
+        time.sleep(0.5)
+    return False
 
 
 def forget(keep: set[Path | None]) -> list[Path]:
