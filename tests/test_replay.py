@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from rearguard.config import Config
 from rearguard.config.camera import Camera
 from rearguard.config.judge import Judge
 from rearguard.errors import BadInput, RearguardError
+from rearguard.journal.place import DATABASE
 from rearguard.judge.judge import Memory, judge
 from rearguard.replay import recording as rec
 from rearguard.replay import see as seeing
@@ -296,6 +298,27 @@ def test_what_cannot_be_replayed_is_said_in_one_line(
     assert got == code
     assert told in out
     assert "\n" not in out.strip()
+
+
+def test_an_outing_of_settings_not_understood_needs_others_to_compare_with(
+    journal: Path, tmp_path: Path
+) -> None:
+    with sqlite3.connect(journal / DATABASE) as db:
+        db.execute('UPDATE outing SET config = \'{"judge": {"of_tomorrow": 1}}\'')
+    code, out = call(1, "--journal", journal)
+    assert code == 2
+    assert "--against" in out
+    code, out = call(1, "--journal", journal, "--against", toml(tmp_path, ""), "--json")
+    assert code == 0
+    assert json.loads(out)["near_misses"][0]["before"]["level"] == "CRITICAL"
+
+
+def test_a_damaged_trace_is_refused_and_not_guessed_at(journal: Path) -> None:
+    with sqlite3.connect(journal / DATABASE) as db:
+        db.execute("UPDATE trace SET t_ns = 5 WHERE n = 7")
+    code, out = call(1, "--journal", journal)
+    assert code == 2
+    assert "does not go on in time" in out
 
 
 def test_kept_detections_stand_in_for_the_pictures(tmp_path: Path) -> None:
