@@ -350,6 +350,25 @@ def test_the_warden_is_small(tmp_path: Path) -> None:
     assert facts["rss_kib"] <= 30 * 1024
 
 
+def test_a_closed_terminal_does_not_break_the_link(tmp_path: Path) -> None:
+    program = (
+        "import json, os, sys\n"
+        "from pathlib import Path\n"
+        "from rearguard.config import Config\n"
+        "from rearguard.warden.process import run_warden\n"
+        "for fd in (0, 1, 2): os.close(fd)\n"
+        "cues = []\n"
+        "code = run_warden(Config(), json.loads(sys.argv[1]), realtime=True, on_felt=lambda f: cues.append(f.cue))\n"
+        "Path(sys.argv[2]).write_text(json.dumps([code, cues]))\n"
+    )
+    argv = [sys.executable, str(CHILD), json.dumps([["arm"], CALM, ["end", 0]]), str(tmp_path / "notes")]
+    env = {**os.environ, "GPIOZERO_PIN_FACTORY": "mock", "HOME": str(tmp_path)}
+    subprocess.run(
+        [sys.executable, "-c", program, json.dumps(argv), str(tmp_path / "out")], env=env, check=False
+    )
+    assert json.loads((tmp_path / "out").read_text()) == [0, ["READY"]]
+
+
 def test_a_flood_neither_blocks_nor_grows(outing) -> None:
     run = outing([CALM, ["burst", [1, 2] * 2000], ["frames", 0.2, 3, "left", 1, []], ["end", 0]])
     assert run.cues[-1] == "CRITICAL"

@@ -32,7 +32,7 @@ from rearguard.warden.child import Restarts, Vision, describe_exit
 from rearguard.warden.deadman import DeadMan, open_deadman
 from rearguard.warden.feel import Feeler
 from rearguard.warden.heartbeat import Heartbeat
-from rearguard.warden.signals import say, signals
+from rearguard.warden.signals import fill_standard_descriptors, say, signals
 from rearguard.warden.situation import BLINDING, situation_of
 from rearguard.warden.systemd import Supervisor, Watchdog
 from rearguard.words import CueName, Trouble
@@ -70,6 +70,7 @@ def run_warden(
     neither may block. SIGTERM and SIGINT stop it cleanly. Motors are off when this returns or raises.
     Raises `PartFailed` when there are no pins to drive on a Pi, or the last motor fails for good.
     """
+    fill_standard_descriptors()
     with (
         signals() as wakeup,
         _given_or_opened(motors, config) as pins,

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+
+
+def fill_standard_descriptors() -> None:
+    """Put /dev/null where stdin, stdout or stderr are closed, or the link to vision would take their numbers."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(fd)
 
 
 def say(text: str) -> None:
