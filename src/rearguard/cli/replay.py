@@ -232,11 +232,13 @@ def _errors() -> Console:
 
 
 def _cue(cue: Cue | None) -> str:
+    from rearguard.review.text import clean
+
     if cue is None:
         return "–"
     left = "" if cue.ttc_s is None else f", {cue.ttc_s:.1f} s left"
     times = f" ×{cue.repeats + 1}" if cue.repeats else ""
-    return f"{cue.line}{' ' + cue.label if cue.label else ''}{left}{times}"
+    return f"{cue.line}{' ' + clean(cue.label) if cue.label else ''}{left}{times}"
 
 
 def _what(row: Change) -> str:

@@ -22,6 +22,7 @@ from rearguard.journal.store import Journal
 from rearguard.judge.judge import Memory, judge
 from rearguard.replay.again import Replayed, felt
 from rearguard.replay.compare import Change, changes
+from rearguard.review.text import clean
 from rearguard.words import Box, Lateral, Level, Track, Verdict
 
 _SD_M = re.compile(r"± (\d+\.?\d*) m off")
@@ -60,8 +61,8 @@ def recorded_config(row: OutingRow) -> Config:
         return msgspec.json.decode(row.config, type=Config)
     except (msgspec.DecodeError, RecursionError) as e:
         raise BadInput(
-            f"outing {row.id}: its settings, of rearguard {row.version[:20]}, are not understood: {e}; "
-            "name others with --against FILE"
+            f"outing {row.id}: its settings, of rearguard {clean(row.version, 20)}, are not understood: "
+            f"{clean(str(e), 200)}; name others with --against FILE"
         ) from e
 
 

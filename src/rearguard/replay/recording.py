@@ -15,6 +15,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from rearguard.errors import BadInput
+from rearguard.review.text import clean
 from rearguard.words import Box, Detection, EgoMotion, Lateral, Track, Trouble
 
 FORMAT = 1
@@ -233,4 +234,4 @@ def _decode(path: Path, number: int, line: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(line, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
-        raise BadInput(f"{path}: line {number}: not a file of detections: {e}") from e
+        raise BadInput(f"{path}: line {number}: not a file of detections: {clean(str(e), 200)}") from e
