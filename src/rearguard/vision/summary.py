@@ -8,7 +8,7 @@ import msgspec
 
 from rearguard.clock import NS_PER_S
 from rearguard.cue.table import CUES, Kind
-from rearguard.track.associate import iou
+from rearguard.track.associate import crowding, iou
 from rearguard.vision.pipeline import Step
 from rearguard.warden.link import Felt
 from rearguard.words import CueName, NearMiss, TrueThing
@@ -156,7 +156,9 @@ def true_ttc_s(step: Step | None, track: int | None) -> float | None:
     best: tuple[float, TrueThing] | None = None
     for thing in step.frame.truth:
         if thing.box is not None:
-            overlap = iou(thing.box, threat.box)
+            # A looming patch is a part of the wall it belongs to.
+            looming = threat.kind == "looming"
+            overlap = crowding(threat.box, [thing.box]) if looming else iou(thing.box, threat.box)
             if best is None or overlap > best[0]:
                 best = (overlap, thing)
     return best[1].ttc_s if best is not None and best[0] >= _SAME_THING_IOU else None
