@@ -38,6 +38,7 @@ def judged(level: int, side: str, track: int | None, troubles: list[str], at_ns:
     seq += 1
 
 
+sys.stderr.flush()  # a vision process may count on having one
 start = 0
 for _ in range(200):
     messages = link.receive_from_warden(sock)

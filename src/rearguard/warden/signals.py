@@ -14,7 +14,7 @@ from types import FrameType
 def fill_standard_descriptors() -> None:
     """Put /dev/null where stdin, stdout or stderr are closed, or the link to vision would take their numbers."""
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
+        os.set_inheritable(fd, True)  # vision needs them as well
     os.close(fd)
 
 
