@@ -10,7 +10,7 @@ from rearguard.config import Config
 from rearguard.detect.classes import priors
 from rearguard.ego.geometry import Pinhole
 from rearguard.judge.judge import Memory, judge
-from rearguard.scenarios.table import APPEARING_S, BY_NAME, NEEDED_LEAD_S, Scenario
+from rearguard.scenarios.table import APPEARING_S, BY_NAME, LATENCY_S, NEEDED_LEAD_S, Scenario
 from rearguard.track.associate import iou
 from rearguard.track.tracker import Tracker
 from rearguard.words import Level, TrueThing, Verdict
@@ -18,8 +18,6 @@ from rearguard.world import boxes, catalogue
 from rearguard.world.camera import Lens
 from rearguard.world.scene import Scene
 
-# From capture to the judge's word, on a Pi 4 or 5: about a frame and an invocation. The judge is told of it.
-LATENCY_S = 0.12
 _SAME_THING_IOU = 0.1
 _FIGURES = ("person", "bicycle")
 _CALM_S = (

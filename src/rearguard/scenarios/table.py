@@ -15,6 +15,8 @@ from types import MappingProxyType
 NEEDED_LEAD_S = 1.5
 # Who appears with less time left than that must be warned of this soon after coming into view.
 APPEARING_S = 0.7
+# From capture to the judge's word, on a Pi 4 or 5: about a frame and an invocation. The judge is told of it.
+LATENCY_S = 0.12
 
 Values = Mapping[str, float]
 

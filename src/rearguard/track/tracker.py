@@ -135,7 +135,8 @@ class Tracker:
             before = track.scale.size_px
             distance = self._range_m(track)
             wander, fastest = self._wander(distance)
-            if track.truncated or self._is_fresh_and_lost(track):
+            cut_unknown = track.truncated and track.hits < _KNOWN_HITS
+            if cut_unknown or self._is_fresh_and_lost(track):
                 track.scale = scale.coast(track.scale, dt, wander)
             else:
                 track.scale = scale.predict(track.scale, dt, wander, fastest)
