@@ -126,7 +126,7 @@ def test_critical_cuts_off_blind_on_the_pin(outing) -> None:
 
 
 def test_pins_follow_the_message_while_vision_keeps_a_core_busy(outing) -> None:
-    run = outing([["load", 4.0, 3], ["end", 0]])
+    run = outing([["load", 4.0, 3], CALM, ["end", 0]])
     delays_ms = [(run.first_on_ns(sent) - sent) / 1e6 for sent in run.sent_ns(level=3)]
     assert len(delays_ms) >= 3
     assert statistics.median(delays_ms) < 10

@@ -31,9 +31,13 @@ def show(table: RenderableType) -> None:
     if not sys.stdout.isatty():
         console().print(table)
         return
+    import click
+
     os.environ.setdefault("LESS", "FRX")
-    with console().pager(styles=True):
+    # Not rich's own pager: from Python 3.13 on, pydoc under it overrules $LESS, and short lists would wait for a key.
+    with console().capture() as printed:
         console().print(table)
+    click.echo_via_pager(printed.get(), color=True)
 
 
 def columns() -> int:

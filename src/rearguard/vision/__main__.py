@@ -32,9 +32,9 @@ def main() -> int:
     try:
         summary, error = Outing(job, wire).run()
     except RearguardError as e:
+        # The warden says it: on stderr, to systemd and to the wearer.
         link.send(wire, link.Armed(problems=(str(e),)))
         link.send(wire, link.Ended(exit_code=e.exit_code))
-        print(f"rearguard: {e}", file=sys.stderr, flush=True)
         return e.exit_code
     tell(summary, job.summary)
     if error is None:

@@ -248,7 +248,7 @@ class _Warden:
             self._sight_is_back()
         if message.problems:
             self._troubles.add(Trouble.SELF_TEST)
-            status = "self-test: " + "; ".join(message.problems)
+            status = "; ".join(message.problems)
             say(status)
         else:
             self._troubles.discard(Trouble.SELF_TEST)
