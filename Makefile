@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: install uninstall help demo test test-all check format clean faults soak
+.PHONY: scenarios install uninstall help demo test test-all check format clean faults soak
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,10 @@ faults: $(VENV)/.dev ## drive 40 faults into the real program and tell what the 
 
 soak: $(VENV)/.dev ## one simulated hour through the two processes: nothing may grow
 	$(BIN)/python tests/faults/soak.py
+
+scenarios: $(VENV)/.run ## the proving ground: 4800 simulated runs, a table and out/scenarios.html
+	mkdir -p out
+	$(BIN)/rearguard scenarios --html out/scenarios.html
 
 check: $(VENV)/.dev ## lint, format and types
 	$(BIN)/ruff check src tests models
