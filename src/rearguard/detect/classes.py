@@ -7,7 +7,7 @@ configuration change it without touching code.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -103,3 +103,11 @@ def priors(ignore: Iterable[str] = (), heights_m: Mapping[str, float] | None = N
         spread = PRIORS[label].sd_m / PRIORS[label].height_m if label in PRIORS else 0.2
         table[label] = Prior(label, height_m, spread * height_m, "configuration")
     return {label: row for label, row in table.items() if label not in set(ignore)}
+
+
+def heights(
+    ignore: Iterable[str] = (), heights_m: Mapping[str, float] | None = None
+) -> Callable[[str], float | None]:
+    """What tells a label's true height in metres, as the configuration has it; None where it is not known."""
+    table = {label: row.height_m for label, row in priors(ignore, heights_m).items()}
+    return table.get

@@ -12,7 +12,7 @@ from rearguard.config import Config
 from rearguard.cue.arbiter import Situation, Start
 from rearguard.cue.motors import Motors
 from rearguard.cue.table import Kind
-from rearguard.detect.classes import priors
+from rearguard.detect.classes import heights
 from rearguard.ego.geometry import Pinhole
 from rearguard.judge.judge import Memory, judge
 from rearguard.replay.recording import Found, Look, Recording
@@ -59,10 +59,8 @@ def verdicts(recording: Recording, config: Config) -> Iterator[Verdict]:
     """Every frame's verdict under `config`, on the source's own time; no frame is late."""
     head = recording.header
     lens = Pinhole.from_fov(head.width_px, head.height_px, head.hfov_deg)
-    heights = {
-        label: row.height_m for label, row in priors(config.detect.ignore, config.detect.heights_m).items()
-    }
-    tracker = Tracker(config.track, lens, heights.get, min_score=config.detect.min_score)
+    known = heights(config.detect.ignore, config.detect.heights_m)
+    tracker = Tracker(config.track, lens, known, min_score=config.detect.min_score)
     memory = Memory()
     before: list[Found] = []
     for look in recording.looks:

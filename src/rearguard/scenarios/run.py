@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rearguard.clock import NS_PER_S
 from rearguard.config import Config
-from rearguard.detect.classes import priors
+from rearguard.detect.classes import heights
 from rearguard.ego.geometry import Pinhole
 from rearguard.judge.judge import Memory, judge
 from rearguard.scenarios.table import APPEARING_S, BY_NAME, LATENCY_S, NEEDED_LEAD_S, Scenario
@@ -69,10 +69,8 @@ def _on_boxes(
     camera = config.camera
     sight = Lens.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
     lens = Pinhole(sight.width_px, sight.height_px, sight.focal_px)
-    heights = {
-        label: row.height_m for label, row in priors(config.detect.ignore, config.detect.heights_m).items()
-    }
-    tracker = Tracker(config.track, lens, heights.get, min_score=config.detect.min_score)
+    known = heights(config.detect.ignore, config.detect.heights_m)
+    tracker = Tracker(config.track, lens, known, min_score=config.detect.min_score)
     memory = Memory()
     noise = boxes.Noise(box=cell.noise, missed=0.1 + scenario.missed)
     for look in boxes.looks(scene, camera, fps=cell.fps, noise=noise, seed=seed):

@@ -79,18 +79,18 @@ def crowding(box: Box, others: Sequence[Box]) -> float:
     most = 0.0
     for other in others:
         if other is not box and other.height > _COMPARABLE * box.height:
-            w = min(box.x1, other.x1) - max(box.x0, other.x0)
-            h = min(box.y1, other.y1) - max(box.y0, other.y0)
-            if w > 0 and h > 0:
-                most = max(most, w * h / max(min(box.area, other.area), 1.0))
+            most = max(most, _shared(box, other) / max(min(box.area, other.area), 1.0))
     return min(most, 1.0)
 
 
 def iou(a: Box, b: Box) -> float:
     """Intersection over union of two boxes, 0..1."""
+    inter = _shared(a, b)
+    return inter / (a.area + b.area - inter) if inter > 0 else 0.0
+
+
+def _shared(a: Box, b: Box) -> float:
+    """The area two boxes have in common, px²."""
     w = min(a.x1, b.x1) - max(a.x0, b.x0)
     h = min(a.y1, b.y1) - max(a.y0, b.y0)
-    if w <= 0 or h <= 0:
-        return 0.0
-    inter = w * h
-    return inter / (a.area + b.area - inter)
+    return w * h if w > 0 and h > 0 else 0.0

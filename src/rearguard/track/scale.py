@@ -9,7 +9,7 @@ tell nothing useful: at 3 % box noise, 10 fps and 2 s the error of tau is 85 % (
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # Rates beyond these are no runner's: 1/r below 0.1 s, or receding ten times faster than it is far.
 _MAX_RATE = 10.0
@@ -78,7 +78,7 @@ def update(state: ScaleState, size_px: float, floor: float) -> ScaleState:
     spread = state.p00 + noise**2
     if innovation**2 > _OUTLIER_SIGMAS**2 * spread:
         if state.outliers + 1 < _OUTLIERS_TO_RESET:
-            return _with(state, outliers=state.outliers + 1)
+            return replace(state, outliers=state.outliers + 1)
         return ScaleState(
             math.log(size_px), state.r, noise**2, 0.0, state.p11 + _RESET_RATE_SD**2, state.noise
         )
@@ -94,10 +94,6 @@ def update(state: ScaleState, size_px: float, floor: float) -> ScaleState:
         max(1e-9, state.p11 - k1 * state.p01),
         learned,
     )
-
-
-def _with(state: ScaleState, outliers: int) -> ScaleState:
-    return ScaleState(state.ln_s, state.r, state.p00, state.p01, state.p11, state.noise, outliers)
 
 
 def grow(state: ScaleState, rate: float, sd: float) -> ScaleState:

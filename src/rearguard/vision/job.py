@@ -23,9 +23,6 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     show: bool = False
     summary: str = "text"  # or "json", "none"
 
-    def to_json(self) -> str:
-        return msgspec.json.encode(self).decode()
-
     @classmethod
     def from_json(cls, text: str) -> Job:
         return msgspec.json.decode(text, type=cls)

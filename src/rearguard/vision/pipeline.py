@@ -12,7 +12,7 @@ import cv2
 
 from rearguard.clock import NS_PER_S
 from rearguard.config import Config
-from rearguard.detect.classes import priors
+from rearguard.detect.classes import heights
 from rearguard.detect.detector import Detector
 from rearguard.detect.foveate import Hints
 from rearguard.ego.flow import FlowEgo
@@ -51,7 +51,8 @@ class Pipeline:
         self._detector = detector
         self._age_s = age_s
         self._ego = FlowEgo(lens)
-        self._tracker = Tracker(config.track, lens, _heights(config), min_score=config.detect.min_score)
+        known = heights(config.detect.ignore, config.detect.heights_m)
+        self._tracker = Tracker(config.track, lens, known, min_score=config.detect.min_score)
         self._looming = (
             Looming(config.looming, lens, config.camera, config.track.usual_pace_m_s)
             if config.looming.enabled
@@ -80,7 +81,6 @@ class Pipeline:
         detections = tuple(self._detector.detect(frame.image, lambda: self._hints(aside.result()[0])))
         t1 = clock()
         ego, growth = aside.result()
-        self.last_growth = growth
         t2 = clock()
         self._tracks = tuple(self._tracker.step(frame.captured_ns, detections, ego, growth))
         tracks = (*self._tracks, *looming.result())
@@ -133,10 +133,3 @@ def age_of_live(frame: Frame) -> float:
 def age_of_file(frame: Frame) -> float:  # noqa: ARG001
     """A file is judged on its own time: its frames are never old."""
     return 0.0
-
-
-def _heights(config: Config) -> Callable[[str], float | None]:
-    table = {
-        label: row.height_m for label, row in priors(config.detect.ignore, config.detect.heights_m).items()
-    }
-    return table.get
