@@ -195,7 +195,12 @@ class Outing:
             troubles=tuple(t.value for t in verdict.troubles),
         )
         self._last = step
-        if not link.send(self._wire, message):
+        # A camera waits for nobody; of a file, no frame may be lost.
+        live = self._machine is not None
+        sent = (
+            link.send(self._wire, message) if live else link.send_waiting(self._wire, message, _FELT_WAIT_S)
+        )
+        if not sent:
             _log.warning("the warden did not take frame %d", verdict.seq)
 
     def _listen(self) -> None:
