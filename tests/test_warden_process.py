@@ -111,7 +111,8 @@ def test_frames_judged_too_late_are_no_heartbeat_but_still_warn(outing) -> None:
 
 def test_a_critical_in_the_middle_of_a_burst_is_felt_first(outing) -> None:
     run = outing([CALM, ["burst", [0, 1, 3, 0, 2]], ["frames", 0.8, 2, "left", 1, []], ["end", 0]])
-    assert run.cues == ["CRITICAL", "CAUTION"]
+    felt = [cue for cue in run.cues if cue != "NOTICE"]  # a warden that wakes early hears of it alone
+    assert felt == ["CRITICAL", "CAUTION"]
 
 
 def test_critical_cuts_off_blind_on_the_pin(outing) -> None:
