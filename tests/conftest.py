@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Machines that run tests are busy; what takes long is not wrong.
+settings.register_profile("rearguard", deadline=None)
+settings.load_profile("rearguard")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -70,9 +70,19 @@ def test_the_age_of_the_frame_counts_against_the_time_left() -> None:
     assert once(track(2.7), latency_s=0.3).level is Level.CRITICAL
 
 
-def test_doubt_holds_back_caution_but_never_critical() -> None:
+def test_doubt_holds_back_caution_and_hastens_critical() -> None:
     assert once(track(2.9, rate_sd=0.3)).level < Level.CAUTION
     assert once(track(1.9, rate_sd=0.4)).level is Level.CRITICAL
+    assert once(track(2.5, rate_sd=0.02)).level is Level.CAUTION
+    assert once(track(2.5, rate_sd=0.2)).level is Level.CRITICAL
+    assert once(track(2.5, rate_sd=0.2, first_s=0, range_m=5.0)).level < Level.CRITICAL  # only just seen
+
+
+def test_who_is_near_and_surely_coming_nearer_is_told_however_slowly() -> None:
+    assert once(track(6.0, range_m=1.8)).level is Level.CAUTION
+    assert once(track(6.0, range_m=1.8, offset_m=1.8)).level is Level.CLEAR
+    assert once(track(6.0, range_m=1.8, rate_sd=0.2)).level is Level.CLEAR  # it only trembles
+    assert once(track(6.0, range_m=2.4)).level is Level.CLEAR
 
 
 @pytest.mark.parametrize("offset_m", [1.6, -1.6, 2.5])

@@ -2,7 +2,7 @@
 
     python tests/faults/latency.py [--seconds 40] [--fps 15]
 
-The real program on a simulated outing; only the level in every eighth verdict is overwritten with CRITICAL, so
+The real program on a simulated outing; only the level in every sixteenth verdict is overwritten with CRITICAL, so
 that there are enough cues to count.
 """
 

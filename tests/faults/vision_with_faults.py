@@ -77,8 +77,12 @@ def watch_judged() -> None:
         global first_ns
         sent_ns = time.monotonic_ns()
         if FAULT == "alternate_levels" and isinstance(message, link.Judged):  # for latency.py
-            level = 3 if next(_count) % 8 == 7 else 0
-            message = msgspec.structs.replace(message, level=level, side="centre", track=1, troubles=())
+            # a new track each time, longer apart than the cue is long: every one begins a cue of its own
+            count = next(_count)
+            level = 3 if count % 16 == 15 else 0
+            message = msgspec.structs.replace(
+                message, level=level, side="centre", track=count // 16 + 1, troubles=()
+            )
         done = send(sock, message)
         if isinstance(message, link.Ended):
             trace("ended", code=message.exit_code)

@@ -22,7 +22,7 @@ class Judge(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         within(
             0.0, 1.5, "added to CAUTION and CRITICAL for what estimating and confirming take; more is earlier"
         ),
-    ] = 0.4
+    ] = 0.25
     motor_onset_s: Annotated[
         float, within(0.0, 0.5, "time from pin to felt vibration; subtracted from TTC")
     ] = 0.08
@@ -32,6 +32,10 @@ class Judge(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     guard_range_m: Annotated[
         float, within(0.0, 5.0, "closing and nearer than this is CRITICAL whatever the TTC says")
     ] = 1.5
+    near_range_m: Annotated[
+        float,
+        within(0.0, 8.0, "closing, however slowly, and nearer than this is CAUTION; wider warns of company"),
+    ] = 2.0
     young_s: Annotated[
         float,
         within(0.0, 2.0, "a thing seen for less than this is CAUTION at most; longer startles less, later"),

@@ -15,6 +15,7 @@ from rearguard.clock import NS_PER_S
 
 WINDOW_S = 1.8  # about 2.7 strides at 1.5 Hz; the first zero of a Hann window is at 2/WINDOW_S = 1.1 Hz
 SLOPE_WINDOW_S = 5.0  # long, so that the swing leaves hardly any slope
+_SLOPE_KNOWN_S = 3.0  # a swing of 10 deg at 1.5 Hz leaves at most 0.012 rad/s in a line fitted over this
 
 # Slower turns than this are no bend: at 2.5 m/s a radius above 100 m.
 _STRAIGHT_RAD_S = 0.025
@@ -26,6 +27,7 @@ class Heading:
     def __init__(self) -> None:
         self._yaw_rad = 0.0
         self._bend_rad_s = 0.0
+        self._lag_s = 0.0
         self._past: deque[tuple[float, float]] = deque()  # (time s, summed yaw rad)
 
     @property
@@ -40,6 +42,11 @@ class Heading:
         """How fast the path itself turns, positive to picture-right; 0 on a straight and until it is known."""
         return self._bend_rad_s
 
+    @property
+    def lag_s(self) -> float:
+        """By how much the mean direction is older than the last frame; the bend makes it good."""
+        return self._lag_s
+
     def turn(self, yaw_rad: float, at_ns: int) -> float:
         """Add a turn; return the camera's angle from the direction of travel, positive to picture-right."""
         t = at_ns / NS_PER_S
@@ -48,7 +55,7 @@ class Heading:
         self._past.append((t, self._yaw_rad))
         while t - self._past[0][0] > SLOPE_WINDOW_S:
             self._past.popleft()
-        known = t - self._past[0][0] > 0.8 * SLOPE_WINDOW_S
+        known = t - self._past[0][0] > _SLOPE_KNOWN_S
         slope = self._slope() if known else 0.0
         self._bend_rad_s = slope if abs(slope) > _STRAIGHT_RAD_S else 0.0
         return self._yaw_rad - self._travel(t)
@@ -68,7 +75,8 @@ class Heading:
             total += weight
             weighted += weight * yaw
             middle += weight * t
-        return weighted / total + self.bend_rad_s * (now_s - middle / total)
+        self._lag_s = now_s - middle / total
+        return weighted / total + self.bend_rad_s * self._lag_s
 
     def _slope(self) -> float:
         sum_t = sum_y = sum_tt = sum_ty = 0.0

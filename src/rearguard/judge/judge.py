@@ -22,13 +22,17 @@ from rearguard.words import Level, Side, Threat, Track, Trouble, Verdict
 _HOLD_FACTOR = 1.2
 # Below this rate of expansion (1/s) a thing is 50 s away: it keeps its distance.
 _STILL_PER_S = 0.02
-# For the lower levels r is taken this many of its standard deviations slower; doubt never delays CRITICAL.
-_DOUBT = {Level.NOTICE: 1.0, Level.CAUTION: 0.5, Level.CRITICAL: 0.0}
+# r is taken this many of its standard deviations slower for the lower levels, faster for CRITICAL: not knowing
+# well how fast a thing comes makes it more urgent, not less, by a fifth at most. Not so at first, when the doubt
+# is all prior and the box still settles.
+_MOST_HASTE = 1.2
+_DOUBT = {Level.NOTICE: 1.0, Level.CAUTION: 0.5, Level.CRITICAL: -0.4}
 # Slower than this is standing together, not running into each other.
 _GUARD_CLOSING_M_S = 0.5
+_NEAR_CLOSING_M_S = 0.2
 # Plausibility of coming into the corridor above which a thing is in the path, and below which it is certainly not.
-# Not knowing (a wide spread about the middle) is above both.
-_IN_PATH = 0.22
+# Not knowing (a wide spread about the middle) is above both; between them a thing is worth a NOTICE.
+_IN_PATH = 0.36
 _OUT_OF_PATH = 0.05
 
 
@@ -126,6 +130,11 @@ def _level(
     if felt_s is None:
         return Level.CLEAR, ("not closing so far",)
     level, reason = _by_ttc(track, felt_s, was, settings)
+    if level < Level.CAUTION and _closes_in(track, settings):
+        level, reason = (
+            Level.CAUTION,
+            f"closing in at {track.range_m:.1f} m, nearer than {settings.near_range_m:g} m",
+        )
     if level is Level.CLEAR:
         return level, (reason,)
     if miss is None:
@@ -147,28 +156,39 @@ def _guards(track: Track, settings: Settings) -> bool:
     return track.closing_per_s * track.range_m >= _GUARD_CLOSING_M_S
 
 
+def _closes_in(track: Track, settings: Settings) -> bool:
+    """Within a stride or two and surely coming nearer, if slowly: one stumble of either is a collision."""
+    if track.range_m is None or track.range_m >= settings.near_range_m or _is_young(track, settings):
+        return False
+    surely = track.closing_per_s > track.closing_sd_per_s
+    return surely and track.closing_per_s * track.range_m >= _NEAR_CLOSING_M_S
+
+
+def _is_young(track: Track, settings: Settings) -> bool:
+    """Just found: its box still settles, and its rate of expansion is mostly assumed."""
+    return track.at_ns - track.first_ns < settings.young_s * NS_PER_S
+
+
 def _by_ttc(track: Track, felt_s: float, was: Level, settings: Settings) -> tuple[Level, str]:
     """The most urgent level whose threshold the time left has passed."""
     assert track.ttc_s is not None
     late_s = track.ttc_s - felt_s
+    young = _is_young(track, settings)
+    near = track.range_m is None or track.range_m < settings.young_range_m
     for level, limit_s in (
         (Level.CRITICAL, settings.critical_ttc_s + settings.lead_s),
         (Level.CAUTION, settings.caution_ttc_s + settings.lead_s),
         (Level.NOTICE, settings.notice_ttc_s),
     ):
         doubted = track.closing_per_s - _DOUBT[level] * track.closing_sd_per_s
+        most = track.closing_per_s * (1.0 if young else _MOST_HASTE)
+        doubted = min(doubted, most)
         within_s = limit_s * (_HOLD_FACTOR if was >= level else 1.0)
-        if level is Level.CRITICAL and _is_young(track, settings) and was < level:
+        if level is Level.CRITICAL and young and not near and was < level:
             within_s = min(within_s, settings.young_critical_ttc_s)
         if doubted > 0 and 1.0 / doubted - late_s <= within_s:
             return level, f"TTC {felt_s:.1f} s within {within_s:.1f} s"
     return Level.CLEAR, f"TTC {felt_s:.1f} s"
-
-
-def _is_young(track: Track, settings: Settings) -> bool:
-    """Just found and not near: its box still settles, and CAUTION is felt meanwhile."""
-    near = track.range_m is None or track.range_m < settings.young_range_m
-    return not near and track.at_ns - track.first_ns < settings.young_s * NS_PER_S
 
 
 def _hold(threat: Threat, before: Held | None, at_ns: int, release_s: float) -> tuple[Threat, Held | None]:

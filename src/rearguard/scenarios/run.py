@@ -13,13 +13,14 @@ from rearguard.judge.judge import Memory, judge
 from rearguard.scenarios.table import APPEARING_S, BY_NAME, LATENCY_S, NEEDED_LEAD_S, Scenario
 from rearguard.track.associate import iou
 from rearguard.track.tracker import Tracker
-from rearguard.words import Level, TrueThing, Verdict
+from rearguard.words import Box, Level, TrueThing, Verdict
 from rearguard.world import boxes, catalogue
 from rearguard.world.camera import Lens
 from rearguard.world.scene import Scene
 
 _SAME_THING_IOU = 0.1
 _FIGURES = ("person", "bicycle")
+_TINY_S = 1e-6  # times are sums of floats
 _CALM_S = (
     2.0  # the first seconds, in which left and right are not yet known, are not held against a calm scene
 )
@@ -103,12 +104,13 @@ def _outcome(
 ) -> Outcome:
     alarms: list[_Alarm] = []
     dangers: set[str] = set()
+    who = _Who()
     was, t_s = Level.CLEAR, 0.0
     for verdict, truth in stream:
         t_s = verdict.captured_ns / NS_PER_S
         dangers |= {t.name for t in truth if _endangers(t)}
+        thing = who.of(verdict, truth)
         if verdict.level >= Level.CAUTION:
-            thing = _about(verdict, truth)
             rise = verdict.level if verdict.level > was else None
             alarms.append(
                 _Alarm(
@@ -130,7 +132,7 @@ def _outcome(
         needed_s = (
             NEEDED_LEAD_S if appears_s is None else min(NEEDED_LEAD_S, appears_s - APPEARING_S - late_s)
         )
-        passed = critical is not None and critical >= needed_s
+        passed = critical is not None and critical > needed_s - _TINY_S
     else:
         passed = criticals == 0
     return Outcome(passed, critical, lead(Level.CAUTION), criticals, len(false), t_s)
@@ -142,15 +144,28 @@ def _endangers(thing: TrueThing) -> bool:
     return thing.ttc_s is not None and thing.label != "board" and abs(thing.miss_m) < reach_m
 
 
-def _about(verdict: Verdict, truth: tuple[TrueThing, ...]) -> TrueThing | None:
-    """The thing the worst threat is; a wall has no box to compare, so anything seen is about it."""
-    worst = verdict.worst
-    if worst is None:
-        return None
-    overlap, best = 0.0, None
-    for thing in truth:
-        if thing.box is not None and thing.label in _FIGURES and iou(worst.box, thing.box) > overlap:
-            overlap, best = iou(worst.box, thing.box), thing
-    if overlap > _SAME_THING_IOU:
-        return best
-    return next((t for t in truth if t.label not in _FIGURES and t.ttc_s is not None), None)
+class _Who:
+    """Which true thing each track is: the one its box overlaps most, or did when it was last in sight."""
+
+    def __init__(self) -> None:
+        self._names: dict[int, str] = {}
+
+    def of(self, verdict: Verdict, truth: tuple[TrueThing, ...]) -> TrueThing | None:
+        """The thing the worst threat is; a wall has no box to compare, so anything else seen is about it."""
+        for threat in verdict.threats:
+            name = _most_overlapping(threat.box, truth)
+            if name is not None:
+                self._names[threat.track] = name
+        worst = verdict.worst
+        if worst is None:
+            return None
+        name = self._names.get(worst.track)
+        if name is not None:
+            return next((t for t in truth if t.name == name), None)
+        return next((t for t in truth if t.label not in _FIGURES and t.ttc_s is not None), None)
+
+
+def _most_overlapping(box: Box, truth: tuple[TrueThing, ...]) -> str | None:
+    overlaps = [(iou(box, t.box), t.name) for t in truth if t.box is not None and t.label in _FIGURES]
+    best, name = max(overlaps, default=(0.0, ""))
+    return name if best > _SAME_THING_IOU else None

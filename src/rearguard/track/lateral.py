@@ -58,3 +58,8 @@ def update(state: Lateral, offset_m: float, sd_m: float) -> Lateral:
         (1 - k0) * state.cov,
         max(1e-9, state.var_drift - k1 * state.cov),
     )
+
+
+def shift(state: Lateral, offset_m: float, drift_m_s: float) -> Lateral:
+    """The same thing, measured from another line: the path is known to bend, or better than before."""
+    return replace(state, offset_m=state.offset_m + offset_m, drift_m_s=state.drift_m_s + drift_m_s)

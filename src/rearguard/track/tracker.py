@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -17,7 +18,7 @@ from rearguard.clock import NS_PER_S
 from rearguard.config.track import Track as Settings
 from rearguard.ego.geometry import Pinhole, moved
 from rearguard.ego.heading import Heading
-from rearguard.track import associate, lateral, scale
+from rearguard.track import associate, edges, lateral, scale
 from rearguard.track.growth import Growth
 from rearguard.words import Box, Detection, EgoMotion, Track
 from rearguard.words import Lateral as LateralState
@@ -26,16 +27,19 @@ _GATE = 0.9
 _GATE_UNSEEN_PER_S = 1.5
 _GATE_NO_EGO = 1.8
 _DUPLICATE_IOU = 0.55
-_EDGE_PX = 3.0
 _WIDTH_NOISE_FACTOR = 5.0  # arms and legs swing: a width is that much noisier than a height
 _LEAST_NOISE = 0.4  # the learned noise never falls below this share of the expected one
 _BEARING_SD_RAD = 0.02  # box centre and what is left of the swing, which lasts for several frames
 _BEARING_SD_BLIND_RAD = 0.12  # with no ego-motion the whole swing of the trunk is in the bearing
 _TIGHTEST_BEND_PER_M = 1 / 20
-_FURTHEST_BEND_M = 20.0
+_FURTHEST_BEND_M = 40.0
+_BEND_SD = 0.2  # a bend begins and ends: the path's own offset is off by this share
 _OFFSET_SD_M = 0.1  # a body is no point
+_CUT_OFFSET_SD_M = 0.25  # where the picture's edge hides its outer side
+_UNCUT = edges.Cut(left=False, top=False, right=False, bottom=False)
 _GOOD_EGO = 0.35
 _KNOWN_HITS = 10
+_SPENT_S = 0.2  # unseen with less time left than this, it has been met or has passed
 _ANOTHER = 0.2  # a size (ln) that has started anew this far from the old one is another thing's
 # Where the texture tells nothing, a box is believed less: its errors last for several frames.
 _UNTEXTURED_FACTOR = 2.0
@@ -59,8 +63,7 @@ class Live:
         self.scale = state
         self.ln_aspect = math.log(max(detection.box.width, 1.0) / max(detection.box.height, 1.0))
         self.lateral: LateralState | None = None
-        self.truncated = False
-        self.leaving = False  # cut by the picture's left or right edge: its offset cannot be measured
+        self.cut = _UNCUT
         self.textured = False  # the picture itself told its growth
 
     @property
@@ -92,7 +95,7 @@ class Tracker:
 
     def expect(self, ego: EgoMotion) -> tuple[dict[int, Box], dict[int, Box]]:
         """Boxes by track in the last frame, and where the camera's turn takes them in the next one."""
-        then = {t.id: t.box for t in self._live if t.seen_ns == self._last_ns}
+        then = {t.id: edges.visible(t.box, self._lens) for t in self._live if t.seen_ns == self._last_ns}
         return then, {id_: moved(box, ego, self._lens) for id_, box in then.items()}
 
     def step(
@@ -113,8 +116,10 @@ class Tracker:
         dt = 0.0 if self._last_ns is None else (at_ns - self._last_ns) / NS_PER_S
         self._before_ns = self._last_ns
         self._last_ns = at_ns
+        bend_was = self._heading.bend_rad_s
         swing = self._heading.turn(ego.yaw_rad, at_ns)
-        self._predict(dt, ego)
+        self._bend(self._heading.bend_rad_s - bend_was)
+        self._predict(dt, ego, swing)
         self._grow(dt, growth)
         usable = [d for d in detections if _sane(d)]
         self._boxes = [d.box for d in usable if d.score >= self._min_score]
@@ -130,12 +135,13 @@ class Tracker:
 
     # ── prediction ──────────────────────────────────────────────────────────────────────────────────────
 
-    def _predict(self, dt: float, ego: EgoMotion) -> None:
+    def _predict(self, dt: float, ego: EgoMotion, swing: float) -> None:
+        ahead_px = 0.5 * self._lens.width_px - self._lens.focal_px * math.tan(swing)
         for track in self._live:
             before = track.scale.size_px
             distance = self._range_m(track)
             wander, fastest = self._wander(distance)
-            cut_unknown = track.truncated and track.hits < _KNOWN_HITS
+            cut_unknown = track.cut.anywhere and track.hits < _KNOWN_HITS
             if cut_unknown or self._is_fresh_and_lost(track):
                 track.scale = scale.coast(track.scale, dt, wander)
             else:
@@ -144,12 +150,12 @@ class Tracker:
             if track.lateral is not None:
                 if distance:
                     drift_px = self._lens.focal_px * track.lateral.drift_m_s * dt / distance
-                if not track.leaving:
-                    track.lateral = lateral.predict(track.lateral, dt)
+                track.lateral = lateral.predict(track.lateral, dt)
             box = moved(track.box, ego, self._lens)
-            grow = 1.0 if track.truncated else min(max(track.scale.size_px / before, 0.5), 2.0)
-            w, h = box.width * grow, box.height * grow
-            cx, cy = box.cx + drift_px, box.cy
+            grow = min(max(track.scale.size_px / before, 0.5), 2.0)
+            w, h = box.width * grow, box.height * (1.0 if track.cut.upright else grow)
+            # What comes nearer moves away from the point that is travelled to.
+            cx, cy = ahead_px + (box.cx - ahead_px) * grow + drift_px, box.cy
             track.box = Box(cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2)
 
     def _grow(self, dt: float, growth: Mapping[int, Growth]) -> None:
@@ -180,14 +186,19 @@ class Tracker:
         """Match and update; return the detections that continue no track."""
         if not tracks or not detections:
             return list(detections)
-        cut = [self._cut(d.box) for d in detections]
+        cuts = [edges.cut(d.box, self._lens) for d in detections]
         costs = np.array(
             [
                 [
                     associate.cost(
-                        t.box, t.label, d, size_px=t.scale.size_px, size_sd=self._size_sd(t), cut=any(c)
+                        t.box,
+                        t.label,
+                        replace(d, box=edges.whole(d.box, sides, t.box.width)) if sides.beside else d,
+                        size_px=t.scale.size_px,
+                        size_sd=self._size_sd(t),
+                        cut=sides.anywhere,
                     )
-                    for d, c in zip(detections, cut, strict=True)
+                    for d, sides in zip(detections, cuts, strict=True)
                 ]
                 for t in tracks
             ]
@@ -202,8 +213,8 @@ class Tracker:
 
     def _size_sd(self, track: Live) -> float:
         """How unsure (ln) the height of a track's next box is: the estimate's own doubt and the edges' noise."""
-        edges = self._settings.edge_noise * self._lens.height_px / track.scale.size_px
-        return math.hypot(track.scale.p00**0.5, 2.0 * edges)
+        edge_noise = self._settings.edge_noise * self._lens.height_px / track.scale.size_px
+        return math.hypot(track.scale.p00**0.5, 2.0 * edge_noise)
 
     def _begin(self, detections: list[Detection], at_ns: int, ego: EgoMotion, swing: float) -> None:
         for detection in sorted(detections, key=lambda d: -d.score):
@@ -213,10 +224,10 @@ class Tracker:
             ):
                 continue
             track = Live(self._next_id, detection, at_ns, self._first_scale(detection))
-            track.truncated = any(self._cut(detection.box))
+            track.cut = edges.cut(detection.box, self._lens)
             self._next_id += 1
             self._live.append(track)
-            self._see_lateral(track, detection.box, ego, swing)
+            self._see_lateral(track, ego, swing)
 
     def _first_scale(self, detection: Detection) -> scale.ScaleState:
         """Before two sightings, assume that the wearer runs at a usual pace towards something that stands."""
@@ -232,26 +243,25 @@ class Tracker:
 
     def _update(self, track: Live, detection: Detection, at_ns: int, ego: EgoMotion, swing: float) -> None:
         box = detection.box
-        left, top, right, bottom = self._cut(box)
+        sides = edges.cut(box, self._lens)
         before = track.scale
-        edges = self._settings.edge_noise * self._lens.height_px / box.height
+        edge_noise = self._settings.edge_noise * self._lens.height_px / box.height
         least = self._settings.scale_noise * _LEAST_NOISE
         if not track.textured and detection.score < self._min_score:
             least = self._settings.scale_noise * _UNTEXTURED_FACTOR
         age_s = (at_ns - track.first_ns) / NS_PER_S
         least = math.hypot(least, _BIRTH_NOISE * math.exp(-age_s / _BIRTH_S))
         least = math.hypot(least, _CROWDED_NOISE * associate.crowding(box, self._boxes))
-        if not (top or bottom):
-            track.scale = scale.update(track.scale, box.height, math.hypot(least, edges))
-            if not (left or right):
+        if not sides.upright:
+            track.scale = scale.update(track.scale, box.height, math.hypot(least, edge_noise))
+            if not sides.beside:
                 track.ln_aspect += 0.2 * (math.log(box.width / box.height) - track.ln_aspect)
-        elif not (left or right):
+        elif not sides.beside:
             size = box.width * math.exp(-track.ln_aspect)
-            noise = math.hypot(_WIDTH_NOISE_FACTOR * self._settings.scale_noise, edges)
+            noise = math.hypot(_WIDTH_NOISE_FACTOR * self._settings.scale_noise, edge_noise)
             track.scale = scale.update(track.scale, size, noise)
-        track.truncated = left or top or right or bottom
-        track.leaving = left or right
-        track.box = box
+        track.cut = sides
+        track.box = edges.whole(box, sides, track.scale.size_px * math.exp(track.ln_aspect))
         track.score = detection.score
         track.best_score = max(track.best_score, detection.score)
         if before.outliers and not track.scale.outliers and abs(track.scale.ln_s - before.ln_s) > _ANOTHER:
@@ -260,8 +270,7 @@ class Tracker:
         track.seen_ns = at_ns
         track.hits += 1
         track.strong += detection.score >= self._min_score
-        if not (left or right):
-            self._see_lateral(track, box, ego, swing)
+        self._see_lateral(track, ego, swing)
 
     def _renew(self, track: Live, detection: Detection, at_ns: int) -> None:
         """Another thing stands where this one was: it must be seen as often as a new one before it counts."""
@@ -273,37 +282,51 @@ class Tracker:
         track.scale = self._first_scale(detection)
         track.lateral = None
 
-    def _see_lateral(self, track: Live, box: Box, ego: EgoMotion, swing: float) -> None:
+    def _see_lateral(self, track: Live, ego: EgoMotion, swing: float) -> None:
         distance = self._range_m(track)
         if distance is None:
             return
         # The range is a depth along the optical axis; the swing turns that axis off the path.
-        beside = distance * math.tan(self._lens.bearing_rad(box.cx))
+        beside = distance * math.tan(self._lens.bearing_rad(track.box.cx))
         offset = beside * math.cos(swing) + distance * math.sin(swing)
         # On a bend the path itself leaves the tangent by d²/2R: 1.4 m at 10 m on a stadium's track.
-        bend_per_m = self._heading.bend_rad_s / self._settings.usual_pace_m_s
-        bend_per_m = min(max(bend_per_m, -_TIGHTEST_BEND_PER_M), _TIGHTEST_BEND_PER_M)
-        offset -= 0.5 * bend_per_m * min(distance, _FURTHEST_BEND_M) ** 2
+        bent = 0.5 * self._curvature_per_m(self._heading.bend_rad_s) * min(distance, _FURTHEST_BEND_M) ** 2
+        offset -= bent
         known = self._heading.settled if ego.quality >= _GOOD_EGO else 0.0
         bearing_sd = _BEARING_SD_RAD + (1.0 - known) * (_BEARING_SD_BLIND_RAD - _BEARING_SD_RAD)
-        sd = math.hypot(distance * bearing_sd, _OFFSET_SD_M)
+        body_sd = _CUT_OFFSET_SD_M if track.cut.beside else _OFFSET_SD_M
+        sd = math.hypot(distance * bearing_sd, body_sd, _BEND_SD * bent)
         if track.lateral is None:
             track.lateral = lateral.begin(offset, sd)
         else:
             track.lateral = lateral.update(track.lateral, offset, sd)
 
+    def _bend(self, more_rad_s: float) -> None:
+        """The bend of the path is known anew: tell where everything is beside that path, without a jump.
+
+        A thing at distance d, closing at r·d, is moved by the path's ½κd² and by d times the turn that the
+        mean direction lagged behind; its drift by the rates of both.
+        """
+        if not more_rad_s:
+            return
+        curvature, turn = self._curvature_per_m(more_rad_s), more_rad_s * self._heading.lag_s
+        for track in self._live:
+            distance = self._range_m(track)
+            if track.lateral is None or distance is None:
+                continue
+            distance = min(distance, _FURTHEST_BEND_M)
+            offset = -0.5 * curvature * distance**2 - turn * distance
+            drift = track.scale.r * (curvature * distance**2 + turn * distance)
+            track.lateral = lateral.shift(track.lateral, offset, drift)
+
+    def _curvature_per_m(self, bend_rad_s: float) -> float:
+        """The curvature of a path that turns this fast, positive to picture-right."""
+        bend_per_m = bend_rad_s / self._settings.usual_pace_m_s
+        return min(max(bend_per_m, -_TIGHTEST_BEND_PER_M), _TIGHTEST_BEND_PER_M)
+
     def _range_m(self, track: Live) -> float | None:
         prior = self._prior(track.label)
         return None if prior is None else prior * self._lens.focal_px / track.scale.size_px
-
-    def _cut(self, box: Box) -> tuple[bool, bool, bool, bool]:
-        """Which sides of a box the picture's edge cuts: left, top, right, bottom."""
-        return (
-            box.x0 <= _EDGE_PX,
-            box.y0 <= _EDGE_PX,
-            box.x1 >= self._lens.width_px - _EDGE_PX,
-            box.y1 >= self._lens.height_px - _EDGE_PX,
-        )
 
     # ── telling ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -312,7 +335,9 @@ class Tracker:
         return sure and track.strong >= self._settings.min_hits
 
     def _keeps(self, track: Live, at_ns: int) -> bool:
-        """A track that is not yet known well must be seen in nearly every frame."""
+        """A track that is not yet known well must be seen in nearly every frame; none outlives its own time."""
+        if track.seen_ns != at_ns and track.scale.r * _SPENT_S > 1.0:
+            return False
         known = self._confirmed(track) and track.hits >= _KNOWN_HITS
         return known or (at_ns - track.seen_ns) <= 0.5 * self._settings.max_missed_s * NS_PER_S
 
@@ -320,7 +345,7 @@ class Tracker:
         return Track(
             id=track.id,
             label=track.label,
-            box=track.box,
+            box=edges.visible(track.box, self._lens),
             score=track.score,
             at_ns=at_ns,
             first_ns=track.first_ns,
@@ -331,7 +356,7 @@ class Tracker:
             ttc_s=scale.ttc_s(track.scale),
             range_m=self._range_m(track),
             lateral=track.lateral,
-            truncated=track.truncated,
+            truncated=track.cut.anywhere,
         )
 
 
