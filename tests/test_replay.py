@@ -275,7 +275,7 @@ def test_an_outing_under_other_settings_tells_the_difference(journal: Path, tmp_
     (near,) = json.loads(out)["near_misses"]
     assert code == 0
     assert near["before"]["critical_left_s"] == pytest.approx(2.25, abs=0.15)
-    assert near["after"]["critical_left_s"] == pytest.approx(1.4, abs=0.15)
+    assert near["after"]["critical_left_s"] == pytest.approx(1.25, abs=0.15)
     critical = next(r for r in near["changes"] if r["before"] and r["before"]["cue"] == "CRITICAL")
     assert critical["what"] == "later"
     assert "CRITICAL later by 1.00 s" in call(1, "--journal", journal, "--config", config)[1]

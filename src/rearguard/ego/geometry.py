@@ -32,6 +32,16 @@ class Pinhole:
         """Angle of a picture column from the optical axis, positive to picture-right."""
         return math.atan2(x_px - 0.5 * self.width_px, self.focal_px)
 
+    def facing(self, x_px: float, swing_rad: float) -> float:
+        """How large a thing in this column looks, against how large it would if the camera pointed along the path.
+
+        Size goes with the depth along the optical axis, which the camera's `swing_rad` off the path turns: a
+        thing 20 degrees aside seems 7 % smaller or larger at either end of a swing of 10 degrees, without
+        having come nearer. 0.5 to 2.
+        """
+        beside = (x_px - 0.5 * self.width_px) / self.focal_px
+        return min(max(math.cos(swing_rad) - beside * math.sin(swing_rad), 0.5), 2.0)
+
     def rays(self, points_px: Array) -> Array:
         """Rays (n, 3) with z = 1 through picture points (n, 2)."""
         rays = np.ones((len(points_px), 3))

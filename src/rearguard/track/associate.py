@@ -15,6 +15,7 @@ import lap
 import numpy as np
 from numpy.typing import NDArray
 
+from rearguard.track.edges import Cut
 from rearguard.words import Box, Detection
 
 _SIZE_WEIGHT = 0.7
@@ -33,23 +34,26 @@ _GROUPS = (
 )
 _GROUP_OF = {label: i for i, group in enumerate(_GROUPS) for label in group}
 _FAR = 1e3
+_CUT_BESIDE = math.log(2)  # of who is half out of the picture an arm and a leg may be all that is found
 
 
 def cost(
-    predicted: Box, label: str, detection: Detection, *, size_px: float, size_sd: float, cut: bool
+    predicted: Box, label: str, detection: Detection, *, size_px: float, size_sd: float, cut: Cut
 ) -> float:
     """How badly a detection fits a predicted box; 0 is perfect, above about 1 it is another thing.
 
     `size_px` is the height the whole thing should have, `size_sd` how unsure that is (ln); a detection `cut`
-    by the picture's edge may be smaller than that. Infinite where it cannot be the same thing: another kind
-    of label, or another size.
+    by the picture's upper or lower edge may be smaller than that, one cut at its side down to half. Infinite
+    where it cannot be the same thing: another kind of label, or another size.
     """
     box = detection.box
     same = detection.label == label
     if not same and _GROUP_OF.get(label, label) != _GROUP_OF.get(detection.label, detection.label):
         return math.inf
     size = math.log(max(box.height, 1.0) / max(size_px, 1.0))
-    size = max(0.0, size) if cut else abs(size)
+    if size < 0 and cut.anywhere:
+        size = 0.0 if cut.upright else max(0.0, -size - _CUT_BESIDE)
+    size = abs(size)
     if size > _SIZE_GATE + min(2 * size_sd, _SIZE_GATE_UNSURE):
         return math.inf
     if math.log(max(box.width, 1.0) / max(predicted.width, 1.0)) > _WIDTH_GATE:

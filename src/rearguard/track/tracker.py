@@ -41,6 +41,7 @@ _GOOD_EGO = 0.35
 _KNOWN_HITS = 10
 _SPENT_S = 0.2  # unseen with less time left than this, it has been met or has passed
 _ANOTHER = 0.2  # a size (ln) that has started anew this far from the old one is another thing's
+_TURNED_SD = 0.3  # the growth a turn makes is known to this share: a body is no flat board
 # Where the texture tells nothing, a box is believed less: its errors last for several frames.
 _UNTEXTURED_FACTOR = 2.0
 # Who steps out from behind something, or just gets found, has a growing box for a moment.
@@ -64,6 +65,8 @@ class Live:
         self.ln_aspect = math.log(max(detection.box.width, 1.0) / max(detection.box.height, 1.0))
         self.lateral: LateralState | None = None
         self.cut = _UNCUT
+        self.facing = 1.0  # size in the picture over `scale.size_px`, the size were the camera along the path
+        self.ln_turned = 0.0  # by how much (ln) the camera's turn alone made its texture grow in this frame
         self.textured = False  # the picture itself told its growth
 
     @property
@@ -152,7 +155,11 @@ class Tracker:
                     drift_px = self._lens.focal_px * track.lateral.drift_m_s * dt / distance
                 track.lateral = lateral.predict(track.lateral, dt)
             box = moved(track.box, ego, self._lens)
-            grow = min(max(track.scale.size_px / before, 0.5), 2.0)
+            facing = self._lens.facing(box.cx, swing)
+            turned = facing / track.facing
+            track.ln_turned = math.log(turned) + 0.5 * self._ln_widened(track.box, box)
+            track.facing = facing
+            grow = min(max(track.scale.size_px / before * turned, 0.5), 2.0)
             w, h = box.width * grow, box.height * (1.0 if track.cut.upright else grow)
             # What comes nearer moves away from the point that is travelled to.
             cx, cy = ahead_px + (box.cx - ahead_px) * grow + drift_px, box.cy
@@ -163,7 +170,13 @@ class Tracker:
             seen = growth.get(track.id)
             track.textured = seen is not None
             if seen is not None and dt > 0:
-                track.scale = scale.grow(track.scale, seen.ln_scale / dt, seen.sd / dt)
+                sd = math.hypot(seen.sd, _TURNED_SD * track.ln_turned)
+                track.scale = scale.grow(track.scale, (seen.ln_scale - track.ln_turned) / dt, sd / dt)
+
+    def _ln_widened(self, then: Box, now: Box) -> float:
+        """By how much more (ln) a turn stretches widths than heights: the one as 1/cos of the bearing more."""
+        bearings = self._lens.bearing_rad(now.cx), self._lens.bearing_rad(then.cx)
+        return math.log(math.cos(bearings[1]) / math.cos(bearings[0]))
 
     def _is_fresh_and_lost(self, track: Live) -> bool:
         """Unseen before it was known well: counting its time down would make a ghost into a collision."""
@@ -194,9 +207,9 @@ class Tracker:
                         t.box,
                         t.label,
                         replace(d, box=edges.whole(d.box, sides, t.box.width)) if sides.beside else d,
-                        size_px=t.scale.size_px,
+                        size_px=t.scale.size_px * t.facing,
                         size_sd=self._size_sd(t),
-                        cut=sides.anywhere,
+                        cut=sides,
                     )
                     for d, sides in zip(detections, cuts, strict=True)
                 ]
@@ -223,15 +236,17 @@ class Tracker:
                 for t in self._live
             ):
                 continue
-            track = Live(self._next_id, detection, at_ns, self._first_scale(detection))
+            facing = self._lens.facing(detection.box.cx, swing)
+            track = Live(self._next_id, detection, at_ns, self._first_scale(detection, facing))
+            track.facing = facing
             track.cut = edges.cut(detection.box, self._lens)
             self._next_id += 1
             self._live.append(track)
             self._see_lateral(track, ego, swing)
 
-    def _first_scale(self, detection: Detection) -> scale.ScaleState:
+    def _first_scale(self, detection: Detection, facing: float) -> scale.ScaleState:
         """Before two sightings, assume that the wearer runs at a usual pace towards something that stands."""
-        height = max(detection.box.height, 1.0)
+        height = max(detection.box.height, 1.0) / facing
         prior = self._prior(detection.label)
         pace = self._settings.usual_pace_m_s
         rate = pace * height / (prior * self._lens.focal_px) if prior else 0.3
@@ -244,6 +259,9 @@ class Tracker:
     def _update(self, track: Live, detection: Detection, at_ns: int, ego: EgoMotion, swing: float) -> None:
         box = detection.box
         sides = edges.cut(box, self._lens)
+        width = track.scale.size_px * track.facing * math.exp(track.ln_aspect)
+        track.box = edges.whole(box, sides, width)
+        track.facing = self._lens.facing(track.box.cx, swing)
         before = track.scale
         edge_noise = self._settings.edge_noise * self._lens.height_px / box.height
         least = self._settings.scale_noise * _LEAST_NOISE
@@ -253,15 +271,14 @@ class Tracker:
         least = math.hypot(least, _BIRTH_NOISE * math.exp(-age_s / _BIRTH_S))
         least = math.hypot(least, _CROWDED_NOISE * associate.crowding(box, self._boxes))
         if not sides.upright:
-            track.scale = scale.update(track.scale, box.height, math.hypot(least, edge_noise))
+            track.scale = scale.update(track.scale, box.height / track.facing, math.hypot(least, edge_noise))
             if not sides.beside:
                 track.ln_aspect += 0.2 * (math.log(box.width / box.height) - track.ln_aspect)
         elif not sides.beside:
-            size = box.width * math.exp(-track.ln_aspect)
+            size = box.width * math.exp(-track.ln_aspect) / track.facing
             noise = math.hypot(_WIDTH_NOISE_FACTOR * self._settings.scale_noise, edge_noise)
             track.scale = scale.update(track.scale, size, noise)
         track.cut = sides
-        track.box = edges.whole(box, sides, track.scale.size_px * math.exp(track.ln_aspect))
         track.score = detection.score
         track.best_score = max(track.best_score, detection.score)
         if before.outliers and not track.scale.outliers and abs(track.scale.ln_s - before.ln_s) > _ANOTHER:
@@ -279,16 +296,14 @@ class Tracker:
         track.first_ns = at_ns
         track.hits = track.strong = 0
         track.best_score = 0.0
-        track.scale = self._first_scale(detection)
+        track.scale = self._first_scale(detection, track.facing)
         track.lateral = None
 
     def _see_lateral(self, track: Live, ego: EgoMotion, swing: float) -> None:
         distance = self._range_m(track)
         if distance is None:
             return
-        # The range is a depth along the optical axis; the swing turns that axis off the path.
-        beside = distance * math.tan(self._lens.bearing_rad(track.box.cx))
-        offset = beside * math.cos(swing) + distance * math.sin(swing)
+        offset = distance * math.tan(self._lens.bearing_rad(track.box.cx) + swing)
         # On a bend the path itself leaves the tangent by d²/2R: 1.4 m at 10 m on a stadium's track.
         bent = 0.5 * self._curvature_per_m(self._heading.bend_rad_s) * min(distance, _FURTHEST_BEND_M) ** 2
         offset -= bent
