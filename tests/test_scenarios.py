@@ -44,13 +44,19 @@ HELD = (
     "RUN-TOWARD",
     "CYC-TOWARD-4.7",
     "CYC-TOWARD-6.1",
+    "CROSS-NEAR-25",
     "CROSS-NEAR-50",
+    "CROSS-NEAR-75",
+    "CROSS-FAR-WIDE",
+    "CHILD-OBSTRUCTED",
     "CUT-IN",
     "DROP-OUT-30",
     "PASS-BY-1.5",
     "PASS-BY-2.0",
     "WALK-AWAY",
     "SAME-SPEED",
+    "CURVE",
+    "CROWD-PASSED",
 )
 
 
@@ -79,6 +85,21 @@ def test_a_cell_passes_with_95_of_100_and_says_why_it_failed() -> None:
     assert not bad.passed
     assert bad.why == "never CRITICAL in 5, late in 1 of 100"
     assert bad.lead_p50_s == 2.0
+
+
+def test_a_quiet_scene_with_a_nuisance_in_every_tenth_run_fails_though_nothing_was_critical() -> None:
+    loud, quiet = Outcome(True, None, None, 0, 1, 6.0), Outcome(True, None, None, 0, 0, 6.0)
+    result = summarise(cell("SAME-SPEED"), [loud] * 10 + [quiet] * 90)
+    assert not result.passed
+    assert "nuisance in 10.0%" in result.why
+    assert summarise(cell("SAME-SPEED"), [loud] * 5 + [quiet] * 95).passed
+
+
+def test_where_no_goal_is_set_a_failure_stays_in_the_table_with_the_reason() -> None:
+    fast = summarise(cell("STAND-0", 5.0), [outcome(False, 1.0)] * 20)
+    assert not fast.passed
+    assert not fast.goal
+    assert "beyond the goals" in fast.why
 
 
 def test_the_command_prints_cells_and_fails_when_a_goal_does() -> None:

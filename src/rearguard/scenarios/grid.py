@@ -11,7 +11,7 @@ import msgspec
 
 from rearguard.config import Config
 from rearguard.scenarios.run import Cell, Outcome, run
-from rearguard.scenarios.table import BY_NAME, SCENARIOS
+from rearguard.scenarios.table import BY_NAME, SCENARIOS, Scenario
 
 SPEEDS_M_S = (1.5, 2.5, 3.5, 5.0)
 RATES_HZ = (5.0, 10.0, 15.0, 30.0)
@@ -19,11 +19,18 @@ NOISES = (0.01, 0.03, 0.05, 0.08)
 # A cell passes with 95 % of at least 200 seeds for boxes, 5 of 7 for pictures (NCAP: 5 of 7 trials).
 BOX_SEEDS, BOX_SHARE = 200, 0.95
 RENDERED_SEEDS, RENDERED_SHARE = 7, 5 / 7
+# Goals are set for this pace, and for detections as good and as frequent as these.
+GOAL_SPEED_M_S, GOAL_RATE_HZ, GOAL_NOISE = 2.5, 10.0, 0.03
 _CHUNK = 20
+_ROUNDING = 1e-9
 
 
 class CellResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One cell's verdict. Leads are true seconds left when the motor starts; None where never felt."""
+    """One cell's verdict. Leads are true seconds left when the motor starts; None where never felt.
+
+    `nuisance_share`: the share of runs with a false warning of any level from CAUTION; where nothing is to be
+    warned of, a cell passes only if that is small, too.
+    """
 
     scenario: str
     speed_m_s: float
@@ -38,6 +45,7 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     goal: bool
     lead_p5_s: float | None
     lead_p50_s: float | None
+    nuisance_share: float
     false_warnings_per_h: float
     false_criticals_per_h: float
     why: str
@@ -109,7 +117,9 @@ def summarise(cell: Cell, outcomes: Sequence[Outcome]) -> CellResult:
     share = sum(o.passed for o in outcomes) / len(outcomes)
     needed = RENDERED_SHARE if cell.fidelity == "rendered" else BOX_SHARE
     hours = sum(o.duration_s for o in outcomes) / 3600
-    passed = share >= needed
+    nuisance = sum(o.cautions > 0 for o in outcomes) / len(outcomes)
+    passed = share >= needed and (scenario.must_warn or nuisance <= 1 - needed + _ROUNDING)
+    limit = _limit(cell, scenario)
     return CellResult(
         scenario=cell.scenario,
         speed_m_s=cell.speed_m_s,
@@ -121,25 +131,35 @@ def summarise(cell: Cell, outcomes: Sequence[Outcome]) -> CellResult:
         passed=passed,
         passed_share=round(share, 4),
         must_warn=scenario.must_warn,
-        goal=scenario.goal,
+        goal=not limit,
         lead_p5_s=_quantile([o.critical_lead_s for o in outcomes], 0.05),
         lead_p50_s=_quantile([o.critical_lead_s for o in outcomes], 0.5),
+        nuisance_share=round(nuisance, 4),
         false_warnings_per_h=round(sum(o.cautions for o in outcomes) / hours, 2) if hours else 0.0,
         false_criticals_per_h=round(sum(o.criticals for o in outcomes) / hours, 2) if hours else 0.0,
-        why="" if passed else _why(scenario.must_warn, scenario.goal, scenario.about, outcomes),
+        why="" if passed else _why(scenario.must_warn, limit, nuisance, outcomes),
     )
 
 
-def _why(must_warn: bool, goal: bool, about: str, outcomes: Sequence[Outcome]) -> str:
+def _limit(cell: Cell, scenario: Scenario) -> str:
+    """Why no goal is set for a cell; empty where one is."""
+    if not scenario.goal:
+        return f"known limit: {scenario.about}"
+    if cell.speed_m_s != GOAL_SPEED_M_S or cell.fps < GOAL_RATE_HZ or cell.noise > GOAL_NOISE:
+        return f"beyond the goals: {GOAL_SPEED_M_S:g} m/s, {GOAL_RATE_HZ:g} fps, {GOAL_NOISE:.0%} noise"
+    return ""
+
+
+def _why(must_warn: bool, limit: str, nuisance: float, outcomes: Sequence[Outcome]) -> str:
     """One line on how a cell failed."""
     never = sum(o.critical_lead_s is None for o in outcomes)
     late = sum(not o.passed for o in outcomes) - never
     text = (
         f"never CRITICAL in {never}, late in {late} of {len(outcomes)}"
         if must_warn
-        else f"CRITICAL in {sum(o.criticals > 0 for o in outcomes)} of {len(outcomes)}"
+        else f"CRITICAL in {sum(o.criticals > 0 for o in outcomes)} of {len(outcomes)}, nuisance in {nuisance:.1%}"
     )
-    return text if goal else f"{text}; known limit: {about}"
+    return f"{text}; {limit}" if limit else text
 
 
 def _quantile(values: Iterable[float | None], share: float) -> float | None:

@@ -32,7 +32,7 @@ def page(cells: Sequence[CellResult]) -> str:
         f"<p>{passed} of {len(cells)} cells passed. The bar reaches from the 5th to the 50th percentile of the time "
         f"left when CRITICAL was felt; the line stands at the {NEEDED_LEAD_S:g} s that are needed.</p>"
         "<table><tr><th>scenario<th>speed<th>rate<th>noise<th>gait<th>how<th>runs<th>passed<th>time left"
-        f"<th>false warnings / h<th>CRITICAL / h</tr>{rows}</table></html>"
+        f"<th>nuisance<th>false warnings / h<th>CRITICAL / h</tr>{rows}</table></html>"
     )
 
 
@@ -42,7 +42,8 @@ def _row(c: CellResult) -> str:
     return (
         f"<tr><td>{escape(c.scenario)}{why}<td class=n>{c.speed_m_s:g} m/s<td class=n>{c.fps:g}<td class=n>"
         f"{c.noise:.0%}<td>{'on' if c.gait else 'off'}<td>{escape(c.fidelity)}<td class=n>{c.seeds}"
-        f"<td>{verdict} {c.passed_share:.0%}<td>{_bar(c)}<td class=n>{c.false_warnings_per_h:g}"
+        f"<td>{verdict} {c.passed_share:.0%}<td>{_bar(c)}"
+        f"<td class=n>{c.nuisance_share:.1%}<td class=n>{c.false_warnings_per_h:g}"
         f"<td class=n>{c.false_criticals_per_h:g}</tr>"
     )
 

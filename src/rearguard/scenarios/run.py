@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 from rearguard.clock import NS_PER_S
 from rearguard.config import Config
 from rearguard.detect.classes import heights
@@ -53,6 +55,9 @@ class Outcome:
 def run(cell: Cell, seed: int, config: Config) -> Outcome:
     """Run one scenario once; the same cell and seed give the same outcome."""
     scenario = BY_NAME[cell.scenario]
+    if scenario.hfov_deg is not None:
+        camera = msgspec.structs.replace(config.camera, hfov_deg=scenario.hfov_deg)
+        config = msgspec.structs.replace(config, camera=camera)
     values = {"speed": cell.speed_m_s, "seed": float(seed), "gait": float(cell.gait)}
     scene = catalogue.scene(scenario.world, **{**values, **scenario.values(cell.speed_m_s)})
     if cell.fidelity == "rendered":
@@ -61,7 +66,7 @@ def run(cell: Cell, seed: int, config: Config) -> Outcome:
         stream = verdicts(scene, cell.fps, config)
     else:
         stream = _on_boxes(scene, cell, scenario, seed, config)
-    return _outcome(scenario, stream, late_s=LATENCY_S + config.judge.motor_onset_s)
+    return _outcome(scenario, cell.speed_m_s, stream, late_s=LATENCY_S + config.judge.motor_onset_s)
 
 
 def _on_boxes(
@@ -100,7 +105,10 @@ class _Alarm:
 
 
 def _outcome(
-    scenario: Scenario, stream: Iterator[tuple[Verdict, tuple[TrueThing, ...]]], late_s: float
+    scenario: Scenario,
+    speed_m_s: float,
+    stream: Iterator[tuple[Verdict, tuple[TrueThing, ...]]],
+    late_s: float,
 ) -> Outcome:
     alarms: list[_Alarm] = []
     dangers: set[str] = set()
@@ -128,10 +136,9 @@ def _outcome(
     critical = lead(Level.CRITICAL)
     criticals = sum(a.rise is Level.CRITICAL for a in false)
     if scenario.must_warn:
-        appears_s = scenario.appears_ttc_s
-        needed_s = (
-            NEEDED_LEAD_S if appears_s is None else min(NEEDED_LEAD_S, appears_s - APPEARING_S - late_s)
-        )
+        needed_s = NEEDED_LEAD_S
+        if scenario.appears_ttc_s is not None:
+            needed_s = min(needed_s, scenario.appears_ttc_s(speed_m_s) - APPEARING_S - late_s)
         passed = critical is not None and critical > needed_s - _TINY_S
     else:
         passed = criticals == 0

@@ -27,7 +27,7 @@ class Scenario:
 
     `world` and `values` name the simulated world (`values` may depend on the wearer's speed); `boxes`: the
     detector has classes for everything in it, so that it can be run on noisy boxes; `missed` is the share of
-    detections lost beyond the grid's.
+    detections lost beyond the grid's; `appears_ttc_s` the time left when it first comes into view.
     """
 
     name: str
@@ -37,8 +37,9 @@ class Scenario:
     values: Callable[[float], Values] = field(default=lambda _: MappingProxyType({}))
     boxes: bool = True
     missed: float = 0.0
-    appears_ttc_s: float | None = None
-    goal: bool = True  # below this row's goal a failure is expected, and its reason is `about`
+    appears_ttc_s: Callable[[float], float] | None = None  # by the wearer's speed
+    hfov_deg: float | None = None  # another camera than the configured one
+    goal: bool = True  # without one a failure is expected, and its reason is `about`
 
 
 def _fixed(**values: float) -> Callable[[float], Values]:
@@ -59,8 +60,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("CROSS-NEAR-50", "cross", "someone crosses, hit in the middle", True, _fixed(lateral=0.0)),
     Scenario("CROSS-NEAR-75", "cross", "someone crosses, nearly through", True, _fixed(lateral=0.4)),
     Scenario("CROSS-FAR", "cross", "comes from outside the 66 deg picture", True, _fixed(pace=2.2), goal=False),
-    Scenario("CHILD-OBSTRUCTED", "child-obstructed", "a child steps from behind a board", True, appears_ttc_s=2.6),
-    Scenario("CUT-IN", "cut-in", "someone cuts in 4 m ahead", True, _fixed(gap=4.0), appears_ttc_s=1.6),
+    Scenario("CROSS-FAR-WIDE", "cross", "the same with a 102 deg camera", True, _fixed(pace=2.2), hfov_deg=102.0),
+    Scenario("CHILD-OBSTRUCTED", "child-obstructed", "a child steps out from cover", True, appears_ttc_s=lambda _: 2.6),
+    Scenario("CUT-IN", "cut-in", "someone cuts in 4 m ahead", True, _fixed(gap=4.0), appears_ttc_s=lambda v: 4.0 / v),
     Scenario("DROP-OUT-30", "stand", "as STAND-0, a third of the detections lost", True, missed=0.3),
     Scenario("CROWD-10", "crowd", "ten people about, one in the lane", True, _fixed(blocker=1)),
     Scenario("PASS-BY-1.2", "pass-by", "someone walks past, 1.2 m beside", False, _fixed(lateral=1.2), goal=False),
