@@ -29,7 +29,7 @@ test-all: $(VENV)/.dev ## also those that take minutes: 500 kills of the journal
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -q
 
 faults: $(VENV)/.dev ## drive 40 faults into the real program and tell what the wearer feels (a quarter of an hour)
-	$(BIN)/python tests/faults/report.py --write docs/faults.md
+	$(BIN)/python tests/faults/report.py --tries 2 --write docs/faults.md
 
 soak: $(VENV)/.dev ## one simulated hour through the two processes: nothing may grow
 	$(BIN)/python tests/faults/soak.py

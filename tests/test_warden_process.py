@@ -175,6 +175,30 @@ def test_a_camera_lost_for_good_is_felt_before_vision_has_left_and_tried_again(o
     assert run.code == 0
 
 
+def test_a_camera_that_gives_nothing_is_named_before_vision_would_count_as_silent(outing) -> None:
+    run = outing([["arm"], CALM, ["no_frame", 0.6], *[CALM] * 7, ["end", 0]])
+    assert run.cues == ["READY", "BLIND", "READY"]
+    blind = run.felt[1]
+    assert blind.reason == "no_frame"
+    last_beat_ns = max(t for t in run.sent_ns() if t < blind.at_ns)
+    assert run.first_on_ns(last_beat_ns) - last_beat_ns <= 500_000_000
+    assert len([n for n in run.notes if "hello" in n]) == 1  # vision itself was well
+
+
+def test_a_camera_that_stays_away_brings_a_new_start_that_knows_why(outing) -> None:
+    run = outing([["arm"], CALM, ["only", 0, [["no_frame", 3.0]]], *[CALM] * 7, ["end", 0]])
+    assert [n["hello"][1] for n in run.notes if "hello" in n] == [None, "no_frame"]
+    assert "no_frame" in next(f for f in run.felt if f.cue == "BLIND").reason
+
+
+def test_a_camera_that_is_unplugged_is_told_as_that(outing) -> None:
+    steps = [["arm"], CALM, ["only", 0, [["end", 3, "camera_lost"], ["exit", 3]]], *[CALM] * 7, ["end", 0]]
+    run = outing(steps)
+    assert run.cues == ["READY", "BLIND", "READY"]
+    assert run.felt[1].reason == "camera_lost"
+    assert [n["hello"][1] for n in run.notes if "hello" in n] == [None, "camera_lost"]
+
+
 def test_a_live_picture_that_goes_bad_is_tried_again(outing) -> None:
     run = outing([CALM, ["only", 0, [["end", 2], ["exit", 2]]], *[CALM] * 4, ["end", 0]])
     assert run.cues == ["BLIND"]
@@ -374,6 +398,15 @@ def test_a_flood_neither_blocks_nor_grows(outing) -> None:
     run = outing([CALM, ["burst", [1, 2] * 2000], ["frames", 0.2, 3, "left", 1, []], ["end", 0]])
     assert run.cues[-1] == "CRITICAL"
     assert run.code == 0
+
+
+def test_last_words_are_heard_though_the_speaker_left_without_listening() -> None:
+    ours, theirs = link.pair()
+    assert link.send(ours, link.Felt(1, "READY"))
+    assert link.send(theirs, link.Ended(3, "camera_lost"))
+    theirs.close()
+    assert link.receive_from_vision(ours) == [link.Ended(3, "camera_lost")]
+    assert link.receive_from_vision(ours) is None
 
 
 def test_link_skips_what_it_cannot_read() -> None:

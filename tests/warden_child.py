@@ -78,8 +78,12 @@ while steps:
         sys.exit(args[0])
     elif word == "sleep":
         time.sleep(args[0])
+    elif word == "no_frame":  # seconds in which the camera gives nothing, as vision tells it
+        for _ in range(round(args[0] / 0.3)):
+            time.sleep(0.3)
+            link.send(sock, link.NoFrame())
     elif word == "end":
-        link.send(sock, link.Ended(args[0]))
+        link.send(sock, link.Ended(*args))
     elif word == "until_stop":
         while True:
             messages = link.receive_from_warden(sock)

@@ -33,6 +33,10 @@ class PartFailed(RearguardError):
     exit_code = EXIT_PART_FAILED
 
 
+class CameraLost(PartFailed):
+    """A camera that delivered pictures no longer does."""
+
+
 class NotFound(RearguardError):
     """What was asked for is not there; nothing is wrong."""
 

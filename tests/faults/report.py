@@ -21,6 +21,12 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one object per fault, as a list")
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     parser.add_argument(
+        "--tries",
+        type=int,
+        default=1,
+        help="how often a fault is driven in until all is well; a busy machine is late",
+    )
+    parser.add_argument(
         "--keep", type=Path, help="keep each outing's trace, journal and stderr in this folder"
     )
     args = parser.parse_args()
@@ -28,8 +34,12 @@ def main() -> int:
     for case in CASES:
         if args.names and case.name not in args.names:
             continue
-        with tempfile.TemporaryDirectory(dir=memory_folder()) as folder:
-            outcome = run_case(case, (args.keep or Path(folder)) / case.name)
+        for again in reversed(range(args.tries)):
+            with tempfile.TemporaryDirectory(dir=memory_folder()) as folder:
+                outcome = run_case(case, (args.keep or Path(folder)) / case.name)
+            if not (outcome.wrong and again):
+                break
+            print(f"{case.name}: {'; '.join(outcome.wrong)}; once more", file=sys.stderr, flush=True)
         outcomes.append(outcome)
         if not args.json:
             print(_line(outcome), flush=True)

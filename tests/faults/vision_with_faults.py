@@ -31,7 +31,7 @@ import rearguard.vision.outing as outing_module
 import rearguard.vision.pipeline as pipeline_module
 from rearguard.detect.detector import Detector
 from rearguard.detect.model import Model
-from rearguard.errors import PartFailed
+from rearguard.errors import CameraLost, PartFailed
 from rearguard.journal.store import Journal
 from rearguard.vision.__main__ import main
 from rearguard.warden import link
@@ -204,7 +204,7 @@ def unplug() -> None:
         def frames(self) -> Iterator[Any]:
             for frame in self._source.frames():
                 if strike.now():
-                    raise PartFailed("camera: unplugged; plug it in")
+                    raise CameraLost("camera: unplugged; plug it in")
                 yield frame
 
         def close(self) -> None:

@@ -35,7 +35,7 @@ from rearguard.camera.picam_modes import (
 )
 from rearguard.camera.source import SourceInfo
 from rearguard.config.camera import Camera
-from rearguard.errors import PartFailed
+from rearguard.errors import CameraLost, PartFailed
 from rearguard.words import Frame
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class PicamSource:
             try:
                 frame = self._capture(seq, wait_s)
             except (TimeoutError, FutureTimeoutError) as e:
-                raise PartFailed(
+                raise CameraLost(
                     f"{self._name}: no picture for {wait_s:g} s; is the camera's cable seated and unhurt?"
                 ) from e
             except CancelledError:
@@ -117,7 +117,7 @@ class PicamSource:
             except Exception as e:
                 if self._closed.is_set():
                     return
-                raise PartFailed(f"{self._name}: the camera failed: {_root_cause(e)}") from e
+                raise CameraLost(f"{self._name}: the camera failed: {_root_cause(e)}") from e
             yield frame
             seq += 1
             wait_s = self._camera.lost_after_s

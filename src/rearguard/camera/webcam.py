@@ -9,7 +9,7 @@ import cv2
 
 from rearguard.camera.source import SourceInfo
 from rearguard.config.camera import Camera
-from rearguard.errors import PartFailed
+from rearguard.errors import CameraLost, PartFailed
 from rearguard.words import Frame, Image
 
 TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
@@ -57,7 +57,7 @@ class Webcam:
                 if self._closed:
                     return
                 if not ok or image is None:
-                    raise PartFailed(f"{self._name}: delivers no picture any more; is it still plugged in?")
+                    raise CameraLost(f"{self._name}: delivers no picture any more; is it still plugged in?")
                 yield Frame(seq, self._stamp(now_ns), self._turned(image))
                 seq += 1
         finally:

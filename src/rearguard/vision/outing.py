@@ -18,7 +18,7 @@ from rearguard.config import digest
 from rearguard.detect.detector import Detector
 from rearguard.detect.fit import keep_up
 from rearguard.ego.geometry import Pinhole
-from rearguard.errors import BadInput, PartFailed, RearguardError
+from rearguard.errors import BadInput, CameraLost, PartFailed, RearguardError
 from rearguard.journal.clips import ClipRing
 from rearguard.journal.picture import Snapshot
 from rearguard.journal.place import journal_folder
@@ -35,7 +35,7 @@ from rearguard.vision.summary import Ledger, ModelLine, NearMissLine, Summary
 from rearguard.warden import link
 from rearguard.words import Frame, NearMiss, Trouble
 
-_FRAME_TIMEOUT_S = 0.25
+_FRAME_TIMEOUT_S = 0.3  # before the warden would take vision itself for dead
 _STATS_EVERY = 15  # frames
 _FELT_WAIT_S = 1.0
 _log = logging.getLogger(__name__)
@@ -125,6 +125,7 @@ class Outing:
             self._listen()
             frame = frames.get(_FRAME_TIMEOUT_S)
             if frame is None:
+                self._miss_frame(frames)
                 continue
             if self._pipeline is None:
                 self._pipeline = self._make_pipeline(frames, detector, frame.image.shape)
@@ -138,6 +139,12 @@ class Outing:
                 screen.show(step, self._ledger.seconds(frame.captured_ns), self._felt)
         if self._ledger.frames == 0:
             raise BadInput(f"{self._job.source}: no picture in it")
+
+    def _miss_frame(self, frames: Feed) -> None:
+        """The camera that gave pictures gives none; the warden tells the wearer, the journal keeps it."""
+        if frames.info.live and self._ledger.frames and not frames.ended:
+            link.send(self._wire, link.NoFrame())
+            self._write_down(self._standing.keys() | {Trouble.NO_FRAME}, time.monotonic_ns())
 
     def _make_pipeline(self, frames: Feed, detector: Detector, shape: tuple[int, ...]) -> Pipeline:
         height, width = shape[:2]
@@ -265,7 +272,8 @@ class Outing:
         for seen in self._episodes.finish(first_ns + at_ns):
             self._log(seen)
         deadline = time.monotonic() + _FELT_WAIT_S
-        link.send(self._wire, link.Ended(failed.exit_code if failed else 0))
+        lost = Trouble.CAMERA_LOST.value if isinstance(failed, CameraLost) else None
+        link.send(self._wire, link.Ended(failed.exit_code if failed else 0, lost))
         try:
             while time.monotonic() < deadline:
                 self._listen()

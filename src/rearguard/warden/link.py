@@ -35,6 +35,10 @@ class Judged(msgspec.Struct, frozen=True, tag="judged"):
     troubles: tuple[str, ...] = ()
 
 
+class NoFrame(msgspec.Struct, frozen=True, tag="no_frame"):
+    """Vision → warden: vision is well, but the camera gives it nothing to judge."""
+
+
 class Armed(msgspec.Struct, frozen=True, tag="armed"):
     """Vision → warden: the self-test passed (`problems` empty) or not."""
 
@@ -42,12 +46,13 @@ class Armed(msgspec.Struct, frozen=True, tag="armed"):
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended"):
-    """Vision → warden: the source came to its end; nothing is wrong.
+    """Vision → warden: the source came to its end; nothing is wrong, unless `exit_code` says so, and `trouble` why.
 
     The warden answers with `Stop` once it has sent every `Felt` there will be; then vision leaves.
     """
 
     exit_code: int = 0
+    trouble: str | None = None
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
@@ -84,7 +89,7 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
     reason: Literal["asked", "shutdown"] = "asked"
 
 
-ToWarden = Judged | Armed | Ended
+ToWarden = Judged | NoFrame | Armed | Ended
 ToVision = Hello | Felt | Mark | Stop
 
 _to_warden = msgspec.msgpack.Decoder(ToWarden)
@@ -146,6 +151,8 @@ def _drain(sock: socket.socket, decoder: msgspec.msgpack.Decoder) -> list | None
             data = sock.recv(MAX_MESSAGE)
         except BlockingIOError:
             return messages
+        except ConnectionResetError:  # it left without reading all; said once, before its last words
+            continue
         except OSError:
             return messages or None
         if not data:

@@ -33,7 +33,7 @@ from rearguard.warden.deadman import DeadMan, open_deadman
 from rearguard.warden.feel import Feeler
 from rearguard.warden.heartbeat import Heartbeat
 from rearguard.warden.signals import fill_standard_descriptors, say, signals
-from rearguard.warden.situation import BLINDING, situation_of
+from rearguard.warden.situation import BLINDING, OF_THE_DEAD, OwnTroubles, situation_of
 from rearguard.warden.systemd import Supervisor, Watchdog
 from rearguard.words import CueName, Trouble
 
@@ -44,6 +44,7 @@ _LONGEST_WAIT_S = 0.05  # the timer tick: a dead child or a mended motor is noti
 _FAREWELL_NS = 10 * NS_PER_S  # a warning may keep SHUTDOWN from being felt for this long
 _LATE_COUNTS_NS = NS_PER_S  # a level judged from an old frame is believed for this long
 _NO_SIGHT = {CueName.BLIND, CueName.FAULT}
+_TOLD_OF_SILENCE = {Trouble.VISION_SILENT, Trouble.NO_FRAME}
 
 
 class _Phase(Enum):
@@ -116,9 +117,7 @@ class _Warden:
         self._starts = 0
         self._restarts = Restarts(config.warden)
         self._judged: link.Judged | None = None
-        self._troubles: set[Trouble] = set()  # the warden's own
-        self._trouble_since_ns: int | None = None
-        self._last_trouble: Trouble | None = None
+        self._troubles = OwnTroubles()
         self._armed = False  # this start of vision passed, or failed, its self-test
         self._ever_armed = False
         self._lost = False  # this start of vision is as good as gone
@@ -165,8 +164,9 @@ class _Warden:
 
     def _start_vision(self) -> None:
         now_ns = time.monotonic_ns()
-        down_s = (now_ns - self._trouble_since_ns) / NS_PER_S if self._trouble_since_ns else 0.0
-        hello = link.Hello(self._starts, self._last_trouble, down_s, self._realtime)
+        since_ns = self._troubles.since_ns
+        down_s = (now_ns - since_ns) / NS_PER_S if since_ns else 0.0
+        hello = link.Hello(self._starts, self._troubles.last, down_s, self._realtime)
         self._vision = Vision(self._argv, hello)
         self._selector.register(self._vision.link, selectors.EVENT_READ)
         self._starts += 1
@@ -211,6 +211,8 @@ class _Warden:
                     self._feeler.run_to(message.captured_ns, self._situation())
                     self._judged = message
                     self._act()
+            elif isinstance(message, link.NoFrame):
+                self._miss_frame()
             elif isinstance(message, link.Armed):
                 self._arm(message)
             elif self._phase is not _Phase.STOPPING:
@@ -231,15 +233,19 @@ class _Warden:
         self._restarts.works(now_ns)
         if self._phase is _Phase.STARTING:
             self._enter(_Phase.WATCHING, "watching")
-        if self._troubles & {Trouble.VISION_DIED, Trouble.VISION_SILENT}:
-            self._troubles.discard(Trouble.VISION_SILENT)
-            if self._armed:
-                self._sight_is_back()
+        if self._troubles.see_a_frame() and self._armed:
+            self._sight_is_back()
+
+    def _miss_frame(self) -> None:
+        """Vision waits in vain for a picture: known before its own silence would tell."""
+        if self._realtime and self._phase is _Phase.WATCHING and Trouble.NO_FRAME not in self._troubles:
+            self._restarts.fails()
+            self._troubles.add(Trouble.NO_FRAME, time.monotonic_ns())
+            self._say_status("BLIND: the camera gives no picture")
 
     def _sight_is_back(self) -> None:
         """Only a start of vision that decided its self-test ends BLIND: till then the wearer is told of it."""
-        self._troubles.discard(Trouble.VISION_DIED)
-        self._trouble_since_ns = None
+        self._troubles.see_again()
         self._say_status("watching again")
 
     def _arm(self, message: link.Armed) -> None:
@@ -247,11 +253,11 @@ class _Warden:
         if self._phase is _Phase.WATCHING:
             self._sight_is_back()
         if message.problems:
-            self._troubles.add(Trouble.SELF_TEST)
+            self._troubles.add(Trouble.SELF_TEST, time.monotonic_ns())
             status = "; ".join(message.problems)
             say(status)
         else:
-            self._troubles.discard(Trouble.SELF_TEST)
+            self._troubles.end(Trouble.SELF_TEST)
             self._ready_due = True
             status = "armed"
         self._systemd.notify("READY=1")
@@ -261,11 +267,12 @@ class _Warden:
         """Vision is done; if that is because something failed, the wearer must know at once."""
         self._ended_code = message.exit_code
         if message.exit_code in (0, EXIT_NO):
-            self._troubles -= BLINDING  # nobody is on watch any more
+            self._troubles.watch_ends()
             self._enter(_Phase.ENDED, "the source ended")
             return
         self._lost = True
-        self._add_trouble(Trouble.VISION_DIED, time.monotonic_ns())
+        lost = message.trouble == Trouble.CAMERA_LOST
+        self._troubles.add(Trouble.CAMERA_LOST if lost else Trouble.VISION_DIED, time.monotonic_ns())
         self._feeler.let_end(self._situation())
 
     # -- deadlines -----------------------------------------------------------------------------------
@@ -302,15 +309,10 @@ class _Warden:
             return
         if silent_s > self._config.warden.hung_s:
             self._lose(Trouble.VISION_SILENT, f"vision silent for {silent_s:.1f} s; killed", now_ns)
-        elif self._heartbeat.lost(now_ns) and Trouble.VISION_SILENT not in self._troubles:
+        elif self._heartbeat.lost(now_ns) and not self._troubles.standing & _TOLD_OF_SILENCE:
             self._restarts.fails()
-            self._add_trouble(Trouble.VISION_SILENT, now_ns)
+            self._troubles.add(Trouble.VISION_SILENT, now_ns)
             self._say_status("BLIND: no fresh frame judged")
-
-    def _add_trouble(self, trouble: Trouble, now_ns: int) -> None:
-        self._troubles.add(trouble)
-        self._last_trouble = trouble
-        self._trouble_since_ns = self._trouble_since_ns or now_ns
 
     def _vision_gone(self, now_ns: int) -> None:
         """Vision hung up or died; what that means depends on what went before."""
@@ -322,7 +324,7 @@ class _Warden:
                 self._hung_up_ns = now_ns
                 if self._phase in (_Phase.STARTING, _Phase.WATCHING):
                     self._lost = True
-                    self._add_trouble(Trouble.VISION_DIED, now_ns)
+                    self._troubles.add(Trouble.VISION_DIED, now_ns)
             if (now_ns - self._hung_up_ns) / NS_PER_S < grace_s:
                 return
         else:
@@ -343,8 +345,8 @@ class _Warden:
         if self._vision is not None:
             self._drop_vision()
         self._judged = None
-        self._add_trouble(Trouble.VISION_DIED, now_ns)  # whether by itself or by our hand
-        self._add_trouble(trouble, now_ns)
+        self._troubles.add(Trouble.VISION_DIED, now_ns)  # whether by itself or by our hand
+        self._troubles.add(trouble, now_ns)
         hopeless = code == EXIT_BAD_INPUT and not self._ever_judged  # what never worked will not work now
         if not self._realtime or hopeless:
             if not self._ended_code:  # else vision has said it better
@@ -354,7 +356,7 @@ class _Warden:
             return
         wait_s = self._restarts.died()
         if wait_s is None:
-            self._add_trouble(Trouble.GAVE_UP, now_ns)
+            self._troubles.add(Trouble.GAVE_UP, now_ns)
             say(f"{why}; giving up after {self._restarts.deaths - 1} restarts in a row")
             self._systemd.notify("READY=1")  # so that the watchdog, not a start timeout, guards the telling
             self._enter(_Phase.GIVING_UP, f"FAULT: {why}; gave up")
@@ -367,9 +369,9 @@ class _Warden:
 
     def _situation(self) -> Situation:
         believed = self._phase not in (_Phase.ENDED, _Phase.STOPPING)
-        standing = self._troubles & BLINDING
+        standing = self._troubles.standing & BLINDING
         if self._phase is _Phase.WATCHING and not self._lost:  # the one that died has a successor that sees
-            standing = standing - {Trouble.VISION_DIED}
+            standing -= OF_THE_DEAD
         if standing == {Trouble.VISION_SILENT}:  # what is judged late still warns, next to BLIND
             heard_ns = self._heartbeat.heard_ns or 0
             late = heard_ns > (self._heartbeat.last_ns or 0)
@@ -377,7 +379,7 @@ class _Warden:
         elif standing:
             believed = False
         watching = self._ever_armed and self._phase is _Phase.WATCHING
-        return situation_of(self._judged, self._troubles, believed=believed, watching=watching)
+        return situation_of(self._judged, self._troubles.standing, believed=believed, watching=watching)
 
     def _act(self) -> None:
         """Let the wearer feel what is due now."""
@@ -417,11 +419,11 @@ class _Warden:
         self._feeler.mend(now_ns)
         why = self._feeler.broken
         if why and Trouble.MOTOR_FAILED not in self._troubles:
-            self._add_trouble(Trouble.MOTOR_FAILED, now_ns)
+            self._troubles.add(Trouble.MOTOR_FAILED, now_ns)
             say(why)
             self._say_status(f"FAULT: {why}")
         elif not why and Trouble.MOTOR_FAILED in self._troubles:
-            self._troubles.discard(Trouble.MOTOR_FAILED)
+            self._troubles.end(Trouble.MOTOR_FAILED)
             self._say_status("motors work again")
 
     # -- the outside world ---------------------------------------------------------------------------
