@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import socket
 import sys
+import traceback
+from contextlib import suppress
+from typing import NoReturn
 
 import msgspec
 
@@ -43,9 +47,22 @@ def main() -> int:
     return error.exit_code
 
 
+def _leave(code: int) -> NoReturn:
+    """End at once: a camera's thread that hangs in libcamera or OpenCV cannot be joined, and would abort us."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        code = main()
     except msgspec.ValidationError as e:
         print(f"rearguard.vision: bad job: {e}", file=sys.stderr)
-        sys.exit(EXIT_PART_FAILED)
+        code = EXIT_PART_FAILED
+    except Exception:
+        traceback.print_exc()
+        code = EXIT_PART_FAILED
+    _leave(code)

@@ -38,6 +38,7 @@ from rearguard.words import Frame, NearMiss, Trouble
 _FRAME_TIMEOUT_S = 0.3  # before the warden would take vision itself for dead
 _STATS_EVERY = 15  # frames
 _FELT_WAIT_S = 1.0
+_CLOSE_S = 1.0  # a camera that hangs is left behind
 _log = logging.getLogger(__name__)
 
 
@@ -63,6 +64,7 @@ class Outing:
         self._last: Step | None = None
         self._standing: dict[Trouble, int] = {}  # faults written down → since when
         self._armed = False
+        self._dismissed = False  # told to stop: no more will be felt
         self._pipeline: Pipeline | None = None
         self._size = (0, 0)
 
@@ -77,6 +79,7 @@ class Outing:
         source = open_source(job.source, job.config.camera, fps=job.fps, realtime=job.realtime, seed=job.seed)
         with ExitStack() as stack:
             frames = feed(source)
+            stack.callback(frames.join, _CLOSE_S)
             stack.callback(frames.stop)
             if frames.info.live and job.config.detect.adapt and not job.source.startswith("sim:"):
                 size = (frames.info.width_px, frames.info.height_px)
@@ -110,7 +113,7 @@ class Outing:
             try:
                 self._watch(frames, detector, screen)
             except Stopped:
-                pass
+                self._dismissed = True
             except RearguardError as e:
                 # What was seen before the source broke is kept and told.
                 failed = e
@@ -271,7 +274,7 @@ class Outing:
         first_ns = round(-self._ledger.seconds(0) * NS_PER_S)
         for seen in self._episodes.finish(first_ns + at_ns):
             self._log(seen)
-        deadline = time.monotonic() + _FELT_WAIT_S
+        deadline = time.monotonic() + (0.0 if self._dismissed else _FELT_WAIT_S)
         lost = Trouble.CAMERA_LOST.value if isinstance(failed, CameraLost) else None
         link.send(self._wire, link.Ended(failed.exit_code if failed else 0, lost))
         try:
