@@ -21,7 +21,8 @@ class Detect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         int, within(16_384, 1_048_576, "input pixels of the network; more sees further, time grows alike")
     ] = 184_320
     adapt: Annotated[
-        bool, about("with a camera, start with a smaller input_px where this machine is too slow for it")
+        bool,
+        about("with a camera, a smaller input_px while this machine is too slow or too hot for the full one"),
     ] = True
     closer_share: Annotated[
         float,

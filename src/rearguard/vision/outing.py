@@ -28,6 +28,7 @@ from rearguard.judge.episodes import Episodes
 from rearguard.vision.health import PictureWatch
 from rearguard.vision.job import Job
 from rearguard.vision.machine import MachineWatch
+from rearguard.vision.pace import Adapter
 from rearguard.vision.pipeline import Pipeline, Step, age_of_file, age_of_live
 from rearguard.vision.screen import LastFelt, Screen
 from rearguard.vision.selftest import SelfTest
@@ -66,6 +67,8 @@ class Outing:
         self._armed = False
         self._dismissed = False  # told to stop: no more will be felt
         self._pipeline: Pipeline | None = None
+        self._configured = job.config.detect
+        self._adapter: Adapter | None = None
         self._size = (0, 0)
 
     def run(self) -> tuple[Summary, RearguardError | None]:
@@ -81,7 +84,7 @@ class Outing:
             frames = feed(source)
             stack.callback(frames.join, _CLOSE_S)
             stack.callback(frames.stop)
-            if frames.info.live and job.config.detect.adapt and not job.source.startswith("sim:"):
+            if adapts(job, live=frames.info.live):
                 size = (frames.info.width_px, frames.info.height_px)
                 config, detector, told = keep_up(job.config, detector, *size)
                 self._job = job = msgspec.structs.replace(job, config=config)  # what runs is what is logged
@@ -137,6 +140,8 @@ class Outing:
             step = self._pipeline.step(frame, self._health(frame))
             self._arm(frame)
             self._tell(step)
+            if self._adapter is not None:
+                self._adapter.step(step)
             self._keep(step, frames)
             if screen is not None:
                 screen.show(step, self._ledger.seconds(frame.captured_ns), self._felt)
@@ -156,7 +161,12 @@ class Outing:
             self._self_test = SelfTest(self._job.config)
             self._self_test.check_detector(detector.detect, (width, height))
         lens = Pinhole.from_fov(width, height, frames.info.hfov_deg)
-        return Pipeline(self._job.config, lens, detector, age_of_live if frames.info.live else age_of_file)
+        age = age_of_live if frames.info.live else age_of_file
+        pipeline = Pipeline(self._job.config, lens, detector, age)
+        if adapts(self._job, live=frames.info.live):
+            now, fps = self._job.config.detect, self._job.fps or self._job.config.camera.fps
+            self._adapter = Adapter(pipeline, self._configured, now, fps, (width, height))
+        return pipeline
 
     def _health(self, frame: Frame) -> tuple[Trouble, ...]:
         """What is wrong with the picture, the machine and the journal."""
@@ -303,6 +313,11 @@ class Outing:
             config=digest(self._job.config),
             took_ms=self._ledger.took_ms,
         )
+
+
+def adapts(job: Job, *, live: bool) -> bool:
+    """Whether the detector's input follows the machine's pace: not for a world that is drawn by the same cores."""
+    return live and job.config.detect.adapt and not job.source.startswith("sim:")
 
 
 def _id(committed: Future[int]) -> int | None:

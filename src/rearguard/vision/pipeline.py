@@ -65,6 +65,10 @@ class Pipeline:
         rise = math.tan(math.radians(config.camera.pitch_deg)) * lens.focal_px
         self._ahead_px = (0.5 * lens.width_px, 0.5 * lens.height_px - rise)
 
+    def use(self, detector: Detector) -> None:
+        """Go on with another detector from the next frame."""
+        self._detector = detector
+
     @property
     def untextured(self) -> bool:
         """Whether the path ahead shows too little texture for the class-agnostic channel to judge by."""
