@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -12,6 +15,10 @@ from rearguard.cli.journal import journal_option, open_journal
 from rearguard.errors import BadInput
 from rearguard.journal.rows import Filter
 from rearguard.words import Level
+
+if TYPE_CHECKING:
+    from rearguard.journal.store import Journal
+    from rearguard.review.export import Row
 
 _EPILOG = """
 \b
@@ -58,7 +65,7 @@ def export(
 
     Times `*_ns` count from the worst moment of the near miss, `*_s` from the beginning of the outing.
     """
-    from rearguard.review.export import write_csv, write_jsonl, write_parquet
+    from rearguard.review.export import rows, write_csv, write_jsonl, write_parquet
     from rearguard.review.text import parse_moment
 
     wanted = Filter(
@@ -72,22 +79,43 @@ def export(
     kind = kind or (output.suffix.lstrip(".") if output else "csv")
     if kind not in ("csv", "jsonl", "parquet"):
         raise BadInput(f"{output}: cannot tell the format from the name; say --format csv, jsonl or parquet")
+    if kind == "parquet" and output is None:
+        raise BadInput("parquet needs a file: -o FILE")
+
+    def write(found: Iterable[Row], out: TextIO) -> int:
+        return write_csv(table, found, out) if kind == "csv" else write_jsonl(found, out)
+
     with open_journal(journal) as opened:
-        if kind == "parquet":
-            if output is None:
-                raise BadInput("parquet needs a file: -o FILE")
-            count = write_parquet(opened, table, wanted, output)
-        else:
-            write = write_csv if kind == "csv" else write_jsonl
-            if output is None:
-                out = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="", write_through=False)
-                write(opened, table, wanted, out)
-                out.flush()
-                out.detach()
-                return
-            try:
-                with output.open("w", encoding="utf-8", newline="") as file:
-                    count = write(opened, table, wanted, file)
-            except OSError as e:
-                raise BadInput(f"{output}: cannot write: {e.strerror}") from e
-    click.echo(f"{output}: {count} rows", err=True)
+        if output is None:
+            out = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="", write_through=False)
+            write(rows(opened, table, wanted), out)
+            out.flush()
+            out.detach()
+            return
+        with _progress(opened, table, wanted) as found:
+            if kind == "parquet":
+                written = write_parquet(table, found, output)
+            else:
+                try:
+                    with output.open("w", encoding="utf-8", newline="") as file:
+                        written = write(found, file)
+                except OSError as e:
+                    raise BadInput(f"{output}: cannot write: {e.strerror}") from e
+    click.echo(f"{output}: {written} rows", err=True)
+
+
+@contextmanager
+def _progress(journal: Journal, table: str, wanted: Filter) -> Iterator[Iterable[Row]]:
+    """The rows, with a bar on a terminal: a club's whole season takes a while."""
+    from rearguard.review.export import count, rows
+
+    found = rows(journal, table, wanted)
+    if not sys.stderr.isatty():
+        yield found
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield progress.track(found, total=count(journal, table, wanted), description=table)

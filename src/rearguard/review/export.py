@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -85,15 +85,46 @@ _REAL = {
 _REAL |= {"worn_s", "blind_s", "t_s", "began_s", "ended_s"}
 
 
+Row = dict[str, Any]
+
+
 def names(table: str) -> list[str]:
     """The columns of a table, in order; `when` is ISO 8601 in UTC."""
     columns = TABLES[table][0]
     return ["when", *(c.split(" AS ")[-1].split(".")[-1].strip() for c in columns.split(", "))]
 
 
-def rows(journal: Journal, table: str, wanted: Filter) -> Iterator[dict[str, Any]]:
+def rows(journal: Journal, table: str, wanted: Filter) -> Iterator[Row]:
     """Rows of a table, oldest first, one at a time. Raises `BadInput` for a filter that does not fit it."""
-    columns, source, wall, fits = TABLES[table]
+    columns, source, wall, _ = TABLES[table]
+    where, values = _where(table, wanted)
+    order = f"{wall}, {'t.near_miss, t.n' if table == 'trace' else source.split()[1] + '.id'}"
+    try:
+        cursor = journal.db.execute(
+            f"SELECT {wall}, {columns} FROM {source} WHERE {where} ORDER BY {order}", values
+        )
+        keys = names(table)
+        for row in cursor:
+            yield {key: _plain(key, value) for key, value in zip(keys, (_iso(row[0]), *row[1:]), strict=True)}
+    except sqlite3.Error as e:
+        raise PartFailed(f"{journal.folder}: cannot read the journal: {e}") from e
+
+
+def count(journal: Journal, table: str, wanted: Filter) -> int:
+    """How many rows there will be; raises what `rows` raises."""
+    where, values = _where(table, wanted)
+    try:
+        (found,) = journal.db.execute(
+            f"SELECT count(*) FROM {TABLES[table][1]} WHERE {where}", values
+        ).fetchone()
+    except sqlite3.Error as e:
+        raise PartFailed(f"{journal.folder}: cannot read the journal: {e}") from e
+    return int(found)
+
+
+def _where(table: str, wanted: Filter) -> tuple[str, list[Any]]:
+    """A filter as SQL with its values."""
+    _, _, wall, fits = TABLES[table]
     if not fits and (wanted.label is not None or wanted.level is not None):
         raise BadInput(f"{table}: has no label or level to filter by")
     asked = [
@@ -105,17 +136,7 @@ def rows(journal: Journal, table: str, wanted: Filter) -> Iterator[dict[str, Any
         ("n.label = ?", wanted.label),
     ]
     where = " AND ".join(sql for sql, value in asked if value is not None) or "1"
-    values = [value for _, value in asked if value is not None]
-    order = f"{wall}, {'t.near_miss, t.n' if table == 'trace' else source.split()[1] + '.id'}"
-    try:
-        cursor = journal.db.execute(
-            f"SELECT {wall}, {columns} FROM {source} WHERE {where} ORDER BY {order}", values
-        )
-        keys = names(table)
-        for row in cursor:
-            yield {key: _plain(key, value) for key, value in zip(keys, (_iso(row[0]), *row[1:]), strict=True)}
-    except sqlite3.Error as e:
-        raise PartFailed(f"{journal.folder}: cannot read the journal: {e}") from e
+    return where, [value for _, value in asked if value is not None]
 
 
 def _plain(key: str, value: Any) -> Any:
@@ -131,30 +152,30 @@ def _iso(wall_s: float) -> str:
         return ""
 
 
-def write_csv(journal: Journal, table: str, wanted: Filter, out: TextIO) -> int:
+def write_csv(table: str, found: Iterable[Row], out: TextIO) -> int:
     """Write a table as CSV with a header; the number of rows.
 
     Text that a spreadsheet would take for a formula gets an apostrophe in front.
     """
-    writer, count = csv.writer(out, lineterminator="\n"), 0
+    writer, written = csv.writer(out, lineterminator="\n"), 0
     writer.writerow(names(table))
-    for row in rows(journal, table, wanted):
+    for row in found:
         writer.writerow(
             [f"'{v}" if isinstance(v, str) and v.startswith(_FORMULA) else v for v in row.values()]
         )
-        count += 1
-    return count
+        written += 1
+    return written
 
 
-def write_jsonl(journal: Journal, table: str, wanted: Filter, out: TextIO) -> int:
-    """Write a table as JSON Lines; the number of rows."""
-    count = 0
-    for row in rows(journal, table, wanted):
+def write_jsonl(found: Iterable[Row], out: TextIO) -> int:
+    """Write rows as JSON Lines; their number."""
+    written = 0
+    for row in found:
         if "reasons" in row:
             row["reasons"] = _list(row["reasons"])
         out.write(json.dumps(row) + "\n")
-        count += 1
-    return count
+        written += 1
+    return written
 
 
 def _list(text: str) -> list[str]:
@@ -165,7 +186,7 @@ def _list(text: str) -> list[str]:
     return [str(item) for item in found] if isinstance(found, list) else [text]
 
 
-def write_parquet(journal: Journal, table: str, wanted: Filter, path: Path) -> int:
+def write_parquet(table: str, found: Iterable[Row], path: Path) -> int:
     """Write a table as Parquet (zstd); the number of rows. Raises `BadInput` where pyarrow is not installed."""
     try:
         import pyarrow as pa
@@ -174,25 +195,25 @@ def write_parquet(journal: Journal, table: str, wanted: Filter, path: Path) -> i
         raise BadInput(
             "Parquet needs pyarrow: pip install 'rearguard[export]'; csv and jsonl need nothing"
         ) from e
-    schema, count = _schema(pa, table), 0
-    batch: list[dict[str, Any]] = []
+    schema, written = _schema(pa, table), 0
+    batch: list[Row] = []
     temp = path.with_name(f".{path.name}.part")
     try:
         with pq.ParquetWriter(temp, schema, compression="zstd") as writer:
-            for row in rows(journal, table, wanted):
+            for row in found:
                 row["when"] = datetime.fromisoformat(row["when"]) if row["when"] else None
                 if "reasons" in row:
                     row["reasons"] = _list(row["reasons"])
                 batch.append(row)
                 if len(batch) == _ROWS:
-                    count += _flush(pa, writer, batch, schema)
-            count += _flush(pa, writer, batch, schema)
+                    written += _flush(pa, writer, batch, schema)
+            written += _flush(pa, writer, batch, schema)
         temp.replace(path)
     except OSError as e:
         raise BadInput(f"{path}: cannot write: {e.strerror or e}") from e
     finally:
         temp.unlink(missing_ok=True)
-    return count
+    return written
 
 
 def _flush(pa: Any, writer: Any, batch: list[dict[str, Any]], schema: pa.Schema) -> int:
