@@ -1,0 +1,310 @@
+"""Vision under guard: its phases, its deadlines and its restarts, and what the warden makes of its silence.
+
+All times here are *real* time (CLOCK_MONOTONIC), also when a file is judged faster than life.
+"""
+
+from __future__ import annotations
+
+import selectors
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from enum import Enum
+from typing import Literal
+
+from rearguard.clock import NS_PER_S
+from rearguard.config import Config
+from rearguard.cue.arbiter import Situation
+from rearguard.errors import EXIT_BAD_INPUT, EXIT_NO, EXIT_PART_FAILED
+from rearguard.warden import link
+from rearguard.warden.child import Restarts, Vision, describe_exit
+from rearguard.warden.heartbeat import Heartbeat
+from rearguard.warden.signals import say
+from rearguard.warden.situation import BLINDING, OF_THE_DEAD, OwnTroubles, situation_of
+from rearguard.words import Trouble
+
+_LATE_COUNTS_NS = NS_PER_S  # a level judged from an old frame is believed for this long
+_TOLD_OF_SILENCE = {Trouble.VISION_SILENT, Trouble.NO_FRAME}
+_LAST_WORDS_S = 0.2
+_LEAVES_S = 10.0  # after its source's end vision still writes its summary
+
+
+class Phase(Enum):
+    """Where vision is in its life."""
+
+    STARTING = "starting"  # it runs, nothing judged yet
+    WATCHING = "watching"
+    DOWN = "waiting to be started again"
+    GIVING_UP = "could not be kept alive"
+    ENDED = "source ended"
+    STOPPING = "stopping"
+
+
+class Guard:
+    """Starts vision, watches over it, and starts it again; what it judged last is `judged`.
+
+    `on_status(text)` hears what to show of it, `on_decided()` when the self-test was passed or failed, or there
+    is nothing more to wait for. `exit` is set when there is no more to guard; `failed` when that, or the end of
+    the source, is because something broke.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        argv: Sequence[str],
+        *,
+        realtime: bool,
+        on_status: Callable[[str], None],
+        on_decided: Callable[[], object],
+    ) -> None:
+        self._config = config.warden
+        self._argv = argv
+        self._realtime = realtime
+        self._on_status = on_status
+        self._on_decided = on_decided
+        # Nobody waits for a file to warn them, so that a busy machine may take its time over it.
+        self._patience_s = config.warden.starting_s * (1 if realtime else 6)
+        self._selector: selectors.BaseSelector | None = None
+        self.heartbeat = Heartbeat(config.warden, aged=realtime)
+        self.troubles = OwnTroubles()
+        self.vision: Vision | None = None
+        self.judged: link.Judged | None = None
+        self.phase = Phase.STARTING
+        self.exit: int | None = None
+        self.failed = False
+        self.armed = False  # this start of vision passed, or failed, its self-test
+        self.ready_due = False  # the wearer has not yet felt that it passed
+        self._since_ns = 0  # of the last change of phase
+        self._starts = 0
+        self._restarts = Restarts(config.warden)
+        self._ever_armed = self._ever_judged = False
+        self._lost = False  # this start of vision is as good as gone
+        self._ended_code = 0
+        self._hung_up_ns: int | None = None
+        self._restart_ns = 0
+
+    def start(self, selector: selectors.BaseSelector | None = None) -> None:
+        """Start vision; its link is registered with `selector` from now on."""
+        self._selector = selector or self._selector
+        now_ns = time.monotonic_ns()
+        since_ns = self.troubles.since_ns
+        down_s = (now_ns - since_ns) / NS_PER_S if since_ns else 0.0
+        self.vision = Vision(self._argv, link.Hello(self._starts, self.troubles.last, down_s, self._realtime))
+        if self._selector is not None:
+            self._selector.register(self.vision.link, selectors.EVENT_READ)
+        self._starts += 1
+        self.armed = self._lost = self.failed = False
+        self._ended_code = 0
+        self.heartbeat.forget()
+        self._enter(Phase.STARTING, "starting" if self._starts == 1 else f"start {self._starts} of vision")
+
+    def stop(self, why: Literal["asked", "shutdown"], status: str, code: int | None = None) -> None:
+        """Tell vision to finish its journal and leave; `code` is then the exit code, else what it ended with."""
+        if code is not None:
+            self._ended_code = code
+        self._enter(Phase.STOPPING, status)
+        if self.vision is None:
+            self.exit = self._ended_code
+        else:
+            self.vision.say(link.Stop(why))
+
+    def close(self) -> None:
+        """Whatever is left of vision is ended."""
+        if self.vision is not None:
+            self.vision.kill()
+
+    # -- what it says --------------------------------------------------------------------------------
+
+    def hear(self) -> Iterator[link.Judged | link.Ended]:
+        """Take in what vision said, in its order; what it judged is for the caller to believe, as is its end."""
+        vision = self.vision
+        if vision is None or vision.hung_up:
+            return
+        messages = vision.hear()
+        if vision.hung_up:
+            self._unwatch_link()
+        for message in messages:
+            if isinstance(message, link.Judged):
+                self._note(message)
+                yield message
+            elif isinstance(message, link.NoFrame):
+                self._miss_frame()
+            elif isinstance(message, link.Armed):
+                self._arm(message)
+            elif self.phase is not Phase.STOPPING:
+                self._end(message)
+                yield message
+                vision.say(link.Stop())  # every Felt there will be has been sent: it may leave
+
+    def _note(self, judged: link.Judged) -> None:
+        now_ns = time.monotonic_ns()
+        if not self.heartbeat.feed(now_ns, judged) or self.phase in (Phase.STOPPING, Phase.ENDED):
+            return
+        self._ever_judged = True
+        self._restarts.works(now_ns)
+        if self.phase is Phase.STARTING:
+            self._enter(Phase.WATCHING, "watching")
+        if self.troubles.see_a_frame() and self.armed:
+            self._sight_is_back()
+
+    def _miss_frame(self) -> None:
+        """Vision waits in vain for a picture: known before its own silence would tell."""
+        if self._realtime and self.phase is Phase.WATCHING and Trouble.NO_FRAME not in self.troubles:
+            self._restarts.fails()
+            self.troubles.add(Trouble.NO_FRAME, time.monotonic_ns())
+            self._on_status("BLIND: the camera gives no picture")
+
+    def _sight_is_back(self) -> None:
+        """Only a start of vision that decided its self-test ends BLIND: till then the wearer is told of it."""
+        self.troubles.see_again()
+        self._on_status("watching again")
+
+    def _arm(self, message: link.Armed) -> None:
+        self.armed = self._ever_armed = True
+        if self.phase is Phase.WATCHING:
+            self._sight_is_back()
+        if message.problems:
+            self.troubles.add(Trouble.SELF_TEST, time.monotonic_ns())
+            status = "; ".join(message.problems)
+            say(status)
+        else:
+            self.troubles.end(Trouble.SELF_TEST)
+            self.ready_due = True
+            status = "armed"
+        self._on_decided()
+        self._on_status(status)
+
+    def _end(self, message: link.Ended) -> None:
+        """Vision is done; if that is because something failed, the wearer must know at once."""
+        self._ended_code = message.exit_code
+        if message.exit_code in (0, EXIT_NO):
+            self.troubles.watch_ends()
+            self._enter(Phase.ENDED, "the source ended")
+            return
+        self._lost = self.failed = True
+        lost = message.trouble == Trouble.CAMERA_LOST
+        self.troubles.add(Trouble.CAMERA_LOST if lost else Trouble.VISION_DIED, time.monotonic_ns())
+
+    # -- deadlines -----------------------------------------------------------------------------------
+
+    def watch(self, now_ns: int) -> None:
+        """Notice what did not happen in time."""
+        vision, since_s = self.vision, (now_ns - self._since_ns) / NS_PER_S
+        if vision is not None and (vision.hung_up or vision.gone() is not None):
+            self._gone(now_ns)
+        elif self.phase is Phase.STARTING and since_s > self._patience_s:
+            self._lose(Trouble.VISION_SILENT, f"vision judged no frame within {since_s:.0f} s", now_ns)
+        elif self.phase is Phase.WATCHING:
+            self._watch_heartbeat(now_ns)
+        elif self.phase is Phase.DOWN and now_ns >= self._restart_ns:
+            self.start()
+        elif self.phase is Phase.GIVING_UP and since_s > self._config.tell_giving_up_s:
+            self.exit = EXIT_PART_FAILED
+        elif self.phase is Phase.ENDED and since_s > max(self._config.stop_s, _LEAVES_S):
+            self._put_out("vision did not leave after its end; killed")
+        elif self.phase is Phase.STOPPING and since_s > self._config.stop_s:
+            self._put_out(f"vision did not stop within {self._config.stop_s:g} s; killed")
+
+    def _put_out(self, why: str) -> None:
+        say(why)
+        self._drop()
+        self.exit = self._ended_code
+
+    def _watch_heartbeat(self, now_ns: int) -> None:
+        silent_s = (now_ns - (self.heartbeat.heard_ns or now_ns)) / NS_PER_S
+        if not self._realtime:  # a file may be slow to judge; only a standstill is a fault
+            if silent_s > self._patience_s:
+                self._lose(Trouble.VISION_SILENT, f"vision silent for {silent_s:.0f} s", now_ns)
+            return
+        if silent_s > self._config.hung_s:
+            self._lose(Trouble.VISION_SILENT, f"vision silent for {silent_s:.1f} s; killed", now_ns)
+        elif self.heartbeat.lost(now_ns) and not self.troubles.standing & _TOLD_OF_SILENCE:
+            self._restarts.fails()
+            self.troubles.add(Trouble.VISION_SILENT, now_ns)
+            self._on_status("BLIND: no fresh frame judged")
+
+    def _gone(self, now_ns: int) -> None:
+        """Vision hung up or died; what that means depends on what went before."""
+        assert self.vision is not None
+        code = self.vision.gone()
+        if code is None or not self.vision.hung_up:
+            # It closed the link and may be finishing, or it died and its last words are on their way; never
+            # wait for either in the way of a warning.
+            if self._hung_up_ns is None:
+                self._hung_up_ns = now_ns
+                if code is None and self.phase in (Phase.STARTING, Phase.WATCHING):
+                    self._lost = True
+                    self.troubles.add(Trouble.VISION_DIED, now_ns)
+            grace_s = _LEAVES_S if self.phase is Phase.ENDED else _LAST_WORDS_S
+            if (now_ns - self._hung_up_ns) / NS_PER_S < grace_s:
+                return
+        self._hung_up_ns = None
+        phase, code = self.phase, self._drop()
+        if phase is Phase.ENDED:
+            self.exit = self._ended_code or (EXIT_PART_FAILED if code else 0)
+        elif phase is Phase.STOPPING:
+            self.exit = self._ended_code
+        else:
+            code = self._ended_code or code
+            self._lose(Trouble.VISION_DIED, f"vision {describe_exit(code)}", now_ns, code)
+
+    def _lose(self, trouble: Trouble, why: str, now_ns: int, code: int = EXIT_PART_FAILED) -> None:
+        """Vision is lost: tell the wearer, then start it again, give up, or leave."""
+        if self.vision is not None:
+            self._drop()
+        self.judged = None
+        self.troubles.add(Trouble.VISION_DIED, now_ns)  # whether by itself or by our hand
+        self.troubles.add(trouble, now_ns)
+        hopeless = code == EXIT_BAD_INPUT and not self._ever_judged  # what never worked will not work now
+        if not self._realtime or hopeless:
+            if not self._ended_code:  # else vision has said it better
+                say(why)
+            self.failed = True
+            self.exit = EXIT_BAD_INPUT if code == EXIT_BAD_INPUT else EXIT_PART_FAILED
+            return
+        wait_s = self._restarts.died()
+        if wait_s is None:
+            self.troubles.add(Trouble.GAVE_UP, now_ns)
+            say(f"{why}; giving up after {self._restarts.deaths - 1} restarts in a row")
+            self._on_decided()  # so that the watchdog, not a start timeout, guards the telling
+            self._enter(Phase.GIVING_UP, f"FAULT: {why}; gave up")
+            return
+        self._restart_ns = now_ns + round(wait_s * NS_PER_S)
+        say(f"{why}; starting it again in {wait_s:g} s")
+        self._enter(Phase.DOWN, f"BLIND: {why}; starting again")
+
+    def _drop(self) -> int:
+        """Make sure that vision is gone; its exit code."""
+        assert self.vision is not None
+        if not self.vision.hung_up:
+            self._unwatch_link()
+        code = self.vision.kill()
+        self.vision = None
+        return code
+
+    def _unwatch_link(self) -> None:
+        if self._selector is not None and self.vision is not None:
+            with suppress(KeyError, ValueError):
+                self._selector.unregister(self.vision.link)
+
+    def _enter(self, phase: Phase, status: str) -> None:
+        self.phase = phase
+        self._since_ns = time.monotonic_ns()
+        self._on_status(status)
+
+    # -- what to make of it --------------------------------------------------------------------------
+
+    def situation(self) -> Situation:
+        """The present situation, as far as what was judged last can be believed."""
+        believed = self.phase not in (Phase.ENDED, Phase.STOPPING)
+        standing = self.troubles.standing & BLINDING
+        if self.phase is Phase.WATCHING and not self._lost:  # the one that died has a successor that sees
+            standing -= OF_THE_DEAD
+        if standing == {Trouble.VISION_SILENT}:  # what is judged late still warns, next to BLIND
+            heard_ns = self.heartbeat.heard_ns or 0
+            late = heard_ns > (self.heartbeat.last_ns or 0)
+            believed = believed and late and time.monotonic_ns() - heard_ns < _LATE_COUNTS_NS
+        elif standing:
+            believed = False
+        watching = self._ever_armed and self.phase is Phase.WATCHING
+        return situation_of(self.judged, self.troubles.standing, believed=believed, watching=watching)
