@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+TRIES ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: scenarios install uninstall help demo test test-all check format clean faults soak
@@ -28,13 +29,13 @@ test: $(VENV)/.dev ## the fast tests, in parallel
 test-all: $(VENV)/.dev ## also those that take minutes: 500 kills of the journal, ...
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -q
 
-faults: $(VENV)/.dev ## drive 40 faults into the real program and tell what the wearer feels (a quarter of an hour)
-	$(BIN)/python tests/faults/report.py --tries 2 --write docs/faults.md
+faults: $(VENV)/.dev ## drive 40 faults into the real program and tell what the wearer feels (ten minutes)
+	$(BIN)/python tests/faults/report.py --tries $(TRIES) --write docs/faults.md
 
 soak: $(VENV)/.dev ## one simulated hour through the two processes: nothing may grow
 	$(BIN)/python tests/faults/soak.py
 
-scenarios: $(VENV)/.run ## the proving ground: 4800 simulated runs, a table and out/scenarios.html
+scenarios: $(VENV)/.run ## the proving ground: 5000 simulated runs, a table and out/scenarios.html
 	mkdir -p out
 	$(BIN)/rearguard scenarios --html out/scenarios.html
 
