@@ -64,7 +64,12 @@ def outing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "mock")
 
     def go(
-        steps: list[list[Any]], *, realtime: bool = True, motors: Motors | None = None, **sections: Any
+        steps: list[list[Any]],
+        *,
+        realtime: bool = True,
+        patient: bool = True,
+        motors: Motors | None = None,
+        **sections: Any,
     ) -> Outing:
         notes = tmp_path / "notes.jsonl"
         felt: list[link.Felt] = []
@@ -74,6 +79,7 @@ def outing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             Config(**sections),
             [sys.executable, str(CHILD), json.dumps(steps), str(notes)],
             realtime=realtime,
+            patient=patient,
             on_felt=felt.append,
             on_pin=lambda at, duties: pins.append((at, duties)),
             motors=motors,
@@ -211,6 +217,13 @@ def test_a_file_that_breaks_in_the_middle_is_felt_and_ends_with_its_code(outing)
     )
     assert run.code == 2
     assert [(f.cue, f.at_ns / 1e9) for f in run.felt] == [("BLIND", 1.0)]
+
+
+def test_who_sits_before_it_is_told_at_once_of_a_camera_that_was_never_there(outing) -> None:
+    run = outing([["exit", 3]], patient=False)
+    assert run.code == 3
+    assert len([n for n in run.notes if "hello" in n]) == 1
+    assert run.cues == ["BLIND"]
 
 
 def test_bad_input_is_not_retried(outing) -> None:

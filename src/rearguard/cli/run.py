@@ -97,4 +97,10 @@ def see_through(
             "summary": summary,
         }
     ).decode()
-    return run_warden(config, [sys.executable, "-m", "rearguard.vision", "--job", job], realtime=live)
+    argv = [sys.executable, "-m", "rearguard.vision", "--job", job]
+    return run_warden(config, argv, realtime=live, patient=not _watched())
+
+
+def _watched() -> bool:
+    """Whether somebody sits before it, at a terminal; not so for the service."""
+    return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()

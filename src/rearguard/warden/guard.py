@@ -43,9 +43,9 @@ class Phase(Enum):
 class Guard:
     """Starts vision, watches over it, and starts it again; what it judged last is `judged`.
 
-    `on_status(text)` hears what to show of it, `on_decided()` when the self-test was passed or failed, or there
-    is nothing more to wait for. `exit` is set when there is no more to guard; `failed` when that, or the end of
-    the source, is because something broke.
+    Unless it is `patient`, a first start that fails is the last. `on_status(text)` hears what to show of it,
+    `on_decided()` when the self-test was passed or failed, or there is nothing more to wait for. `exit` is set
+    when there is no more to guard; `failed` when that, or the end of the source, is because something broke.
     """
 
     def __init__(
@@ -54,12 +54,14 @@ class Guard:
         argv: Sequence[str],
         *,
         realtime: bool,
+        patient: bool = True,
         on_status: Callable[[str], None],
         on_decided: Callable[[], object],
     ) -> None:
         self._config = config.warden
         self._argv = argv
         self._realtime = realtime
+        self._patient = patient
         self._on_status = on_status
         self._on_decided = on_decided
         # Nobody waits for a file to warn them, so that a busy machine may take its time over it.
@@ -255,7 +257,8 @@ class Guard:
         self.judged = None
         self.troubles.add(Trouble.VISION_DIED, now_ns)  # whether by itself or by our hand
         self.troubles.add(trouble, now_ns)
-        hopeless = code == EXIT_BAD_INPUT and not self._ever_judged  # what never worked will not work now
+        # What never worked for a bad input will not work now; a camera may still come, if anyone waits for it.
+        hopeless = not self._ever_judged and (code == EXIT_BAD_INPUT or not self._patient)
         if not self._realtime or hopeless:
             if not self._ended_code:  # else vision has said it better
                 say(why)

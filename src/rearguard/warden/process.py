@@ -47,6 +47,7 @@ def run_warden(
     vision_argv: Sequence[str],
     *,
     realtime: bool,
+    patient: bool = True,
     on_felt: OnFelt | None = None,
     on_pin: OnPin | None = None,
     motors: Motors | None = None,
@@ -54,7 +55,8 @@ def run_warden(
     """Run vision under guard until its source ends or someone stops it; returns the exit code.
 
     `on_felt` hears of each cue as it begins, `on_pin` of each change of the motors' duties (cue time in ns);
-    neither may block. SIGTERM and SIGINT stop it cleanly. Motors are off when this returns or raises.
+    neither may block. Who sits before it and sees at once what is wrong is not `patient`: then a camera that was
+    never there is not waited for. SIGTERM and SIGINT stop it cleanly. Motors are off when this returns or raises.
     Raises `PartFailed` when there are no pins to drive on a Pi, or the last motor fails for good.
     """
     fill_standard_descriptors()
@@ -65,7 +67,9 @@ def run_warden(
         open_deadman(config.warden.deadman_pin, pins.pin_factory) as deadman,
     ):
         say_if_absent(pins)
-        warden = _Warden(config, vision_argv, pins, realtime=realtime, on_felt=on_felt, on_pin=on_pin)
+        warden = _Warden(
+            config, vision_argv, pins, realtime=realtime, patient=patient, on_felt=on_felt, on_pin=on_pin
+        )
         warden.button, warden.deadman = button, deadman
         try:
             return warden.run(wakeup)
@@ -84,6 +88,7 @@ class _Warden:
         motors: Motors,
         *,
         realtime: bool,
+        patient: bool,
         on_felt: OnFelt | None,
         on_pin: OnPin | None,
     ) -> None:
@@ -95,6 +100,7 @@ class _Warden:
             config,
             argv,
             realtime=realtime,
+            patient=patient,
             on_status=self._say_status,
             on_decided=lambda: self._systemd.notify("READY=1"),
         )
