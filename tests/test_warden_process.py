@@ -25,6 +25,7 @@ from rearguard.config.warden import Warden
 from rearguard.cue.motors import Motors, open_motors
 from rearguard.errors import PartFailed
 from rearguard.warden import link
+from rearguard.warden.child import Vision
 from rearguard.warden.process import run_warden
 
 CHILD = Path(__file__).with_name("warden_child.py")
@@ -161,6 +162,17 @@ def test_a_deaf_vision_is_killed_on_stop_and_the_motor_is_off_at_once(outing) ->
     assert run.end_ns - stopped_ns >= 0.9e9  # it was given its second to finish
     assert run.code == 0
     assert run.gone()
+
+
+def test_nobody_waits_for_a_killed_vision_that_the_kernel_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    vision = Vision([sys.executable, "-c", "import time; time.sleep(60)"], link.Hello(0, None, 0.0, True))
+    with monkeypatch.context() as kept:
+        kept.setattr(vision._process, "send_signal", lambda _: None)  # as if it did not die of it
+        began = time.monotonic()
+        assert vision.kill() == -signal.SIGKILL
+        assert time.monotonic() - began < 0.8
+    assert vision.kill() == -signal.SIGKILL
+    assert vision.gone() == -signal.SIGKILL
 
 
 def test_giving_up_is_loud(outing) -> None:

@@ -14,6 +14,7 @@ from rearguard.warden import link
 
 _STEADY_NS = 10 * NS_PER_S  # this long without trouble, and the next death is the first in a row again
 _LONGEST_BACKOFF_S = 30.0
+_GOING_S = 0.5  # a killed process is gone within milliseconds, or the kernel keeps it
 
 
 class Vision:
@@ -65,12 +66,18 @@ class Vision:
         return self._process.poll()
 
     def kill(self) -> int:
-        """End it for good, also when it is stopped or stuck; its exit code."""
+        """End it for good, also when it is stopped or stuck; its exit code.
+
+        One that the kernel keeps, in a driver or because the machine is busy, is left behind after a moment:
+        the loop that drives the motors waits for nobody.
+        """
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGKILL)
-        code = self._process.wait()
         self.close()
-        return code
+        try:
+            return self._process.wait(_GOING_S)
+        except subprocess.TimeoutExpired:
+            return -signal.SIGKILL
 
     def close(self) -> None:
         """Close our end of the link."""
