@@ -164,6 +164,13 @@ def test_a_deaf_vision_is_killed_on_stop_and_the_motor_is_off_at_once(outing) ->
     assert run.gone()
 
 
+def test_stopped_while_the_camera_is_being_lost_is_no_failure(outing) -> None:
+    threading.Timer(1.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    run = outing([["arm"], ["frames", 0.6, 0, "left", None, []], ["end", 3, "camera_lost"], ["sleep", 1.2]])
+    assert run.cues[-1] == "BLIND"
+    assert run.code == 0
+
+
 def test_nobody_waits_for_a_killed_vision_that_the_kernel_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
     vision = Vision([sys.executable, "-c", "import time; time.sleep(60)"], link.Hello(0, None, 0.0, True))
     with monkeypatch.context() as kept:

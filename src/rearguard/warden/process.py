@@ -231,7 +231,8 @@ class _Warden:
             self._guard.exit = 0
             self._guard.phase = Phase.STOPPING
             return
-        self._stop("asked")
+        # Whatever vision was about to fail of, we leave because asked.
+        self._stop("asked", None if self._guard.phase is Phase.ENDED else 0)
 
     def _heed_button(self, now_ns: int) -> None:
         press = self.button.look(now_ns) if self.button is not None else None
