@@ -27,6 +27,7 @@ from rearguard.errors import PartFailed
 from rearguard.warden import link
 from rearguard.warden.child import Vision
 from rearguard.warden.process import run_warden
+from rearguard.warden.systemd import Supervisor
 
 CHILD = Path(__file__).with_name("warden_child.py")
 QUICK = Warden(restart_backoff_s=0.1, hung_s=0.8, starting_s=5.0, stop_s=1.0)
@@ -366,6 +367,22 @@ def test_systemd_hears_ready_and_is_pinged_only_with_proof(outing, tmp_path: Pat
     gaps = [b - a for a, b in itertools.pairwise(pings)]
     assert max(gaps) > 1.0  # silent while no frame was judged and no fault was told
     assert sorted(gaps)[len(gaps) // 2] < 0.5
+
+
+def test_the_status_says_why_vision_cannot_begin(outing, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(Supervisor, "notify", lambda _, *lines: bool(told.extend(lines)))
+    blind = ["only", 0, [["arm", "no camera found"], ["end", 3], ["exit", 3]]]
+    run = outing([blind, ["arm"], CALM, ["end", 0]])
+    states = [line.removeprefix("STATUS=") for line in told if line.startswith("STATUS=")]
+    assert states[:3] == [
+        "starting",
+        "no camera found",
+        "BLIND: vision left with code 3 (no camera found); starting again",
+    ]
+    assert states[3] == "BLIND: vision left with code 3 (no camera found); start 2"
+    assert states.index("armed") > 3
+    assert run.code == 0
 
 
 def test_the_warden_is_small(tmp_path: Path) -> None:

@@ -82,6 +82,8 @@ class Guard:
         self._ever_armed = self._ever_judged = False
         self._lost = False  # this start of vision is as good as gone
         self._ended_code = 0
+        self._problems = ""  # what this start of vision said of itself
+        self._why = ""  # what the one before died of
         self._hung_up_ns: int | None = None
         self._restart_ns = 0
 
@@ -96,9 +98,9 @@ class Guard:
             self._selector.register(self.vision.link, selectors.EVENT_READ)
         self._starts += 1
         self.armed = self._lost = self.failed = False
-        self._ended_code = 0
+        self._ended_code, self._problems = 0, ""
         self.heartbeat.forget()
-        self._enter(Phase.STARTING, "starting" if self._starts == 1 else f"start {self._starts} of vision")
+        self._enter(Phase.STARTING, f"BLIND: {self._why}; start {self._starts}" if self._why else "starting")
 
     def stop(self, why: Literal["asked", "shutdown"], status: str, code: int | None = None) -> None:
         """Tell vision to finish its journal and leave; `code` is then the exit code, else what it ended with."""
@@ -167,7 +169,7 @@ class Guard:
             self._sight_is_back()
         if message.problems:
             self.troubles.add(Trouble.SELF_TEST, time.monotonic_ns())
-            status = "; ".join(message.problems)
+            status = self._problems = "; ".join(message.problems)
             say(status)
         else:
             self.troubles.end(Trouble.SELF_TEST)
@@ -247,14 +249,16 @@ class Guard:
         elif phase is Phase.STOPPING:
             self.exit = self._ended_code
         else:
-            code = self._ended_code or code
-            self._lose(Trouble.VISION_DIED, f"vision {describe_exit(code)}", now_ns, code)
+            code, why = self._ended_code or code, f"vision {describe_exit(code)}"
+            if phase is Phase.STARTING and self._problems:  # it could not even begin, and said why
+                why += f" ({self._problems})"
+            self._lose(Trouble.VISION_DIED, why, now_ns, code)
 
     def _lose(self, trouble: Trouble, why: str, now_ns: int, code: int = EXIT_PART_FAILED) -> None:
         """Vision is lost: tell the wearer, then start it again, give up, or leave."""
         if self.vision is not None:
             self._drop()
-        self.judged = None
+        self.judged, self._why = None, why
         self.troubles.add(Trouble.VISION_DIED, now_ns)  # whether by itself or by our hand
         self.troubles.add(trouble, now_ns)
         # What never worked for a bad input will not work now; a camera may still come, if anyone waits for it.
