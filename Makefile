@@ -6,7 +6,7 @@ JOBS ?= 2
 TRIES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: scenarios install uninstall help demo test test-all check format clean faults soak
+.PHONY: scenarios install uninstall help demo test test-failed test-all check format clean faults soak
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,9 @@ demo: $(VENV)/.run ## a simulated outing through the real detector, shown live i
 
 test: $(VENV)/.dev ## the fast tests, in parallel
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -q -m "not slow"
+
+test-failed: $(VENV)/.dev ## again, one after the other, what failed last: a busy machine is late
+	$(BIN)/python -m pytest -q -m "not slow" --last-failed --last-failed-no-failures none
 
 test-all: $(VENV)/.dev ## also those that take minutes: 500 kills of the journal, ...
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -q

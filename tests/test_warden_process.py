@@ -202,17 +202,19 @@ def test_a_camera_lost_for_good_is_felt_before_vision_has_left_and_tried_again(o
 
 
 def test_a_camera_that_gives_nothing_is_named_before_vision_would_count_as_silent(outing) -> None:
-    run = outing([["arm"], CALM, ["no_frame", 0.6], *[CALM] * 7, ["end", 0]])
+    late = Warden(heartbeat_s=0.9, hung_s=3.0)  # so that a busy machine does not turn the order round
+    run = outing([["arm"], CALM, ["no_frame", 0.6], *[CALM] * 7, ["end", 0]], warden=late)
     assert run.cues == ["READY", "BLIND", "READY"]
     blind = run.felt[1]
     assert blind.reason == "no_frame"
     last_beat_ns = max(t for t in run.sent_ns() if t < blind.at_ns)
-    assert run.first_on_ns(last_beat_ns) - last_beat_ns <= 500_000_000
+    assert run.first_on_ns(last_beat_ns) - last_beat_ns < 900_000_000
     assert len([n for n in run.notes if "hello" in n]) == 1  # vision itself was well
 
 
 def test_a_camera_that_stays_away_brings_a_new_start_that_knows_why(outing) -> None:
-    run = outing([["arm"], CALM, ["only", 0, [["no_frame", 3.0]]], *[CALM] * 7, ["end", 0]])
+    late = Warden(heartbeat_s=0.9, hung_s=1.5, restart_backoff_s=0.1)
+    run = outing([["arm"], CALM, ["only", 0, [["no_frame", 6.0]]], *[CALM] * 7, ["end", 0]], warden=late)
     assert [n["hello"][1] for n in run.notes if "hello" in n] == [None, "no_frame"]
     assert "no_frame" in next(f for f in run.felt if f.cue == "BLIND").reason
 
