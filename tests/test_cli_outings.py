@@ -38,7 +38,7 @@ def journal(tmp_path: Path) -> Path:
             writer.cue(Felt(at_ns=seen.warned_ns, cue=level.name))
         writer.fault(Trouble.DARK, MONO_NS + 60_000_000_000, MONO_NS + 65_500_000_000)
         writer.mark(MONO_NS + 5)
-        writer.stats(OutingStats(frames=54000, late=12, worn_s=worn_s, blind_s=5.5))
+        writer.stats(OutingStats(frames=54000, late=12, worn_s=worn_s))
         assert writer.close(5)
     return folder
 

@@ -7,6 +7,7 @@ import math
 import sqlite3
 
 from rearguard.clock import Stamp
+from rearguard.journal.blindness import blindness
 from rearguard.journal.rows import MediaRow, OutingStart, OutingStats
 from rearguard.warden.link import Felt
 from rearguard.words import NearMiss, Trouble
@@ -104,11 +105,13 @@ def mark(db: sqlite3.Connection, outing_id: int, at_ns: int) -> None:
 
 
 def stats(db: sqlite3.Connection, outing_id: int, now: OutingStats, ended: str | None) -> None:
-    """Store how the outing goes, and how it ended once it did."""
+    """Store how the outing goes, and how it ended once it did; how long it was blind follows from its faults."""
     db.execute(
-        "UPDATE outing SET frames = ?, late = ?, worn_s = ?, blind_s = ?, ended = ? WHERE id = ?",
-        (now.frames, now.late, now.worn_s, now.blind_s, ended, outing_id),
+        "UPDATE outing SET frames = ?, late = ?, worn_s = ?, ended = ? WHERE id = ?",
+        (now.frames, now.late, now.worn_s, ended, outing_id),
     )
+    _, blind_s = blindness(db, [outing_id])[outing_id]
+    db.execute("UPDATE outing SET blind_s = ? WHERE id = ?", (blind_s, outing_id))
 
 
 def say(

@@ -70,7 +70,6 @@ class OutingStats(msgspec.Struct, frozen=True, kw_only=True):
     frames: int = 0
     late: int = 0
     worn_s: float = 0.0
-    blind_s: float = 0.0
 
 
 class OutingRow(msgspec.Struct, frozen=True, kw_only=True):

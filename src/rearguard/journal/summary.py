@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from statistics import median
 
 import msgspec
 
-from rearguard.cue.table import TROUBLES
+from rearguard.errors import PartFailed
+from rearguard.journal.blindness import blindness
 from rearguard.journal.store import Journal
-from rearguard.words import CueName, Level
+from rearguard.words import Level
 
 HOUR_S = 3600.0
 _BATCH = 1000  # SQLite takes so many values in one question, and some more
-_CANNOT_PROTECT = {t.value for t, row in TROUBLES.items() if row.cue in (CueName.BLIND, CueName.FAULT)}
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,29 +77,10 @@ def tallies(journal: Journal, outing_ids: Iterable[int]) -> dict[int, Tally]:
 
 
 def _blind(journal: Journal, ids: list[int]) -> dict[int, tuple[int, float]]:
-    """Fault episodes of each outing, and the time covered by those in which it could not protect."""
-    found: dict[int, tuple[int, list[tuple[int, int]]]] = {i: (0, []) for i in ids}
-    marks = ",".join("?" * len(ids))
-    for row in journal.select(
-        f"""SELECT f.outing, f.trouble, f.began_ns,
-              coalesce(f.ended_ns, o.origin_ns + CAST(o.worn_s * 1e9 AS INTEGER)) AS ended_ns
-            FROM fault f JOIN outing o ON o.id = f.outing WHERE f.outing IN ({marks}) ORDER BY f.began_ns""",
-        ids,
-    ):
-        count, spans = found[row["outing"]]
-        if row["trouble"] in _CANNOT_PROTECT:
-            spans.append((row["began_ns"], row["ended_ns"]))
-        found[row["outing"]] = count + 1, spans
-    return {i: (count, _covered_s(spans)) for i, (count, spans) in found.items()}
-
-
-def _covered_s(spans: list[tuple[int, int]]) -> float:
-    """Seconds in at least one of the spans, which are in the order of their beginnings."""
-    covered = until = 0
-    for from_ns, to_ns in spans:
-        covered += max(0, to_ns - max(from_ns, until))
-        until = max(until, to_ns)
-    return covered / 1e9
+    try:
+        return blindness(journal.db, ids)
+    except sqlite3.Error as e:
+        raise PartFailed(f"{journal.folder}: cannot read the journal: {e}") from e
 
 
 def weeks(journal: Journal, count: int, now: datetime, device: str | None = None) -> list[Week]:

@@ -266,9 +266,7 @@ class Outing:
         self._logged.append((seen, committed))
 
     def _stats(self, frames: Feed) -> OutingStats:
-        return OutingStats(
-            frames=self._ledger.frames, late=frames.dropped, worn_s=self._ledger.duration_s, blind_s=0.0
-        )
+        return OutingStats(frames=self._ledger.frames, late=frames.dropped, worn_s=self._ledger.duration_s)
 
     def _journal_trouble(self, trouble: Trouble | None, line: str) -> None:
         """Called on the journal's thread; the next verdict carries the trouble to the warden."""

@@ -1,0 +1,40 @@
+"""How long rearguard could not protect: the time in which it said BLIND or FAULT, from the fault episodes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from rearguard.cue.table import TROUBLES
+from rearguard.words import CueName
+
+_CANNOT_PROTECT = {t.value for t, row in TROUBLES.items() if row.cue in (CueName.BLIND, CueName.FAULT)}
+
+
+def blindness(db: sqlite3.Connection, outing_ids: Sequence[int]) -> dict[int, tuple[int, float]]:
+    """By outing: how many fault episodes, and the seconds covered by those in which it could not protect.
+
+    An episode without an end lasts as long as the outing was worn. Raises what SQLite raises.
+    """
+    found: dict[int, tuple[int, list[tuple[int, int]]]] = {i: (0, []) for i in outing_ids}
+    marks = ",".join("?" * len(found))
+    for outing, trouble, began_ns, ended_ns in db.execute(
+        f"""SELECT f.outing, f.trouble, f.began_ns,
+              coalesce(f.ended_ns, o.origin_ns + CAST(o.worn_s * 1e9 AS INTEGER))
+            FROM fault f JOIN outing o ON o.id = f.outing WHERE f.outing IN ({marks}) ORDER BY f.began_ns""",
+        list(found),
+    ):
+        count, spans = found[outing]
+        if trouble in _CANNOT_PROTECT:
+            spans.append((began_ns, ended_ns))
+        found[outing] = count + 1, spans
+    return {i: (count, _covered_s(spans)) for i, (count, spans) in found.items()}
+
+
+def _covered_s(spans: list[tuple[int, int]]) -> float:
+    """Seconds in at least one of the spans, which are in the order of their beginnings."""
+    covered = until = 0
+    for from_ns, to_ns in spans:
+        covered += max(0, to_ns - max(from_ns, until))
+        until = max(until, to_ns)
+    return covered / 1e9
