@@ -49,7 +49,9 @@ _USUAL_S = 30.0  # time constant of the usual sharpness
 _USUAL_FOGGED_S = 300.0  # while fogged it hardly follows, or fog would become usual
 _WARM_UP_S = 3.0
 _UNTEXTURED = 2.0  # a sharpness this low says nothing about the lens: sky, plain wall
-_AIM_FORGETS_S = 4.0  # travelling looks like a slow pitch of about 1 deg/s, which must not add up
+_AIM_FORGETS_S = 4.0  # travelling looks like a slow pitch of about 2 deg/s, which must not add up
+_AIM_USUAL_S = 30.0  # what it adds up to all the same is the usual
+_TELLS = 0.3
 
 
 class Lasting:
@@ -187,15 +189,25 @@ class Aim:
     """
 
     def __init__(self) -> None:
-        self._pitch_rad = 0.0
-        self._roll_rad = 0.0
-        self._last_ns: int | None = None
+        self._sums = (0.0, 0.0)  # pitch, roll
+        self._usual = (0.0, 0.0)
+        self._first_ns: int | None = None
+        self._last_ns = 0
 
     def turn(self, now_ns: int, ego: EgoMotion | None) -> float:
-        """Add one frame's rotation; the larger of the two deviations."""
-        if self._last_ns is not None and ego is not None and ego.quality > 0.5:
-            keep = math.exp(-max(0, now_ns - self._last_ns) / NS_PER_S / _AIM_FORGETS_S)
-            self._pitch_rad = self._pitch_rad * keep + ego.pitch_rad
-            self._roll_rad = self._roll_rad * keep + ego.roll_rad
+        """Add one frame's rotation; the larger of the two deviations from the usual."""
+        if self._first_ns is None:
+            self._first_ns = self._last_ns = now_ns
+            return 0.0
+        dt_s = max(0, now_ns - self._last_ns) / NS_PER_S
         self._last_ns = now_ns
-        return max(abs(self._pitch_rad), abs(self._roll_rad))
+        # A frame left out is a turn left out, and steps are left out by one side of their swing rather than the
+        # other: only those that tell nothing are.
+        if ego is not None and ego.quality > _TELLS:
+            keep = math.exp(-dt_s / _AIM_FORGETS_S)
+            self._sums = self._sums[0] * keep + ego.pitch_rad, self._sums[1] * keep + ego.roll_rad
+        age_s = min((now_ns - self._first_ns) / NS_PER_S, _AIM_USUAL_S)
+        follow = min(1.0, dt_s / max(dt_s, age_s, 1e-6))
+        pitch, roll = (now - was for now, was in zip(self._sums, self._usual, strict=True))
+        self._usual = self._usual[0] + follow * pitch, self._usual[1] + follow * roll
+        return max(abs(pitch), abs(roll))
