@@ -1,16 +1,16 @@
 #!/bin/bash
 # service.sh ROOT [RIG]   proves the unit under a real systemd: boots ROOT (amd64, rearguard installed, with a drop-in that
-# gives it the rig's camera; see the developer notes) in systemd-nspawn and watches the service.
+# gives it the rig's camera; see the README here) in systemd-nspawn and watches the service.
 # Prints one line per claim; exit code 1 if one does not hold.
 set -u
-ROOT=$(realpath "$1"); RIG=${2:-$(cd "$(dirname "$0")/../../../shared/rig" && pwd)}
+ROOT=$(realpath "$1"); HERE=$(cd "$(dirname "$0")" && pwd); RIG=${2:-$(cd "$(dirname "$0")/../../../shared/rig" && pwd)}
 LOG=$(mktemp); fail=0
 now() { date +%s.%N; }
 t0=$(now)
 since() { echo "$(now) - $1" | bc | xargs printf %.2f; }
 ok() { echo "ok   $(since "$t0") s  $*"; }
 bad() { echo "FAIL $(since "$t0") s  $*"; fail=1; }
-rm -f "$ROOT/usr/sbin/policy-rc.d" "$ROOT/var/lib/rearguard/freeze"; mkdir -p "$ROOT/var/log/journal"; : >"$ROOT/etc/machine-id"
+rm -f "$ROOT/usr/sbin/policy-rc.d" "$ROOT/var/lib/rearguard/freeze" "$ROOT"/etc/systemd/system/rearguard.service.d/zz-*.conf; mkdir -p "$ROOT/var/log/journal"; : >"$ROOT/etc/machine-id"
 # libcamera's virtual camera shows each picture four times: at 60 fps the newest one is always another.
 printf '[camera]\nfps = 60.0\n[warden]\nrestart_backoff_s = 0.1\nmax_restarts = 5\ntell_giving_up_s = 5.0\n' >"$ROOT/etc/rearguard/rearguard.toml"
 "$RIG/systemd/50-nspawn.sh" "$ROOT" </dev/null >"$LOG" 2>&1 &
@@ -23,7 +23,7 @@ for _ in $(seq 100); do
 done
 on() { nsenter -t "$L" -m -u -i -n -p -C -- "$@"; }
 prop() { on systemctl show -P "$1" rearguard; }
-logged() { on journalctl --no-pager -u rearguard -o cat; }
+logged() { on journalctl -b --no-pager -u rearguard -o cat; }
 until_is() { # SECONDS PROPERTY VALUE
   for _ in $(seq $(($1 * 10))); do [ "$(prop "$2")" = "$3" ] && return 0; sleep .1; done; return 1
 }
@@ -66,6 +66,65 @@ on systemctl reload rearguard 2>/dev/null && bad "reload took a broken configura
 sleep 1; [ "$(prop MainPID)" = "$p" ] && [ "$(prop ActiveState)" = active ] && ok "and the running one goes on" || bad "pid $(prop MainPID) was $p, $(prop ActiveState)"
 printf '[warden]\nrestart_backoff_s = 0.1\n[camera]\nfps = 50.0\n' >"$ROOT/etc/rearguard/rearguard.toml"; t=$(now)
 on systemctl reload rearguard && armed_again 40 "$p" && ok "reload with a sound one: armed again after $(since "$t") s" || bad "reload: $(prop ActiveState) $(prop StatusText)"
+
+# From here on with the motor's pin written down; everything else is as installed.
+PIN=/var/lib/rearguard/pin
+drop_in() { printf '[Service]\n%s\n' "$2" >"$ROOT/etc/systemd/system/rearguard.service.d/zz-$1.conf"; on systemctl daemon-reload; }
+lift() { rm -f "$ROOT/etc/systemd/system/rearguard.service.d/zz-$1.conf"; on systemctl daemon-reload; }
+recorded() { on /opt/rearguard/current/bin/python /opt/recorded_pins.py "$@"; }
+status_of() { on systemctl status --no-pager -n 20 rearguard 2>/dev/null; }
+start_watching() { rm -f "$ROOT/var/lib/rearguard/freeze"; on systemctl start rearguard; for _ in $(seq 300); do watches && return 0; sleep .1; done; bad "not armed: $(prop StatusText)"; return 1; }
+on systemctl stop rearguard; rm -f "$ROOT$PIN"
+cp "$HERE/recorded_pins.py" "$ROOT/opt/"
+drop_in pins "$(printf 'ExecStart=\nExecStart=/opt/rearguard/current/bin/python /opt/recorded_pins.py run %s run --source picamera2' $PIN)"
+printf '[warden]\nrestart_backoff_s = 0.1\nmax_restarts = 3\ntell_giving_up_s = 5.0\n[camera]\nfps = 60.0\n' >"$ROOT/etc/rearguard/rearguard.toml"
+
+for n in 1 2 3 4 5; do # READY is felt once it is armed
+  rm -f "$ROOT$PIN"; on systemctl start --no-block rearguard
+  s=$(recorded stop $PIN) && ok "stop $n while READY is felt: $s" || bad "stop $n while READY is felt: $s"
+done
+for n in 1 2 3 4 5; do # the worst moment: libcamera is stuck, too
+  start_watching || break
+  sleep 2; touch "$ROOT/var/lib/rearguard/freeze"; sleep 1.5
+  s=$(recorded stop $PIN) && ok "stop $n while BLIND is felt, camera frozen: $s" || bad "stop $n while BLIND is felt: $s"
+done
+rm -f "$ROOT/var/lib/rearguard/freeze"
+
+# No camera at all, from the start on.
+drop_in camera 'Environment=LIBCAMERA_PIPELINES_MATCH_LIST=none'
+rm -f "$ROOT$PIN"; n=$(logged | grep -c 'vision left with code 3'); r=$(prop NRestarts); t=$(now)
+on systemctl start --no-block rearguard
+for _ in $(seq 300); do [ -s "$ROOT$PIN" ] && break; sleep .1; done
+[ -s "$ROOT$PIN" ] && ok "no camera: felt $(since "$t") s after the start" || bad "no camera: nothing is felt"
+for _ in $(seq 100); do status_of | grep 'Status:' | grep -q 'no camera found' && break; sleep .1; done
+status_of | grep 'Status:' | grep -q 'no camera found' && ok "systemctl status: $(status_of | grep -m1 'Status:' | xargs)" || bad "status line does not say why: $(status_of | grep -m1 'Status:' | xargs)"
+status_of | grep -v Status: | grep -q 'no camera found' && ok "its log: $(logged | grep 'no camera found' | tail -1)" || bad "systemctl status shows no log of why"
+f=$(recorded felt $PIN 45); f=($f)
+[ "${f[0]}" -gt 10 ] && [ "$(echo "${f[1]} < 10" | bc)" = 1 ] && ok "45 s without a camera: ${f[0]} pulses, never more than ${f[1]} s without one, looked for it $(( $(logged | grep -c 'vision left with code 3') - n )) times" || bad "${f[0]} pulses, ${f[1]} s in silence"
+ok "the warden gave up and was started anew $(( $(prop NRestarts) - r )) times: $(prop ActiveState), $(prop StatusText)"
+[ "$(logged | grep -c 'GAVE_UP\|giving up after')" -gt 0 ] && [ "$(prop ActiveState)" != failed ] || bad "no giving up in the log, or failed for good: $(prop ActiveState)"
+lift camera; t=$(now)
+for _ in $(seq 900); do watches && break; sleep .1; done
+watches && ok "camera there: armed $(since "$t") s later, without anybody's help" || bad "camera there, but: $(prop ActiveState) $(prop StatusText)"
+
+# The same, plugged in while the service runs: libcamera reads its list of cameras at each start of vision.
+on systemctl stop rearguard
+drop_in camera 'Environment=LIBCAMERA_VIRTUAL_CONFIG=/var/lib/rearguard/cameras.yaml'
+sed -i 's/max_restarts = 3/max_restarts = 100/' "$ROOT/etc/rearguard/rearguard.toml"
+on systemctl start --no-block rearguard; sleep 8; p=$(prop MainPID)
+cp "$ROOT/opt/lc/virtual.yaml" "$ROOT/var/lib/rearguard/cameras.yaml"; chmod a+r "$ROOT/var/lib/rearguard/cameras.yaml"; t=$(now)
+for _ in $(seq 900); do watches && break; sleep .1; done
+watches && [ "$(prop MainPID)" = "$p" ] && ok "camera plugged in: armed $(since "$t") s later by the same warden" || bad "camera plugged in: $(prop StatusText), pid $p -> $(prop MainPID)"
+lift camera; rm -f "$ROOT/var/lib/rearguard/cameras.yaml"
+
+# READY=1 is systemd's word for "the start has been decided", not for "all is well": the status tells which.
+on systemctl stop rearguard; touch "$ROOT/var/lib/rearguard/freeze"; rm -f "$ROOT$PIN"
+on systemctl start --no-block rearguard; sleep 4
+[ "$(prop ActiveState)" = activating ] && ok "no READY=1 before a picture was judged: $(prop ActiveState)/$(prop StatusText)" || bad "frozen from the start: $(prop ActiveState)/$(prop StatusText)"
+rm -f "$ROOT/var/lib/rearguard/freeze"; t=$(now)
+until_is 60 ActiveState active; for _ in $(seq 100); do watches && break; sleep .1; done
+watches && ok "pictures come: READY=1 $(since "$t") s later, $(prop StatusText)" || bad "pictures come: $(prop ActiveState)/$(prop StatusText)"
+lift pins; rm -f "$ROOT/opt/recorded_pins.py" "$ROOT$PIN"
 
 p=$(prop MainPID)
 cat >"$ROOT/root/probe.py" <<'P'
