@@ -120,10 +120,12 @@ lift camera; rm -f "$ROOT/var/lib/rearguard/cameras.yaml"
 # READY=1 is systemd's word for "the start has been decided", not for "all is well": the status tells which.
 on systemctl stop rearguard; touch "$ROOT/var/lib/rearguard/freeze"; rm -f "$ROOT$PIN"
 on systemctl start --no-block rearguard; sleep 4
-[ "$(prop ActiveState)" = activating ] && ok "no READY=1 before a picture was judged: $(prop ActiveState)/$(prop StatusText)" || bad "frozen from the start: $(prop ActiveState)/$(prop StatusText)"
+[ "$(prop ActiveState)" = activating ] && ok "camera frozen from the start: no READY=1 while that is not decided: $(prop ActiveState)/$(prop StatusText)" || bad "frozen from the start: $(prop ActiveState)/$(prop StatusText)"
+until_is 60 ActiveState active; s=$(prop StatusText)
+case $s in BLIND*) ok "it is once BLIND is told: $(prop ActiveState)/$s";; *) bad "frozen from the start: $(prop ActiveState)/$s";; esac
 rm -f "$ROOT/var/lib/rearguard/freeze"; t=$(now)
-until_is 60 ActiveState active; for _ in $(seq 100); do watches && break; sleep .1; done
-watches && ok "pictures come: READY=1 $(since "$t") s later, $(prop StatusText)" || bad "pictures come: $(prop ActiveState)/$(prop StatusText)"
+for _ in $(seq 600); do watches && break; sleep .1; done
+watches && [ "$(prop NRestarts)" = 0 ] && ok "pictures come: $(prop StatusText) $(since "$t") s later" || bad "pictures come: $(prop ActiveState)/$(prop StatusText), restarts $(prop NRestarts)"
 lift pins; rm -f "$ROOT/opt/recorded_pins.py" "$ROOT$PIN"
 
 p=$(prop MainPID)
