@@ -387,6 +387,21 @@ def test_the_status_says_why_vision_cannot_begin(outing, monkeypatch: pytest.Mon
     assert run.code == 0
 
 
+def test_telling_that_the_camera_gives_nothing_is_not_cut_off_by_a_start_timeout(
+    outing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, ...]] = []
+    monkeypatch.setattr(Supervisor, "notify", lambda _, *lines: bool(told.append(lines)))
+    blind = ["only", 0, [["end", 3, "camera_lost"], ["sleep", 0.5], ["exit", 3]]]
+    outing([blind, ["arm"], CALM, ["end", 0]])
+    ready = told.index(("READY=1",))
+    assert told.index(("STATUS=BLIND: vision left with code 3; start 2",)) < ready  # not before the self-test
+    put_off = [i for i, lines in enumerate(told) if lines[0] == "WATCHDOG=1" and len(lines) == 2]
+    assert put_off
+    assert put_off[0] < ready
+    assert all(i < ready for i in put_off)
+
+
 def test_the_warden_is_small(tmp_path: Path) -> None:
     """A warden in a process of its own, watching: nothing heavy is loaded, and it fits in 30 MiB."""
     program = (

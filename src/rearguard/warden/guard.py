@@ -44,8 +44,8 @@ class Guard:
     """Starts vision, watches over it, and starts it again; what it judged last is `judged`.
 
     Unless it is `patient`, a first start that fails is the last. `on_status(text)` hears what to show of it,
-    `on_decided()` when the self-test was passed or failed, or there is nothing more to wait for. `exit` is set
-    when there is no more to guard; `failed` when that, or the end of the source, is because something broke.
+    `on_decided()` when the self-test was passed or failed. `exit` is set when there is no more to guard; `failed`
+    when that, or the end of the source, is because something broke.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Guard:
         realtime: bool,
         patient: bool = True,
         on_status: Callable[[str], None],
-        on_decided: Callable[[], object],
+        on_decided: Callable[[], None],
     ) -> None:
         self._config = config.warden
         self._argv = argv
@@ -273,7 +273,6 @@ class Guard:
         if wait_s is None:
             self.troubles.add(Trouble.GAVE_UP, now_ns)
             say(f"{why}; giving up after {self._restarts.deaths - 1} restarts in a row")
-            self._on_decided()  # so that the watchdog, not a start timeout, guards the telling
             self._enter(Phase.GIVING_UP, f"FAULT: {why}; gave up")
             return
         self._restart_ns = now_ns + round(wait_s * NS_PER_S)

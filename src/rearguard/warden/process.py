@@ -102,7 +102,7 @@ class _Warden:
             realtime=realtime,
             patient=patient,
             on_status=self._say_status,
-            on_decided=lambda: self._systemd.notify("READY=1"),
+            on_decided=self._watchdog.ready,
         )
         self._feeler = Feeler(config, motors, self._tell, on_pin, realtime=realtime)
         self._was_blind = False

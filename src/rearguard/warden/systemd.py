@@ -8,6 +8,8 @@ import socket
 from rearguard.clock import NS_PER_S
 
 _PING_EVERY_NS = NS_PER_S // 5
+# Before READY=1 systemd's watchdog sleeps and its start timeout runs; each sign of life puts that off by as long.
+_NOT_YET = "EXTEND_TIMEOUT_USEC=10000000"
 
 
 class Supervisor:
@@ -39,13 +41,19 @@ class Supervisor:
 
 class Watchdog:
     """Pings systemd's watchdog, but only with proof that the wearer is served: a fresh judged frame since the
-    last ping, or a fault told not long ago."""
+    last ping, or a fault told not long ago. Until `ready` the same proof keeps the start from timing out."""
 
     def __init__(self, supervisor: Supervisor, fault_every_s: float) -> None:
         self._supervisor = supervisor
         self._recent_ns = round(2 * fault_every_s * NS_PER_S)
         self._pinged_ns = 0
         self._beat_ns: int | None = None
+        self._ready = False
+
+    def ready(self) -> None:
+        """The self-test is decided: the service has started."""
+        self._ready = True
+        self._supervisor.notify("READY=1")
 
     def feed(self, now_ns: int, beat_ns: int | None, fault_felt_ns: int | None, *, leaving: bool) -> bool:
         """Ping if there is proof and the last ping is not too recent; whether there was, systemd or not.
@@ -58,5 +66,5 @@ class Watchdog:
         if not (fresh or telling or leaving):
             return False
         self._beat_ns, self._pinged_ns = beat_ns, now_ns
-        self._supervisor.notify("WATCHDOG=1")
+        self._supervisor.notify("WATCHDOG=1", *(() if self._ready else (_NOT_YET,)))
         return True
