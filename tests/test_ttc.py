@@ -9,6 +9,7 @@ from statistics import fmean
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rearguard.config.judge import Judge
 from rearguard.track import scale
 
 FPS = 10.0
@@ -65,9 +66,10 @@ def test_ttc_is_within_ten_per_cent_at_two_seconds_and_beats_two_frames_fourfold
 
 
 def test_critical_is_due_by_one_and_a_half_seconds_in_98_of_100_runs() -> None:
-    late = 0
+    late, judge = 0, Judge()
+    limit_s = judge.critical_ttc_s + judge.lead_s + judge.motor_onset_s
     for seed in range(200):
-        fired = next((true for true, estimate, _ in approach(seed) if estimate - 0.08 <= 2.4), 0.0)
+        fired = next((true for true, estimate, _ in approach(seed) if estimate <= limit_s), 0.0)
         late += fired < 1.5
     assert late <= 4
 
