@@ -30,6 +30,7 @@ _DOUBT = {Level.NOTICE: 1.0, Level.CAUTION: 0.5, Level.CRITICAL: -0.4}
 # Slower than this is standing together, not running into each other.
 _GUARD_CLOSING_M_S = 0.5
 _NEAR_CLOSING_M_S = 0.2
+_SURELY_SD = 2.0
 # Plausibility of coming into the corridor above which a thing is in the path, and below which it is certainly not.
 # Not knowing (a wide spread about the middle) is above both; between them a thing is worth a NOTICE.
 _IN_PATH = 0.36
@@ -160,7 +161,7 @@ def _closes_in(track: Track, settings: Settings) -> bool:
     """Within a stride or two and surely coming nearer, if slowly: one stumble of either is a collision."""
     if track.range_m is None or track.range_m >= settings.near_range_m or _is_young(track, settings):
         return False
-    surely = track.closing_per_s > track.closing_sd_per_s
+    surely = track.closing_per_s > _SURELY_SD * track.closing_sd_per_s
     return surely and track.closing_per_s * track.range_m >= _NEAR_CLOSING_M_S
 
 
