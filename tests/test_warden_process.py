@@ -395,7 +395,8 @@ def test_telling_that_the_camera_gives_nothing_is_not_cut_off_by_a_start_timeout
     blind = ["only", 0, [["end", 3, "camera_lost"], ["sleep", 0.5], ["exit", 3]]]
     outing([blind, ["arm"], CALM, ["end", 0]])
     ready = told.index(("READY=1",))
-    assert told.index(("STATUS=BLIND: vision left with code 3; start 2",)) < ready  # not before the self-test
+    again = ("STATUS=BLIND: vision left with code 3 (the camera is gone); start 2",)
+    assert told.index(again) < ready  # not before the self-test
     put_off = [i for i, lines in enumerate(told) if lines[0] == "WATCHDOG=1" and len(lines) == 2]
     assert put_off
     assert put_off[0] < ready

@@ -15,6 +15,7 @@ from typing import Literal
 from rearguard.clock import NS_PER_S
 from rearguard.config import Config
 from rearguard.cue.arbiter import Situation
+from rearguard.cue.table import TROUBLES
 from rearguard.errors import EXIT_BAD_INPUT, EXIT_NO, EXIT_PART_FAILED
 from rearguard.warden import link
 from rearguard.warden.child import Restarts, Vision, describe_exit
@@ -82,7 +83,7 @@ class Guard:
         self._ever_armed = self._ever_judged = False
         self._lost = False  # this start of vision is as good as gone
         self._ended_code = 0
-        self._problems = ""  # what this start of vision said of itself
+        self._cause = ""  # what this start of vision says it dies of
         self._why = ""  # what the one before died of
         self._hung_up_ns: int | None = None
         self._restart_ns = 0
@@ -98,7 +99,7 @@ class Guard:
             self._selector.register(self.vision.link, selectors.EVENT_READ)
         self._starts += 1
         self.armed = self._lost = self.failed = False
-        self._ended_code, self._problems = 0, ""
+        self._ended_code, self._cause = 0, ""
         self.heartbeat.forget()
         self._enter(Phase.STARTING, f"BLIND: {self._why}; start {self._starts}" if self._why else "starting")
 
@@ -147,6 +148,7 @@ class Guard:
         self._ever_judged = True
         self._restarts.works(now_ns)
         if self.phase is Phase.STARTING:
+            self._cause = ""
             self._enter(Phase.WATCHING, "watching")
         if self.troubles.see_a_frame() and self.armed:
             self._sight_is_back()
@@ -169,7 +171,9 @@ class Guard:
             self._sight_is_back()
         if message.problems:
             self.troubles.add(Trouble.SELF_TEST, time.monotonic_ns())
-            status = self._problems = "; ".join(message.problems)
+            status = "; ".join(message.problems)
+            if self.phase is Phase.STARTING:  # it cannot even begin
+                self._cause = status
             say(status)
         else:
             self.troubles.end(Trouble.SELF_TEST)
@@ -186,8 +190,11 @@ class Guard:
             self._enter(Phase.ENDED, "the source ended")
             return
         self._lost = self.failed = True
-        lost = message.trouble == Trouble.CAMERA_LOST
-        self.troubles.add(Trouble.CAMERA_LOST if lost else Trouble.VISION_DIED, time.monotonic_ns())
+        if message.trouble == Trouble.CAMERA_LOST:
+            self._cause = self._cause or TROUBLES[Trouble.CAMERA_LOST].meaning
+            self.troubles.add(Trouble.CAMERA_LOST, time.monotonic_ns())
+        else:
+            self.troubles.add(Trouble.VISION_DIED, time.monotonic_ns())
 
     # -- deadlines -----------------------------------------------------------------------------------
 
@@ -250,8 +257,8 @@ class Guard:
             self.exit = self._ended_code
         else:
             code, why = self._ended_code or code, f"vision {describe_exit(code)}"
-            if phase is Phase.STARTING and self._problems:  # it could not even begin, and said why
-                why += f" ({self._problems})"
+            if self._cause:
+                why += f" ({self._cause})"
             self._lose(Trouble.VISION_DIED, why, now_ns, code)
 
     def _lose(self, trouble: Trouble, why: str, now_ns: int, code: int = EXIT_PART_FAILED) -> None:
