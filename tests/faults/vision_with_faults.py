@@ -33,7 +33,7 @@ from rearguard.detect.detector import Detector
 from rearguard.detect.model import Model
 from rearguard.errors import CameraLost, PartFailed
 from rearguard.journal.store import Journal
-from rearguard.vision.__main__ import main
+from rearguard.vision.__main__ import leave, main
 from rearguard.warden import link
 from rearguard.words import Box, Detection
 
@@ -355,4 +355,4 @@ if __name__ == "__main__":
         FAULTS[FAULT]()
     code = main()
     trace("end", code=code)
-    sys.exit(code)
+    leave(code)

@@ -47,7 +47,7 @@ def main() -> int:
     return error.exit_code
 
 
-def _leave(code: int) -> NoReturn:
+def leave(code: int) -> NoReturn:
     """End at once: a camera's thread that hangs in libcamera or OpenCV cannot be joined, and would abort us."""
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
@@ -65,4 +65,4 @@ if __name__ == "__main__":
     except Exception:
         traceback.print_exc()
         code = EXIT_PART_FAILED
-    _leave(code)
+    leave(code)
