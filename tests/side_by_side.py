@@ -18,11 +18,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from rearguard.cli.progress import progress_bar
 from rearguard.config.detect import Detect
 from rearguard.detect.classes import COCO
 from rearguard.evaluate.datasets import read_dataset
 from rearguard.evaluate.measure import Ours, measure
-from rearguard.evaluate.table import progress_bar, show
+from rearguard.evaluate.table import show
 from rearguard.words import Box, Detection
 
 SIDE, STRIDE, LEAST = 416, 4, 0.05
@@ -153,8 +154,8 @@ def main() -> None:
         except ImportError:
             print("onnxruntime is not installed: left out", file=sys.stderr)
     seers.append(Hog())
-    with progress_bar("measuring", sum(len(s.pictures) for s in sets)) as step:
-        show([row for s in sets for row in measure(s, seers, ("person",), 0.3, step)])
+    with progress_bar("measuring", sum(len(s.pictures) for s in sets)) as bar:
+        show([row for s in sets for row in measure(s, seers, ("person",), 0.3, bar.advance)])
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ _CUE_AND_GAP_NS = 2_650_000_000  # BLIND, and the second a flicker is given
 SIGHT = {"READY", "ALIVE", "NOTICE", "CAUTION", "CRITICAL"}
 # A loaded test machine drops frames; a fault cue for that is right and no news here.
 BY_LOAD = {"vision_silent", "low_frame_rate", "slow_detector", "out_of_aim"}
-CONFIG = f"""
+# A picture and a network that leave a busy machine time to spare.
+SMALL = """
 [camera]
 width_px = 320
 height_px = 180
@@ -30,6 +31,8 @@ height_px = 180
 threads = 1
 input_px = 65536
 closer_share = 0.0
+"""
+CONFIG = f"""{SMALL}
 [cue]
 alive_every_s = {ALIVE_S}
 [warden]

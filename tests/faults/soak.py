@@ -18,15 +18,10 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from fault_harness import SMALL
+
 MAY_GROW_MB = 12.0
-CONFIG = """
-[camera]
-width_px = 320
-height_px = 180
-[detect]
-threads = 1
-input_px = 65536
-closer_share = 0.0
+CONFIG = f"""{SMALL}
 [health]
 min_fps = 2
 [cue]

@@ -57,15 +57,16 @@ def bench(
     Runs the whole pipeline (detect, ego-motion, track, judge) over the same frames for every model, runtime
     and number of threads, each in a process of its own; the configured one comes first.
     """
+    from rearguard.cli.progress import progress_bar
     from rearguard.evaluate.speed import combinations, run_rows
-    from rearguard.evaluate.table import progress_bar, show_rows
+    from rearguard.evaluate.table import show_rows
 
     config = load(config_file)
     detects = combinations(config.detect, models, runtimes, threads)
     if not (models or runtimes or threads):
         detects.insert(0, config.detect)
-    with progress_bar("benching", len(detects) + 1) as step:
-        rows = list(run_rows(config, detects, source, frames, step))
+    with progress_bar("benching", len(detects) + 1) as bar:
+        rows = list(run_rows(config, detects, source, frames, bar.advance))
     if as_json:
         first = {k: v for k, v in asdict(rows[0]).items() if k != "frames"}
         result = {**first, "source": source, "frames": frames, "table": [asdict(r) for r in rows]}

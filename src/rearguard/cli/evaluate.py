@@ -53,9 +53,10 @@ def evaluate(
     Average precision (COCO's AP50), recall and precision at the configured min_score, recall by the height
     of things in picture pixels, and the median time per network run and per picture.
     """
+    from rearguard.cli.progress import progress_bar
     from rearguard.evaluate.datasets import Dataset, read_dataset
     from rearguard.evaluate.measure import Ours, measure
-    from rearguard.evaluate.table import as_jsonable, progress_bar, show
+    from rearguard.evaluate.table import as_jsonable, show
 
     base = load(config_file).detect
     changes = {"input_px": input_px, "threads": threads, "runtime": runtime}
@@ -65,10 +66,12 @@ def evaluate(
         sets = [Dataset(s.name, s.format, s.pictures[:limit]) for s in sets]
     configs = [msgspec.structs.replace(base, model=name) for name in models or (base.model,)]
     jobs = [(s, _labels(labels, s.labels, configs)) for s in sets]
-    with progress_bar("measuring", sum(len(s.pictures) for s in sets)) as step:
+    with progress_bar("measuring", sum(len(s.pictures) for s in sets)) as bar:
         seers = [Ours(config) for config in configs]
         results = [
-            measured for s, scored in jobs for measured in measure(s, seers, scored, base.min_score, step)
+            measured
+            for s, scored in jobs
+            for measured in measure(s, seers, scored, base.min_score, bar.advance)
         ]
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode([as_jsonable(r) for r in results])).decode())

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -17,7 +16,6 @@ from rearguard.journal.rows import Filter
 from rearguard.words import Level
 
 if TYPE_CHECKING:
-    from rearguard.journal.store import Journal
     from rearguard.review.export import Row
 
 _EPILOG = """
@@ -65,7 +63,8 @@ def export(
 
     Times `*_ns` count from the worst moment of the near miss, `*_s` from the beginning of the outing.
     """
-    from rearguard.review.export import rows, write_csv, write_jsonl, write_parquet
+    from rearguard.cli.progress import over
+    from rearguard.review.export import count, rows, write_csv, write_jsonl, write_parquet
     from rearguard.review.text import parse_moment
 
     wanted = Filter(
@@ -92,30 +91,14 @@ def export(
             out.flush()
             out.detach()
             return
-        with _progress(opened, table, wanted) as found:
-            if kind == "parquet":
-                written = write_parquet(table, found, output)
-            else:
-                try:
-                    with output.open("w", encoding="utf-8", newline="") as file:
-                        written = write(found, file)
-                except OSError as e:
-                    raise BadInput(f"{output}: cannot write: {e.strerror}") from e
+        total = count(opened, table, wanted) if sys.stderr.isatty() else None
+        found = over(rows(opened, table, wanted), table, total)  # a club's whole season takes a while
+        if kind == "parquet":
+            written = write_parquet(table, found, output)
+        else:
+            try:
+                with output.open("w", encoding="utf-8", newline="") as file:
+                    written = write(found, file)
+            except OSError as e:
+                raise BadInput(f"{output}: cannot write: {e.strerror}") from e
     click.echo(f"{output}: {written} rows", err=True)
-
-
-@contextmanager
-def _progress(journal: Journal, table: str, wanted: Filter) -> Iterator[Iterable[Row]]:
-    """The rows, with a bar on a terminal: a club's whole season takes a while."""
-    from rearguard.review.export import count, rows
-
-    found = rows(journal, table, wanted)
-    if not sys.stderr.isatty():
-        yield found
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield progress.track(found, total=count(journal, table, wanted), description=table)

@@ -14,8 +14,6 @@ from rearguard.cli.options import json_option
 from rearguard.errors import BadInput
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from rearguard.config import Config
     from rearguard.replay.again import Cue, Replayed
     from rearguard.replay.compare import Change
@@ -93,8 +91,7 @@ def replay(
 def _outing(
     number: int, folder: Path | None, config_file: Path | None, against_file: Path | None, as_json: bool
 ) -> None:
-    from rich.progress import track
-
+    from rearguard.cli.progress import over
     from rearguard.config import load
     from rearguard.replay import outing
 
@@ -108,9 +105,7 @@ def _outing(
         own = before
     found = [
         outing.again(row, near, trace, own, before, after)
-        for near, trace in track(
-            traced, "near misses", console=_errors(), transient=True, disable=not sys.stderr.isatty()
-        )
+        for near, trace in over(traced, "near misses", len(traced))
     ]
     if as_json:
         _print_json({"outing": number, "near_misses": found})
@@ -160,19 +155,10 @@ def _video(
 
 
 def _judged(recording: Recording, config: Config) -> Replayed:
-    from rich.progress import track
-
+    from rearguard.cli.progress import over
     from rearguard.replay.again import felt, verdicts
 
-    stream = track(
-        verdicts(recording, config),
-        "judging",
-        total=len(recording.looks),
-        console=_errors(),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
-    return felt(stream, config)
+    return felt(over(verdicts(recording, config), "judging", len(recording.looks)), config)
 
 
 def _recording(source: str, config: Config, file: Path | None, fps: float | None, seed: int) -> Recording:
@@ -183,20 +169,11 @@ def _recording(source: str, config: Config, file: Path | None, fps: float | None
         recording = read(file)
         _check(file, recording, source, config, fps, seed)
         return recording
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+    from rearguard.cli.progress import progress_bar
     from rearguard.replay.see import see
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=_errors(), transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("looking", total=None)
-        recording = see(
-            source,
-            config,
-            fps=fps,
-            seed=seed,
-            on_frame=lambda done, of: progress.update(task, completed=done, total=of),
-        )
+    with progress_bar("looking") as bar:
+        recording = see(source, config, fps=fps, seed=seed, on_frame=bar.reach)
     if file is not None:
         write(file, recording)
     return recording
@@ -223,12 +200,6 @@ def _print_json(what: object) -> None:
     import msgspec
 
     click.echo(msgspec.json.encode(what).decode())
-
-
-def _errors() -> Console:
-    from rich.console import Console
-
-    return Console(stderr=True)
 
 
 def _cue(cue: Cue | None) -> str:

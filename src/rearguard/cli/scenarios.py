@@ -99,16 +99,12 @@ def _narrowed(
 
 
 def _run(plan: Plan, config_file: Path | None, jobs: int) -> list[CellResult]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+    from rearguard.cli.progress import progress_bar
     from rearguard.scenarios.grid import run_plan
 
     config = load(config_file)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("runs", total=len(plan.cells) * plan.seeds)
-        return list(run_plan(plan, config, jobs=jobs, on_done=lambda n: progress.advance(task, n)))
+    with progress_bar("runs", len(plan.cells) * plan.seeds) as bar:
+        return list(run_plan(plan, config, jobs=jobs, on_done=bar.advance))
 
 
 def _table(results: list[CellResult]) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from rearguard.cue.table import TROUBLES
 from rearguard.words import CueName
@@ -11,24 +10,28 @@ from rearguard.words import CueName
 _CANNOT_PROTECT = {t.value for t, row in TROUBLES.items() if row.cue in (CueName.BLIND, CueName.FAULT)}
 
 
-def blindness(db: sqlite3.Connection, outing_ids: Sequence[int]) -> dict[int, tuple[int, float]]:
-    """By outing: how many fault episodes, and the seconds covered by those in which it could not protect.
+def episodes(outings: int) -> str:
+    """SQL for the fault episodes of that many outings, whose ids are its values; see `blindness`.
 
-    An episode without an end lasts as long as the outing was worn. Raises what SQLite raises.
+    An episode without an end lasts as long as the outing was worn.
     """
-    found: dict[int, tuple[int, list[tuple[int, int]]]] = {i: (0, []) for i in outing_ids}
-    marks = ",".join("?" * len(found))
-    for outing, trouble, began_ns, ended_ns in db.execute(
-        f"""SELECT f.outing, f.trouble, f.began_ns,
-              coalesce(f.ended_ns, o.origin_ns + CAST(o.worn_s * 1e9 AS INTEGER))
-            FROM fault f JOIN outing o ON o.id = f.outing WHERE f.outing IN ({marks}) ORDER BY f.began_ns""",
-        list(found),
-    ):
-        count, spans = found[outing]
+    return f"""SELECT f.outing, f.trouble, f.began_ns,
+          coalesce(f.ended_ns, o.origin_ns + CAST(o.worn_s * 1e9 AS INTEGER)) AS ended_ns
+        FROM fault f JOIN outing o ON o.id = f.outing
+        WHERE f.outing IN ({",".join("?" * outings)}) ORDER BY f.began_ns"""
+
+
+def blindness(
+    outing_ids: Iterable[int], found: Iterable[tuple[int, str, int, int]]
+) -> dict[int, tuple[int, float]]:
+    """By outing: how many of the episodes found, and the seconds covered by those in which it could not protect."""
+    sums: dict[int, tuple[int, list[tuple[int, int]]]] = {i: (0, []) for i in outing_ids}
+    for outing, trouble, began_ns, ended_ns in found:
+        count, spans = sums[outing]
         if trouble in _CANNOT_PROTECT:
             spans.append((began_ns, ended_ns))
-        found[outing] = count + 1, spans
-    return {i: (count, _covered_s(spans)) for i, (count, spans) in found.items()}
+        sums[outing] = count + 1, spans
+    return {i: (count, _covered_s(spans)) for i, (count, spans) in sums.items()}
 
 
 def _covered_s(spans: list[tuple[int, int]]) -> float:

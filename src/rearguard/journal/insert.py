@@ -7,7 +7,7 @@ import math
 import sqlite3
 
 from rearguard.clock import Stamp
-from rearguard.journal.blindness import blindness
+from rearguard.journal.blindness import blindness, episodes
 from rearguard.journal.rows import MediaRow, OutingStart, OutingStats
 from rearguard.warden.link import Felt
 from rearguard.words import NearMiss, Trouble
@@ -110,7 +110,7 @@ def stats(db: sqlite3.Connection, outing_id: int, now: OutingStats, ended: str |
         "UPDATE outing SET frames = ?, late = ?, worn_s = ?, ended = ? WHERE id = ?",
         (now.frames, now.late, now.worn_s, ended, outing_id),
     )
-    _, blind_s = blindness(db, [outing_id])[outing_id]
+    _, blind_s = blindness([outing_id], db.execute(episodes(1), [outing_id]))[outing_id]
     db.execute("UPDATE outing SET blind_s = ? WHERE id = ?", (blind_s, outing_id))
 
 

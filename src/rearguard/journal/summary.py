@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from statistics import median
 
 import msgspec
 
-from rearguard.errors import PartFailed
-from rearguard.journal.blindness import blindness
+from rearguard.journal.blindness import blindness, episodes
 from rearguard.journal.store import Journal
 from rearguard.words import Level
 
@@ -77,10 +75,8 @@ def tallies(journal: Journal, outing_ids: Iterable[int]) -> dict[int, Tally]:
 
 
 def _blind(journal: Journal, ids: list[int]) -> dict[int, tuple[int, float]]:
-    try:
-        return blindness(journal.db, ids)
-    except sqlite3.Error as e:
-        raise PartFailed(f"{journal.folder}: cannot read the journal: {e}") from e
+    rows = journal.select(episodes(len(ids)), ids)
+    return blindness(ids, ((r["outing"], r["trouble"], r["began_ns"], r["ended_ns"]) for r in rows))
 
 
 def weeks(journal: Journal, count: int, now: datetime, device: str | None = None) -> list[Week]:

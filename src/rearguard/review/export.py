@@ -111,15 +111,10 @@ def rows(journal: Journal, table: str, wanted: Filter) -> Iterator[Row]:
 
 
 def count(journal: Journal, table: str, wanted: Filter) -> int:
-    """How many rows there will be; raises what `rows` raises."""
+    """How many rows there will be. Raises `BadInput` for a filter that does not fit it."""
     where, values = _where(table, wanted)
-    try:
-        (found,) = journal.db.execute(
-            f"SELECT count(*) FROM {TABLES[table][1]} WHERE {where}", values
-        ).fetchone()
-    except sqlite3.Error as e:
-        raise PartFailed(f"{journal.folder}: cannot read the journal: {e}") from e
-    return int(found)
+    (row,) = journal.select(f"SELECT count(*) AS rows FROM {TABLES[table][1]} WHERE {where}", values)
+    return int(row["rows"])
 
 
 def _where(table: str, wanted: Filter) -> tuple[str, list[Any]]:

@@ -175,8 +175,8 @@ class Tracker:
 
     def _ln_widened(self, then: Box, now: Box) -> float:
         """By how much more (ln) a turn stretches widths than heights: the one as 1/cos of the bearing more."""
-        bearings = self._lens.bearing_rad(now.cx), self._lens.bearing_rad(then.cx)
-        return math.log(math.cos(bearings[1]) / math.cos(bearings[0]))
+        was, is_ = self._lens.bearing_rad(then.cx), self._lens.bearing_rad(now.cx)
+        return math.log(math.cos(was) / math.cos(is_))
 
     def _is_fresh_and_lost(self, track: Live) -> bool:
         """Unseen before it was known well: counting its time down would make a ghost into a collision."""

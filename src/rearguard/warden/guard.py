@@ -103,11 +103,11 @@ class Guard:
         self.heartbeat.forget()
         self._enter(Phase.STARTING, f"BLIND: {self._why}; start {self._starts}" if self._why else "starting")
 
-    def stop(self, why: Literal["asked", "shutdown"], status: str, code: int | None = None) -> None:
+    def stop(self, why: Literal["asked", "shutdown"], code: int | None = None) -> None:
         """Tell vision to finish its journal and leave; `code` is then the exit code, else what it ended with."""
         if code is not None:
             self._ended_code = code
-        self._enter(Phase.STOPPING, status)
+        self._enter(Phase.STOPPING, "switched off by its button" if why == "shutdown" else "stopping")
         if self.vision is None:
             self.exit = self._ended_code
         else:

@@ -252,7 +252,7 @@ class _Warden:
     def _stop(self, why: Literal["asked", "shutdown"], code: int | None = None) -> None:
         """Motors off now; vision has a moment to finish its journal."""
         self._feeler.silence()
-        self._guard.stop(why, "switched off by its button" if why == "shutdown" else "stopping", code)
+        self._guard.stop(why, code)
 
     def _tell_supervisor(self, now_ns: int) -> None:
         guard = self._guard
