@@ -35,7 +35,7 @@ def outing(word: str, closer_share: float | None = None) -> tuple[float, float, 
     detector = Detector(config.detect, (camera.width_px, camera.height_px))
     lens = Pinhole.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
     pipeline = Pipeline(config, lens, detector, age_of_file)
-    found, doubles, extra = 0, 0, 0.0
+    found, doubles, whole, closer = 0, 0, [], []
     for frame in islice(source.frames(), FRAMES):
         step = pipeline.step(frame)
         (truth,) = frame.truth
@@ -47,9 +47,13 @@ def outing(word: str, closer_share: float | None = None) -> tuple[float, float, 
         ]
         found += bool(fitting)
         doubles += len(fitting) > 1
-        extra += detector.invoke_s / detector.model.invoke_s - 1
+        whole.append(detector.model.invoke_s)
+        if detector.invoke_s > detector.model.invoke_s:  # otherwise there was no closer look
+            closer.append(detector.invoke_s - detector.model.invoke_s)
     source.close()
-    return found / FRAMES, extra / FRAMES, doubles / FRAMES
+    # The quickest of each: what another process takes of a core is no cost of the closer look.
+    extra = len(closer) / FRAMES * min(closer) / min(whole) if closer else 0.0
+    return found / FRAMES, extra, doubles / FRAMES
 
 
 @pytest.mark.parametrize(
