@@ -20,9 +20,17 @@ from rearguard.words import Level, Side, Trouble
 S = 1_000_000_000
 
 
-def test_backoff_doubles_up_to_half_a_minute_and_then_gives_up() -> None:
-    restarts = Restarts(Warden(restart_backoff_s=0.5, max_restarts=9))
-    assert [restarts.died() for _ in range(10)] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0, None]
+def test_backoff_doubles_up_to_eight_seconds_and_then_gives_up() -> None:
+    restarts = Restarts(Warden(restart_backoff_s=0.5, max_restarts=7))
+    assert [restarts.died() for _ in range(8)] == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, None]
+
+
+def test_a_camera_away_for_two_minutes_is_waited_for() -> None:
+    restarts = Restarts(Warden())
+    waits = [restarts.died() for _ in range(Warden().max_restarts)]
+    assert None not in waits
+    assert sum(filter(None, waits)) > 120
+    assert max(filter(None, waits)) < 10
 
 
 def test_a_thousand_restarts_do_not_overflow() -> None:

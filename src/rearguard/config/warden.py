@@ -17,9 +17,9 @@ class Warden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         20.0
     )
     restart_backoff_s: Annotated[
-        float, within(0.0, 30.0, "wait before a restart, doubled each time in a row")
+        float, within(0.0, 30.0, "wait before a restart, doubled each time in a row up to 8 s")
     ] = 0.5
-    max_restarts: Annotated[int, within(0, 1000, "restarts in a row before rearguard gives up, loudly")] = 10
+    max_restarts: Annotated[int, within(0, 1000, "restarts in a row before rearguard gives up, loudly")] = 20
     max_age_s: Annotated[
         float,
         within(

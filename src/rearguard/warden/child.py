@@ -13,7 +13,7 @@ from rearguard.errors import PartFailed
 from rearguard.warden import link
 
 _STEADY_NS = 10 * NS_PER_S  # this long without trouble, and the next death is the first in a row again
-_LONGEST_BACKOFF_S = 30.0
+_LONGEST_BACKOFF_S = 8.0  # a camera that is back is seen within ten seconds, its start included
 _GOING_S = 0.5  # a killed process is gone within milliseconds, or the kernel keeps it
 
 
@@ -118,7 +118,8 @@ class Restarts:
         if self.deaths > self._config.max_restarts:
             return None
         # The exponent is bounded, or a thousand restarts would overflow.
-        return min(self._config.restart_backoff_s * 2.0 ** min(self.deaths - 1, 16), _LONGEST_BACKOFF_S)
+        first_s = self._config.restart_backoff_s
+        return min(first_s * 2.0 ** min(self.deaths - 1, 16), max(first_s, _LONGEST_BACKOFF_S))
 
 
 def describe_exit(code: int) -> str:
