@@ -17,7 +17,8 @@ WINDOW_S = 1.8  # about 2.7 strides at 1.5 Hz; the first zero of a Hann window i
 SLOPE_WINDOW_S = 5.0  # long, so that the swing leaves hardly any slope
 _SLOPE_KNOWN_S = 3.0  # a swing of 10 deg at 1.5 Hz leaves at most 0.012 rad/s in a line fitted over this
 
-# Slower turns than this are no bend: at 2.5 m/s a radius above 100 m.
+# Slower turns than this are no bend: at 2.5 m/s a radius above 100 m. Seen for less than the whole window, the
+# swing and the drift of the sum leave more of a slope, and more must be seen.
 _STRAIGHT_RAD_S = 0.025
 
 
@@ -55,9 +56,9 @@ class Heading:
         self._past.append((t, self._yaw_rad))
         while t - self._past[0][0] > SLOPE_WINDOW_S:
             self._past.popleft()
-        known = t - self._past[0][0] > _SLOPE_KNOWN_S
-        slope = self._slope() if known else 0.0
-        self._bend_rad_s = slope if abs(slope) > _STRAIGHT_RAD_S else 0.0
+        span = t - self._past[0][0]
+        slope = self._slope() if span > _SLOPE_KNOWN_S else 0.0
+        self._bend_rad_s = slope if abs(slope) * span > _STRAIGHT_RAD_S * SLOPE_WINDOW_S else 0.0
         return self._yaw_rad - self._travel(t)
 
     def _travel(self, now_s: float) -> float:
