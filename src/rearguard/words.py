@@ -168,6 +168,11 @@ class EgoMotion:
     roll_rad: float = 0.0
     quality: float = 0.0
 
+    @property
+    def known(self) -> bool:
+        """Whether anything is known of the turn."""
+        return self.quality > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Lateral:

@@ -48,6 +48,11 @@ class Heading:
         """By how much the mean direction is older than the last frame; the bend makes it good."""
         return self._lag_s
 
+    def forget(self) -> None:
+        """By how much the camera has turned is not known: what was summed up says nothing of what comes."""
+        self._past.clear()
+        self._bend_rad_s = 0.0
+
     def turn(self, yaw_rad: float, at_ns: int) -> float:
         """Add a turn; return the camera's angle from the direction of travel, positive to picture-right."""
         t = at_ns / NS_PER_S

@@ -38,8 +38,15 @@ class Swing:
         self._means = tuple(Heading() for _ in range(3))
         self._last_ns: int | None = None
 
+    def _forget(self) -> None:
+        self._attitude, self._angles = np.eye(3), (0.0, 0.0, 0.0)
+        for mean in self._means:
+            mean.forget()
+
     def turn(self, ego: EgoMotion, at_ns: int) -> Attitude:
-        """Add a turn; the attitude after it."""
+        """Add a turn; the attitude after it. After an unknown one it is learned anew."""
+        if not ego.known:
+            self._forget()
         dt = 0.0 if self._last_ns is None else max(0.0, (at_ns - self._last_ns) * 1e-9)
         self._last_ns = at_ns
         self._attitude = turn(ego) @ self._attitude

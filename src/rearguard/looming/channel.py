@@ -87,6 +87,8 @@ class Looming:
         if (dt is not None and dt > _LONGEST_GAP_S) or (dt is not None and dt < 0):
             self._forget()
             dt = None
+        if not ego.known:  # what was followed through a torn or covered picture is something else now
+            self._forget_motion()
         attitude = self._swing.turn(ego, at_ns)
         self._pending = turn(ego) @ self._pending
         if dt is not None and dt < _LEAST_SPACING_S:
@@ -103,9 +105,13 @@ class Looming:
     # ── what there is to go by ──────────────────────────────────────────────────────────────────────────
 
     def _forget(self) -> None:
-        self._points.clear()
         self._follower.clear()
+        self._forget_motion()
+
+    def _forget_motion(self) -> None:
+        self._points.clear()
         self._moments.clear()
+        self._pending = np.eye(3)
         self._last_w = None
 
     def _pixel(self, attitude: Attitude) -> tuple[float, float]:

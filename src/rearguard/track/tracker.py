@@ -120,6 +120,8 @@ class Tracker:
         self._before_ns = self._last_ns
         self._last_ns = at_ns
         bend_was = self._heading.bend_rad_s
+        if not ego.known:
+            self._heading.forget()
         swing = self._heading.turn(ego.yaw_rad, at_ns)
         self._bend(self._heading.bend_rad_s - bend_was)
         self._predict(dt, ego, swing)
