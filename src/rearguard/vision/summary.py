@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 import msgspec
 
@@ -11,9 +12,9 @@ from rearguard.cue.table import CUES, Kind
 from rearguard.track.associate import crowding, iou
 from rearguard.vision.pipeline import Step
 from rearguard.warden.link import Felt
-from rearguard.words import CueName, NearMiss, TrueThing
+from rearguard.words import CueName, NearMiss, Threat, TrueThing
 
-_REMEMBERED_STEPS = 256
+_REMEMBERED = 256  # frames, without their pictures: a cue is told of a moment after its frame
 _SAME_THING_IOU = 0.2
 
 
@@ -76,6 +77,15 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     took_ms: dict[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What a frame was judged to show, and what was there."""
+
+    seq: int
+    threats: tuple[Threat, ...]
+    truth: tuple[TrueThing, ...]
+
+
 class Ledger:
     """Collects what a summary tells while the outing goes on; bounded but for what was felt."""
 
@@ -86,7 +96,7 @@ class Ledger:
         self.signs: list[FaultLine] = []
         self._first_ns = 0
         self._last_ns = 0
-        self._recent: deque[Step] = deque(maxlen=_REMEMBERED_STEPS)
+        self._recent: deque[_Judged] = deque(maxlen=_REMEMBERED)
         self._took: dict[str, float] = {}
 
     def step(self, step: Step) -> None:
@@ -95,7 +105,7 @@ class Ledger:
             self._first_ns = step.frame.captured_ns
         self._last_ns = step.frame.captured_ns
         self.frames += 1
-        self._recent.append(step)
+        self._recent.append(_Judged(step.frame.seq, step.verdict.threats, step.frame.truth))
         for stage, seconds in step.took_s.items():
             self._took[stage] = self._took.get(stage, 0.0) + seconds
 
@@ -107,7 +117,7 @@ class Ledger:
             line = FaultLine(t_s=t_s, cue=felt.cue, reason=felt.reason)
             (self.faults if kind is Kind.FAULT else self.signs).append(line)
             return
-        step = next((s for s in reversed(self._recent) if s.frame.seq == felt.seq), None)
+        judged = next((j for j in reversed(self._recent) if j.seq == felt.seq), None)
         self.cues.append(
             CueLine(
                 t_s=t_s,
@@ -116,8 +126,8 @@ class Ledger:
                 track=felt.track,
                 ttc_s=_rounded(felt.ttc_s),
                 reason=felt.reason,
-                label=_label(step, felt.track),
-                true_ttc_s=_rounded(true_ttc_s(step, felt.track)),
+                label=_label(judged, felt.track),
+                true_ttc_s=_rounded(_true_ttc_s(judged, felt.track)),
             )
         )
 
@@ -148,13 +158,13 @@ class Ledger:
         )
 
 
-def true_ttc_s(step: Step | None, track: int | None) -> float | None:
+def _true_ttc_s(judged: _Judged | None, track: int | None) -> float | None:
     """The true time to collision of the thing a track follows, where the world knows it."""
-    threat = next((t for t in step.verdict.threats if t.track == track), None) if step else None
-    if step is None or threat is None:
+    threat = next((t for t in judged.threats if t.track == track), None) if judged else None
+    if judged is None or threat is None:
         return None
     best: tuple[float, TrueThing] | None = None
-    for thing in step.frame.truth:
+    for thing in judged.truth:
         if thing.box is not None:
             # A looming patch is a part of the wall it belongs to.
             looming = threat.kind == "looming"
@@ -164,8 +174,8 @@ def true_ttc_s(step: Step | None, track: int | None) -> float | None:
     return best[1].ttc_s if best is not None and best[0] >= _SAME_THING_IOU else None
 
 
-def _label(step: Step | None, track: int | None) -> str | None:
-    return next((t.label for t in step.verdict.threats if t.track == track), None) if step else None
+def _label(judged: _Judged | None, track: int | None) -> str | None:
+    return next((t.label for t in judged.threats if t.track == track), None) if judged else None
 
 
 def _rounded(value: float | None) -> float | None:

@@ -1,0 +1,37 @@
+"""The summary of an outing: what it says of a cue, and what it costs to be able to say it."""
+
+from __future__ import annotations
+
+import weakref
+
+import numpy as np
+
+from rearguard.vision.pipeline import Step
+from rearguard.vision.summary import Ledger
+from rearguard.warden.link import Felt
+from rearguard.words import Box, EgoMotion, Frame, Level, Side, Threat, TrueThing, Verdict
+
+BOX = Box(10, 10, 50, 90)
+
+
+def judged(seq: int) -> tuple[Step, weakref.ref[np.ndarray]]:
+    image = np.zeros((90, 160, 3), np.uint8)
+    threat = Threat(7, "person", "detected", Level.CRITICAL, Side.CENTRE, 1.4, 0.2, 3.0, 0.0, BOX, ("near",))
+    truth = TrueThing("a", "person", BOX, 3.0, 0.0, 1.5, 0.0)
+    frame = Frame(seq, seq * 66_000_000, image, (truth,))
+    verdict = Verdict(seq, frame.captured_ns, Level.CRITICAL, Side.CENTRE, (threat,))
+    return Step(frame, (), EgoMotion(), (), verdict, {}), weakref.ref(image)
+
+
+def test_no_picture_is_kept_and_a_cue_is_still_told_with_its_truth():
+    ledger = Ledger()
+    pictures = []
+    for seq in range(20):
+        step, picture = judged(seq)
+        ledger.step(step)
+        pictures.append(picture)
+        del step
+    assert [p() for p in pictures] == [None] * 20
+    ledger.felt(Felt(cue="CRITICAL", side="centre", at_ns=70_000_000, seq=1, track=7, ttc_s=1.4, reason="near"))
+    (cue,) = ledger.cues
+    assert (cue.label, cue.true_ttc_s) == ("person", 1.5)
