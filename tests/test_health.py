@@ -88,8 +88,9 @@ def sun(image: Image, _i: int) -> Image:
         (sun, Trouble.GLARE, 1.0),
         (fog, Trouble.BLURRED, 3.0),
         (lambda _image, _i: scene(1), Trouble.REPEATED_PICTURE, 0.5),
+        (lambda _image, i: scene(i % 4), Trouble.REPEATED_PICTURE, 0.7),
     ],
-    ids=["dark", "covered", "glare", "fog", "repeated"],
+    ids=["dark", "covered", "glare", "fog", "repeated", "buffers in turn"],
 )
 def test_a_damaged_picture_is_told_in_time(
     damage: Callable[[Image, int], Image], trouble: Trouble, within_s: float
@@ -156,11 +157,11 @@ def test_what_is_repaired_is_let_go() -> None:
 
 
 def test_fog_that_stays_is_told_for_minutes() -> None:
-    clear, fogged = [scene(i) for i in range(4)], [fog(scene(i), i) for i in range(4)]
+    clear, fogged = [scene(i) for i in range(12)], [fog(scene(i), i) for i in range(12)]
     watch = PictureWatch(Health())
     for i in range(1200):
         now_s = i / 10
-        troubles = watch.look(Frame(i, round(now_s * 1e9), (clear if now_s < 10 else fogged)[i % 4]))
+        troubles = watch.look(Frame(i, round(now_s * 1e9), (clear if now_s < 10 else fogged)[i % 12]))
     assert troubles == (Trouble.BLURRED,)
 
 

@@ -78,12 +78,60 @@ def test_a_clock_that_stands_still_decides_too() -> None:
     ],
 )
 def test_a_sick_machine_is_refused(readings: Readings | None, said: str) -> None:
-    assert decide([lively(i) for i in range(20)], readings=readings)[1] == (said,)
+    assert decide([lively(i) for i in range(60)], readings=readings)[1] == (said,)
 
 
 def test_a_machine_without_sensors_is_not_refused() -> None:
     nothing = Readings(0, None, None, None, 0.0)
     assert decide([lively(i) for i in range(20)], readings=nothing)[1] == ()
+
+
+def told(test: SelfTest, images: list[Image], readings: list[Readings | None]) -> list[tuple[str, ...]]:
+    """All that the test says while it is fed."""
+    said = []
+    for i, (image, read) in enumerate(zip(images, readings, strict=True)):
+        problems = test.look(
+            Frame(i, i * 66_000_000, image), measure(small_grey(coarse_copy(image)), 8.0), read
+        )
+        if problems is not None:
+            said.append(problems)
+    return said
+
+
+def test_a_lens_that_is_uncovered_again_passes_and_nothing_is_said_twice() -> None:
+    rng = np.random.default_rng(3)
+    dark = [rng.integers(0, 7, (90, 160, 3), dtype=np.uint8) for _ in range(150)]
+    said = told(SelfTest(Config()), dark + [lively(i) for i in range(150)], [WELL] * 300)
+    assert said == [("camera: too dark (brightness 3 of 255)",), ()]
+
+
+def test_a_machine_that_cools_down_passes() -> None:
+    hot = Readings(0, 72.0, 0, 9000.0, 0.0)
+    said = told(SelfTest(Config()), [lively(i) for i in range(120)], [hot] * 60 + [WELL] * 60)
+    assert said == [("temperature: 72 °C, below 70 needed to start",), ()]
+
+
+def test_vision_that_is_started_anew_may_be_warm() -> None:
+    hot = Readings(0, 72.0, 0, 9000.0, 0.0)
+    assert told(SelfTest(Config(), again=True), [lively(i) for i in range(20)], [hot] * 20) == [()]
+
+
+def test_a_sensor_that_takes_a_second_is_waited_for() -> None:
+    said = told(SelfTest(Config()), [lively(i) for i in range(40)], [None] * 20 + [WELL] * 20)
+    assert said == [()]
+
+
+def test_a_detector_that_failed_is_not_forgiven() -> None:
+    test = SelfTest(Config())
+    test.check_detector(lambda _image: [], (640, 360))
+    said = told(test, [lively(i) for i in range(60)], [WELL] * 60)
+    assert said == [("golden picture: the detector does not find the person",)]
+
+
+def test_buffers_that_come_in_turn_are_no_live_picture() -> None:
+    images = [lively(i % 4) for i in range(60)]
+    said = told(SelfTest(Config()), images, [WELL] * 60)
+    assert said == [("camera: the same picture again and again",)]
 
 
 def test_a_blind_detector_is_refused() -> None:

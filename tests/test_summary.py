@@ -32,6 +32,8 @@ def test_no_picture_is_kept_and_a_cue_is_still_told_with_its_truth():
         pictures.append(picture)
         del step
     assert [p() for p in pictures] == [None] * 20
-    ledger.felt(Felt(cue="CRITICAL", side="centre", at_ns=70_000_000, seq=1, track=7, ttc_s=1.4, reason="near"))
+    ledger.felt(
+        Felt(cue="CRITICAL", side="centre", at_ns=70_000_000, seq=1, track=7, ttc_s=1.4, reason="near")
+    )
     (cue,) = ledger.cues
     assert (cue.label, cue.true_ttc_s) == ("person", 1.5)

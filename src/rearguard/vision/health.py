@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from rearguard.clock import NS_PER_S
 from rearguard.config.health import Health
-from rearguard.vision.picture import PictureStats, coarse_copy, measure, same_content, small_grey
+from rearguard.vision.picture import PictureStats, Repeats, coarse_copy, measure, small_grey
 from rearguard.words import EgoMotion, Frame, Image, Trouble
 
 
@@ -84,7 +84,7 @@ class PictureWatch:
     def __init__(self, config: Health) -> None:
         self._config = config
         self._lasting = {rule.trouble: Lasting(rule.after_s, rule.clear_s) for rule in RULES}
-        self._last: Image | None = None
+        self._seen = Repeats()
         self._last_ns: int | None = None
         self._alike = 0
         self._stuck = 0
@@ -131,8 +131,7 @@ class PictureWatch:
         return self._last_ns + self._stuck * NS_PER_S // 15  # stuck frames: at least 15 a second is assumed
 
     def _repeats(self, coarse: Image) -> int:
-        self._alike = self._alike + 1 if self._last is not None and same_content(coarse, self._last) else 0
-        self._last = coarse
+        self._alike = self._alike + 1 if self._seen.look(coarse) else 0
         return self._alike
 
     def _is_blurred(self, now_ns: int, stats: PictureStats) -> bool:

@@ -39,6 +39,7 @@ from rearguard.words import Frame, NearMiss, Trouble
 _FRAME_TIMEOUT_S = 0.3  # before the warden would take vision itself for dead
 _STATS_EVERY = 15  # frames
 _FELT_WAIT_S = 1.0
+_COMMITS_S = 4.0  # for all near misses together: the warden waits no longer for the summary
 _CLOSE_S = 1.0  # a camera that hangs is left behind
 _log = logging.getLogger(__name__)
 
@@ -64,6 +65,8 @@ class Outing:
         self._self_test: SelfTest | None = None
         self._last: Step | None = None
         self._standing: dict[Trouble, int] = {}  # faults written down → since when
+        self._again = False  # vision was started anew in the middle of the outing
+        self._untold: tuple[str, ...] | None = None  # what the self-test decided, until the warden has it
         self._armed = False
         self._dismissed = False  # told to stop: no more will be felt
         self._pipeline: Pipeline | None = None
@@ -158,7 +161,7 @@ class Outing:
         height, width = shape[:2]
         self._size = (height, width)
         if frames.info.live:
-            self._self_test = SelfTest(self._job.config)
+            self._self_test = SelfTest(self._job.config, again=self._again)
             self._self_test.check_detector(detector.detect, (width, height))
         lens = Pinhole.from_fov(width, height, frames.info.hfov_deg)
         age = age_of_live if frames.info.live else age_of_file
@@ -190,15 +193,16 @@ class Outing:
             self._journal.fault(trouble, self._standing.pop(trouble), now_ns)
 
     def _arm(self, frame: Frame) -> None:
-        """Say whether the self-test passed; a file needs none."""
+        """Say whether the self-test passed, once it has; a file needs none."""
         if self._armed:
             return
         problems: tuple[str, ...] | None = ()
         if self._self_test is not None and self._machine is not None and self._picture.stats is not None:
             problems = self._self_test.look(frame, self._picture.stats, self._machine.readings)
-        if problems is not None:
-            self._armed = True
-            link.send(self._wire, link.Armed(problems))
+        self._untold = problems if problems is not None else self._untold
+        if self._untold is not None and link.send(self._wire, link.Armed(self._untold)):
+            self._armed = not self._untold
+            self._untold = None
 
     def _tell(self, step: Step) -> None:
         """The verdict goes out before anything else is done with the frame."""
@@ -238,12 +242,13 @@ class Outing:
                     self._journal.mark(message.at_ns)
                 case link.Stop():
                     raise Stopped
-                case link.Hello(last_trouble=str(trouble), down_s=down_s):
+                case link.Hello(start=start, last_trouble=str(trouble), down_s=down_s):
+                    self._again = start > 0
                     # The vision process before this one died; nobody was there to write it down.
                     now_ns = time.monotonic_ns()
                     self._journal.fault(Trouble(trouble), now_ns - round(down_s * NS_PER_S), now_ns)
-                case link.Hello():
-                    pass
+                case link.Hello(start=start):
+                    self._again = start > 0
 
     # ── what is kept ────────────────────────────────────────────────────────────────────────────────────
 
@@ -291,7 +296,8 @@ class Outing:
                 time.sleep(0.01)
         except Stopped:
             pass
-        return [self._ledger.near_miss(seen, _id(committed)) for seen, committed in self._logged]
+        until = time.monotonic() + _COMMITS_S
+        return [self._ledger.near_miss(seen, _id(committed, until)) for seen, committed in self._logged]
 
     def _summary(
         self, detector: Detector, frames: Feed, took_s: float, near_misses: list[NearMissLine]
@@ -318,10 +324,10 @@ def adapts(job: Job, *, live: bool) -> bool:
     return live and job.config.detect.adapt and not job.source.startswith("sim:")
 
 
-def _id(committed: Future[int]) -> int | None:
-    """The near miss's id once it is on the disk; None when it never got there."""
+def _id(committed: Future[int], until_s: float) -> int | None:
+    """The near miss's id once it is on the disk; None when it has not got there by that (monotonic) time."""
     try:
-        return committed.result(timeout=5.0)
+        return committed.result(timeout=max(0.0, until_s - time.monotonic()))
     except (PartFailed, BadInput, TimeoutError, OSError, RuntimeError) as e:
-        _log.error("a near miss was not logged: %s", e)
+        _log.error("a near miss was not logged: %s", str(e) or "the journal did not answer")
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import cv2
@@ -15,6 +16,7 @@ _TILES = 8
 _BURNT = 250
 _DAY_LUMA = 64.0
 _DUSK_SHARE = 0.35
+_BUFFERS = 8  # more than cameras have
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,18 @@ def measure(small: NDArray[np.uint8], flat_std: float) -> PictureStats:
     )
 
 
-def same_content(a: Image, b: Image) -> bool:
-    """Whether two coarse copies hold the same pixels.
+class Repeats:
+    """Tells pictures that came before.
 
-    Noise of a live sensor differs in every frame, so equality means that the same buffer came twice.
+    Noise of a live sensor differs in every frame, so equality means that the same buffer came twice; a camera
+    hands out a handful of them in turn, so it need not be the last one.
     """
-    return a.shape == b.shape and bool(np.array_equal(a, b))
+
+    def __init__(self) -> None:
+        self._past: deque[Image] = deque(maxlen=_BUFFERS)
+
+    def look(self, coarse: Image) -> bool:
+        """Whether this coarse copy holds the same pixels as one of the last few."""
+        again = any(p.shape == coarse.shape and np.array_equal(p, coarse) for p in reversed(self._past))
+        self._past.append(coarse)
+        return again

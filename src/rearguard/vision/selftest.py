@@ -5,7 +5,8 @@
     problems = test.look(frame, watch.stats, machine.readings)     # each live frame; None until decided
 
 Nothing waits for it: frames are judged and warned of from the first one on. The decision comes with the tenth
-live frame, or when `LIMIT_S` have passed without ten good ones.
+live frame, or when `LIMIT_S` have passed without ten good ones. What a hand before the lens, a hot machine or a slow
+sensor made fail is tried again until it passes, or the wearer would be told of it for the rest of the outing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from rearguard.clock import NS_PER_S
 from rearguard.config import Config
 from rearguard.vision.golden import golden
 from rearguard.vision.machine import Readings
-from rearguard.vision.picture import PictureStats, coarse_copy, same_content
+from rearguard.vision.picture import PictureStats, Repeats, coarse_copy
 from rearguard.words import Box, Detection, Frame, Image
 
 LIMIT_S = 3.0
@@ -28,18 +29,26 @@ _UNDERVOLTAGE_OR_SLOWED = 0xF
 
 
 class SelfTest:
-    """Collects what is wrong; `problems` are lines for the journal and `systemctl status`."""
+    """Collects what is wrong; `problems` are lines for the journal and `systemctl status`.
 
-    def __init__(self, config: Config) -> None:
+    `again`: vision was started anew in the middle of an outing, and the machine may be as warm as it gets.
+    """
+
+    def __init__(self, config: Config, *, again: bool = False) -> None:
         self._config = config
+        self._limit_c = config.health.hot_c if again else min(_COOL_C, config.health.hot_c)
         self.problems: list[str] = []
+        self._told: tuple[str, ...] | None = None
+        self._seen = Repeats()
+        self._last_ns: int | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        """Ten live frames from here on."""
         self._looks = 0
         self._first_ns: int | None = None
         self._live = 0
-        self._last: Image | None = None
-        self._last_ns = 0
         self._picture_problem = "no live picture"
-        self._decided = False
 
     def check_detector(self, detect: Callable[[Image], Sequence[Detection]], size: tuple[int, int]) -> None:
         """The person in the golden picture must be found; `size` is the live picture's (width, height)."""
@@ -56,8 +65,8 @@ class SelfTest:
             )
 
     def look(self, frame: Frame, stats: PictureStats, readings: Readings | None) -> tuple[str, ...] | None:
-        """Feed a live frame; the problems found (none: all passed) when decided, once; None before and after."""
-        if self._decided:
+        """Feed a live frame; the problems (none: all passed) when they are decided or have changed, else None."""
+        if self._told == ():
             return None
         self._looks += 1
         if self._first_ns is None:
@@ -65,24 +74,24 @@ class SelfTest:
         if self._is_live(frame, stats):
             self._live += 1
         late = frame.captured_ns - self._first_ns > LIMIT_S * NS_PER_S or self._looks > _MOST_LOOKS
-        if self._live < _LIVE_FRAMES and not late:
+        if not late and (self._live < _LIVE_FRAMES or readings is None):
             return None
-        self._decided = True
-        self.problems += _machine_problems(self._config, readings)
+        problems = [*self.problems, *self._machine_problems(readings)]
         if self._live < _LIVE_FRAMES:
-            self.problems.append(f"camera: {self._picture_problem}")
-        return tuple(self.problems)
+            problems.append(f"camera: {self._picture_problem}")
+        told, self._told = self._told, tuple(problems)
+        self._begin()
+        return self._told if self._told != told else None
 
     def _is_live(self, frame: Frame, stats: PictureStats) -> bool:
         """Whether this picture is new, newer and shows something."""
-        coarse = coarse_copy(frame.image)
-        last, self._last = self._last, coarse
+        again = self._seen.look(coarse_copy(frame.image))
         last_ns, self._last_ns = self._last_ns, frame.captured_ns
-        if last is None:
+        if last_ns is None:
             return False
         if frame.captured_ns <= last_ns:
             self._picture_problem = "its time stands still"
-        elif same_content(coarse, last):
+        elif again:
             self._picture_problem = "the same picture again and again"
         elif stats.luma < self._config.health.dark_luma:
             self._picture_problem = f"too dark (brightness {stats.luma:.0f} of 255)"
@@ -92,6 +101,21 @@ class SelfTest:
             return True
         return False
 
+    def _machine_problems(self, readings: Readings | None) -> list[str]:
+        if readings is None:
+            return ["machine: its sensors do not answer"]
+        problems = []
+        least_mb = self._config.health.min_disk_mb
+        if readings.free_mb is not None and readings.free_mb < least_mb:
+            problems.append(f"disk: {readings.free_mb:.0f} MB free, {least_mb} needed")
+        if readings.temperature_c is not None and readings.temperature_c >= self._limit_c:
+            problems.append(
+                f"temperature: {readings.temperature_c:.0f} °C, below {self._limit_c:.0f} needed to start"
+            )
+        if readings.throttled is not None and readings.throttled & _UNDERVOLTAGE_OR_SLOWED:
+            problems.append(f"power: undervoltage or throttling right now (0x{readings.throttled:x})")
+        return problems
+
 
 def overlap(a: Box, b: Box) -> float:
     """Intersection over union, 0..1."""
@@ -99,17 +123,3 @@ def overlap(a: Box, b: Box) -> float:
     h = min(a.y1, b.y1) - max(a.y0, b.y0)
     both = max(0.0, w) * max(0.0, h)
     return both / (a.area + b.area - both) if both else 0.0
-
-
-def _machine_problems(config: Config, readings: Readings | None) -> list[str]:
-    if readings is None:
-        return ["machine: its sensors do not answer"]
-    problems = []
-    if readings.free_mb is not None and readings.free_mb < config.health.min_disk_mb:
-        problems.append(f"disk: {readings.free_mb:.0f} MB free, {config.health.min_disk_mb} needed")
-    limit_c = min(_COOL_C, config.health.hot_c)
-    if readings.temperature_c is not None and readings.temperature_c >= limit_c:
-        problems.append(f"temperature: {readings.temperature_c:.0f} °C, below {limit_c:.0f} needed to start")
-    if readings.throttled is not None and readings.throttled & _UNDERVOLTAGE_OR_SLOWED:
-        problems.append(f"power: undervoltage or throttling right now (0x{readings.throttled:x})")
-    return problems
