@@ -14,6 +14,7 @@ import pytest
 from rearguard.camera.catalogue import open_source
 from rearguard.camera.whole import picture_cut_short, video_cut_short
 from rearguard.config.camera import Camera
+from rearguard.ego.geometry import Pinhole
 from rearguard.errors import BadInput, PartFailed
 
 CAMERA = Camera()
@@ -268,6 +269,17 @@ def test_a_webcam_that_disappears_is_named(monkeypatch: pytest.MonkeyPatch) -> N
         next(stream)
     assert frames[0].image.shape == (64, 48, 3)
     assert abs(time.monotonic_ns() - frames[0].captured_ns) < 10_000_000_000
+
+
+@pytest.mark.parametrize("rotation_deg", [0, 90, 180, 270])
+def test_a_turned_webcam_sees_as_far_as_before(monkeypatch: pytest.MonkeyPatch, rotation_deg: int) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    info = open_source("webcam:0", Camera(rotation_deg=rotation_deg)).info
+    upright = open_source("webcam:0", Camera()).info
+    focal_px = Pinhole.from_fov(info.width_px, info.height_px, info.hfov_deg).focal_px
+    assert focal_px == pytest.approx(
+        Pinhole.from_fov(upright.width_px, upright.height_px, upright.hfov_deg).focal_px
+    )
 
 
 def test_a_webcam_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

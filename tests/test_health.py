@@ -287,6 +287,16 @@ def test_a_reader_that_hangs_is_told_and_left_behind(tmp_path: Path) -> None:
     release.set()
 
 
+def test_a_journal_behind_a_closed_door_does_not_hide_the_heat(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    found = read_machine(Path("/closed/journal"))
+    assert found.free_mb is None
+    assert found.at_ns > 0
+
+
 def test_this_machine_can_be_read(tmp_path: Path) -> None:
     found = read_machine(tmp_path / "not" / "there" / "yet")
     assert found.free_mb is not None

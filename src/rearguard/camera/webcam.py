@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import cv2
 
+from rearguard.camera.picam_modes import field_of_view_deg
 from rearguard.camera.source import SourceInfo
 from rearguard.config.camera import Camera
 from rearguard.errors import CameraLost, PartFailed
@@ -42,11 +43,14 @@ class Webcam:
             self._capture.set(prop, value)
         width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH)) or camera.width_px
         height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT)) or camera.height_px
+        hfov_deg = field_of_view_deg(
+            camera.hfov_deg, (width, height), (0, 0, width, height), camera.rotation_deg
+        )
         if camera.rotation_deg in (90, 270):
             width, height = height, width
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         rate = rate if 0.5 <= rate <= 240 else fps or camera.fps
-        self.info = SourceInfo(self._name, width, height, rate, camera.hfov_deg, live=True)
+        self.info = SourceInfo(self._name, width, height, rate, hfov_deg, live=True)
 
     def frames(self) -> Iterator[Frame]:
         seq = 0

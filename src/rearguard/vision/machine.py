@@ -172,9 +172,9 @@ def _throttled() -> int | None:
 
 
 def _free_mb(folder: Path) -> float | None:
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
     with suppress(OSError):
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
         disk = os.statvfs(folder)
         return disk.f_bavail * disk.f_frsize / _MB
     return None

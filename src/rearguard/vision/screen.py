@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import cv2
@@ -86,7 +87,8 @@ class Screen:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._live.__exit__(None, None, None)
+        with suppress(OSError):  # the terminal is gone; whoever wears this is not
+            self._live.__exit__(None, None, None)
 
     def show(self, step: Step, t_s: float, felt: LastFelt | None) -> None:
         """Draw one step, with the cue felt last."""
