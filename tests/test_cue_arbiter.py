@@ -149,6 +149,37 @@ def test_fault_interrupts_caution_and_lets_it_go_on() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("muted", [False, True])
+def test_blindness_that_a_warning_cuts_off_is_told_when_the_warning_is_over(muted: bool) -> None:
+    a = arbiter()
+    if muted:
+        a.mute(0)
+
+    def hand_over_the_lens_before_somebody(t: float) -> Situation:
+        covered = frozenset({Trouble.COVERED}) if t >= 2.0 else frozenset()
+        near = 2.1 <= t < 2.6
+        return Situation(Level.CRITICAL if near else Level.CLEAR, track=1, troubles=covered, watching=True)
+
+    felt = [s for s in times(feel(a, hand_over_the_lens_before_somebody, 5.0)) if s[1] >= 2.0]
+    assert felt[:2] == [("BLIND", 2.0), ("CRITICAL", 2.1)]
+    blind_again = next(t for cue, t in felt[2:] if cue == "BLIND")
+    assert blind_again < 4.0
+
+
+def test_silence_is_the_wearers_own_wish_only_while_a_blindness_told_is_muted() -> None:
+    a = arbiter()
+    covered = Situation(troubles=frozenset({Trouble.COVERED}))
+    feel(a, lambda _t: covered, 1.0)
+    assert not a.blindness_is_muted(seconds(1.0))
+    a.mute(seconds(1.0))
+    assert a.blindness_is_muted(seconds(1.0))
+    a.decide(seconds(2.0), QUIET)
+    assert not a.blindness_is_muted(seconds(2.0))
+    assert a.decide(seconds(3.0), Situation(troubles=frozenset({Trouble.CAMERA_LOST}))) is not None
+    assert a.blindness_is_muted(seconds(3.0))
+    assert not a.blindness_is_muted(seconds(61.5))
+
+
 def test_a_flickering_fault_is_not_a_buzz_saw() -> None:
     flicker = frozenset({Trouble.DARK})
     felt = feel(arbiter(), lambda t: Situation(troubles=flicker if int(t * 10) % 2 else frozenset()), 10.0)

@@ -117,6 +117,13 @@ def test_frames_judged_too_late_are_no_heartbeat_but_still_warn(outing) -> None:
     assert run.cues[:3] == ["READY", "CRITICAL", "BLIND"]
 
 
+def test_frames_judged_too_late_still_warn_after_the_camera_stuttered(outing) -> None:
+    stale = [["sleep", 0.2], ["late", 3, 0.6]] * 5
+    patient = Warden(hung_s=20.0)
+    run = outing([["arm"], CALM, ["no_frame", 0.3], ["sleep", 0.3], *stale, ["end", 0]], warden=patient)
+    assert run.cues[:3] == ["READY", "BLIND", "CRITICAL"]
+
+
 def test_a_critical_in_the_middle_of_a_burst_is_felt_first(outing) -> None:
     run = outing([CALM, ["burst", [0, 1, 3, 0, 2]], ["frames", 0.8, 2, "left", 1, []], ["end", 0]])
     felt = [cue for cue in run.cues if cue != "NOTICE"]  # a warden that wakes early hears of it alone
@@ -151,6 +158,45 @@ def test_motors_are_off_and_vision_is_gone_after_sigterm(outing) -> None:
     assert run.code == 0
     assert {"stopped": True} in run.notes
     assert run.gone()
+
+
+def test_a_terminal_that_goes_away_leaves_the_wearer_warned(outing) -> None:
+    threading.Timer(0.8, os.kill, (os.getpid(), signal.SIGHUP)).start()
+    run = outing([["arm"], *[CALM] * 5, ["frames", 0.5, 3, "left", 1, []], ["end", 0]])
+    assert run.cues == ["READY", "CRITICAL"]
+    assert run.code == 0
+    assert not any(run.pins[-1][1])
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT])
+def test_what_ends_other_programs_on_the_spot_leaves_no_motor_on(outing, number: int) -> None:
+    live = number != signal.SIGHUP  # with a file there is nobody to warn on
+    threading.Timer(1.0, os.kill, (os.getpid(), number)).start()
+    with open_motors(Cue()) as motors:
+        run = outing([["arm"], ["until_stop"]], motors=motors, realtime=live)
+        assert motors.pins[0].state == 0.0
+    assert run.code == 0
+    assert {"stopped": True} in run.notes
+
+
+def test_stopping_while_vision_is_away_is_no_failure(outing) -> None:
+    threading.Timer(2.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    slow = Warden(restart_backoff_s=8.0, stop_s=0.5)
+    assert outing([["arm"], CALM, ["exit", 3]], warden=slow).code == 0
+
+
+def test_vision_that_cannot_be_started_again_is_tried_again(outing, monkeypatch: pytest.MonkeyPatch) -> None:
+    starts = iter([False, True, True, False])
+
+    def start(argv: list[str], hello: link.Hello) -> Vision:
+        if next(starts):
+            raise PartFailed("no memory for another process")
+        return Vision(argv, hello)
+
+    monkeypatch.setattr("rearguard.warden.guard.Vision", start)
+    run = outing([["arm"], CALM, ["only", 0, [["exit", 3]]], *[CALM] * 4, ["end", 0]])
+    assert run.cues[:3] == ["READY", "BLIND", "READY"]
+    assert run.code == 0
 
 
 def test_a_deaf_vision_is_killed_on_stop_and_the_motor_is_off_at_once(outing) -> None:

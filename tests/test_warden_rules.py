@@ -150,6 +150,7 @@ def test_the_watchdog_is_fed_by_fresh_frames_and_told_faults_only() -> None:
     assert fed(2.5, 1.25, 2.4)  # but a fault is told
     assert not fed(13.0, 1.25, 2.4)  # no longer
     assert fed(13.5, 1.25, 2.4, leaving=True)
+    assert watchdog.feed(14 * S, round(1.25 * S), None, leaving=False, muted=True)  # by the wearer's own wish
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,8 @@ while steps:
             time.sleep(0.04)
     elif word == "frame":  # level, side, track, file time in s
         judged(args[0], args[1], args[2], [], round(args[3] * 1e9))
+    elif word == "late":  # level, age in s
+        judged(args[0], "centre", 1, [], time.monotonic_ns() - round(args[1] * 1e9))
     elif word == "burst":  # levels, all at once
         for level in args[0]:
             judged(level, "centre", 1, [])

@@ -7,7 +7,7 @@ The rules, in the order they matter:
    after its minimum hold; otherwise a cue that has begun plays to its end.
 3. A lasting threat is re-armed when its pattern ends; NOTICE of the same thing only after `notice_gap_s`.
    Going down a level is not news: it is never told by NOTICE.
-4. A fault is told when it comes and again at an interval while it lasts.
+4. A fault is told when it comes and again at an interval while it lasts; one cut off at once was not told.
 5. A mute holds back everything below CRITICAL, except signs of life and the first telling of a new BLIND or
    FAULT: silence must keep meaning "safe".
 6. When nothing else was felt for `alive_every_s` and rearguard is watching, the alive tick plays.
@@ -111,6 +111,11 @@ class Arbiter:
     def muted(self, now_ns: int) -> bool:
         """Whether cues below CRITICAL are held back."""
         return self._muted_until_ns is not None and now_ns < self._muted_until_ns
+
+    def blindness_is_muted(self, now_ns: int) -> bool:
+        """Whether rearguard is blind, has told so, and is muted: its silence is the wearer's own wish."""
+        blind = [told for cue, told in self._standing.items() if cue in _NO_SIGHT]
+        return self.muted(now_ns) and bool(blind) and all(blind)
 
     def mute(self, now_ns: int) -> None:
         """Hold back everything below CRITICAL for a while; the wearer feels MUTED."""
@@ -219,7 +224,14 @@ class Arbiter:
         )
 
     def _begin(self, start: Start, now_ns: int) -> None:
-        row = start.row
+        row, cut = start.row, self._playing
+        if (
+            cut is not None
+            and cut.row.kind is Kind.FAULT
+            and cut.cue is not start.cue
+            and now_ns < self._hold_ns
+        ):
+            self._standing[cut.cue], self._ended[cut.cue] = False, now_ns  # too short to be felt: not told
         self._playing = start
         self._hold_ns = now_ns + _ns(row.min_hold_s)
         self._ends_ns = self._felt_ns = self._ended[start.cue] = now_ns + _ns(row.length_s)

@@ -47,6 +47,11 @@ class Feeler:
         """Which motors cannot be driven, and why; None when all can."""
         return "; ".join(self._motors.broken.values()) or None
 
+    @property
+    def blindness_is_muted(self) -> bool:
+        """Whether the wearer has muted a blindness that was told."""
+        return self._arbiter.blindness_is_muted(self._clock.now_ns())
+
     def announce(self, cue: CueName, reason: str) -> None:
         """Ask for a one-off cue."""
         self._arbiter.announce(cue, self._clock.now_ns(), reason)

@@ -16,7 +16,7 @@ from rearguard.clock import NS_PER_S
 from rearguard.config import Config
 from rearguard.cue.arbiter import Situation
 from rearguard.cue.table import TROUBLES
-from rearguard.errors import EXIT_BAD_INPUT, EXIT_NO, EXIT_PART_FAILED
+from rearguard.errors import EXIT_BAD_INPUT, EXIT_NO, EXIT_PART_FAILED, PartFailed
 from rearguard.warden import link
 from rearguard.warden.child import Restarts, Vision, describe_exit
 from rearguard.warden.heartbeat import Heartbeat
@@ -200,6 +200,8 @@ class Guard:
 
     def watch(self, now_ns: int) -> None:
         """Notice what did not happen in time."""
+        if self.exit is not None:
+            return
         vision, since_s = self.vision, (now_ns - self._since_ns) / NS_PER_S
         if vision is not None and (vision.hung_up or vision.gone() is not None):
             self._gone(now_ns)
@@ -208,13 +210,20 @@ class Guard:
         elif self.phase is Phase.WATCHING:
             self._watch_heartbeat(now_ns)
         elif self.phase is Phase.DOWN and now_ns >= self._restart_ns:
-            self.start()
+            self._start_again(now_ns)
         elif self.phase is Phase.GIVING_UP and since_s > self._config.tell_giving_up_s:
             self.exit = EXIT_PART_FAILED
         elif self.phase is Phase.ENDED and since_s > max(self._config.stop_s, _LEAVES_S):
             self._put_out("vision did not leave after its end; killed")
         elif self.phase is Phase.STOPPING and since_s > self._config.stop_s:
             self._put_out(f"vision did not stop within {self._config.stop_s:g} s; killed")
+
+    def _start_again(self, now_ns: int) -> None:
+        """The next start; a machine without a process or memory to spare may have some in a while."""
+        try:
+            self.start()
+        except PartFailed as e:
+            self._lose(Trouble.VISION_DIED, str(e), now_ns)
 
     def _put_out(self, why: str) -> None:
         say(why)
@@ -313,7 +322,7 @@ class Guard:
         standing = self.troubles.standing & BLINDING
         if self.phase is Phase.WATCHING and not self._lost:  # the one that died has a successor that sees
             standing -= OF_THE_DEAD
-        if standing == {Trouble.VISION_SILENT}:  # what is judged late still warns, next to BLIND
+        if standing and standing <= _TOLD_OF_SILENCE:  # what is judged late still warns, next to BLIND
             heard_ns = self.heartbeat.heard_ns or 0
             late = heard_ns > (self.heartbeat.last_ns or 0)
             believed = believed and late and time.monotonic_ns() - heard_ns < _LATE_COUNTS_NS

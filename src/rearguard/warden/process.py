@@ -13,6 +13,7 @@ tell systemd. Nothing heavy is imported here. Two kinds of time:
 from __future__ import annotations
 
 import selectors
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -56,7 +57,8 @@ def run_warden(
 
     `on_felt` hears of each cue as it begins, `on_pin` of each change of the motors' duties (cue time in ns);
     neither may block. Who sits before it and sees at once what is wrong is not `patient`: then a camera that was
-    never there is not waited for. SIGTERM and SIGINT stop it cleanly. Motors are off when this returns or raises.
+    never there is not waited for. SIGTERM, SIGINT and SIGQUIT stop it cleanly; SIGHUP
+    does so unless `realtime`. Motors are off when this returns or raises.
     Raises `PartFailed` when there are no pins to drive on a Pi, or the last motor fails for good.
     """
     fill_standard_descriptors()
@@ -218,14 +220,17 @@ class _Warden:
         cue_ns, beat_ns = self._feeler.next_ns(self._guard.situation()), self._guard.heartbeat.due_ns()
         due = [t for t in (cue_ns, beat_ns) if t is not None]
         # A heartbeat already lost is no reason to spin; a cue already due is.
-        waits = [(t - now_ns) / NS_PER_S for t in due if t > now_ns or t == due[0]]
+        waits = [(t - now_ns) / NS_PER_S for t in due if t > now_ns or t == cue_ns]
         return max(0.0, min([_LONGEST_WAIT_S, *waits]))
 
     def _heed_signals(self, wakeup: socket.socket) -> None:
-        asked = 0
+        heard = set[int]()
         with suppress(BlockingIOError):
-            asked = len(wakeup.recv(64))
-        if not asked:
+            heard = set(wakeup.recv(64))
+        if self._realtime:
+            # An SSH session out of reach takes its terminal with it; the wearer runs on, and is warned on.
+            heard.discard(signal.SIGHUP)
+        if not heard:
             return
         if self._guard.phase is Phase.STOPPING or self._guard.vision is None:
             self._guard.exit = 0
@@ -257,7 +262,13 @@ class _Warden:
     def _tell_supervisor(self, now_ns: int) -> None:
         guard = self._guard
         leaving = guard.phase in (Phase.STOPPING, Phase.ENDED)
-        served = self._watchdog.feed(now_ns, guard.heartbeat.last_ns, self._fault_felt_ns, leaving=leaving)
+        served = self._watchdog.feed(
+            now_ns,
+            guard.heartbeat.last_ns,
+            self._fault_felt_ns,
+            leaving=leaving,
+            muted=self._feeler.blindness_is_muted,
+        )
         if served and self.deadman is not None:
             self.deadman.beat()
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+_HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+
 
 def fill_standard_descriptors() -> None:
     """Put /dev/null where stdin, stdout or stderr are closed, or the link to vision would take their numbers."""
@@ -26,7 +28,11 @@ def say(text: str) -> None:
 
 @contextmanager
 def signals() -> Iterator[socket.socket]:
-    """A socket that becomes readable on SIGTERM or SIGINT, so that the loop, not a handler, acts on them."""
+    """A socket that gets the number of each signal heard, so that the loop, not a handler, acts on it.
+
+    SIGTERM, SIGINT and SIGQUIT ask to stop; SIGHUP says that the terminal is gone. Any of them left to itself
+    would end the process with a motor on.
+    """
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
@@ -36,7 +42,7 @@ def signals() -> Iterator[socket.socket]:
 
     try:
         old_fd = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-        old = {number: signal.signal(number, heard) for number in (signal.SIGTERM, signal.SIGINT)}
+        old = {number: signal.signal(number, heard) for number in _HEARD}
     except ValueError:  # not the main thread: whoever runs us there handles signals
         old_fd, old = None, {}
     try:

@@ -40,8 +40,11 @@ class Supervisor:
 
 
 class Watchdog:
-    """Pings systemd's watchdog, but only with proof that the wearer is served: a fresh judged frame since the
-    last ping, or a fault told not long ago. Until `ready` the same proof keeps the start from timing out."""
+    """Pings systemd's watchdog, but only with proof that the wearer is served.
+
+    Proof is a fresh judged frame since the last ping, a fault told not long ago, or a blindness told that the
+    wearer has muted. Until `ready` the same proof keeps the start from timing out.
+    """
 
     def __init__(self, supervisor: Supervisor, fault_every_s: float) -> None:
         self._supervisor = supervisor
@@ -55,15 +58,24 @@ class Watchdog:
         self._ready = True
         self._supervisor.notify("READY=1")
 
-    def feed(self, now_ns: int, beat_ns: int | None, fault_felt_ns: int | None, *, leaving: bool) -> bool:
+    def feed(
+        self,
+        now_ns: int,
+        beat_ns: int | None,
+        fault_felt_ns: int | None,
+        *,
+        leaving: bool,
+        muted: bool = False,
+    ) -> bool:
         """Ping if there is proof and the last ping is not too recent; whether there was, systemd or not.
 
-        `beat_ns`: when the last fresh frame was judged; `fault_felt_ns`: when the last fault cue began."""
+        `beat_ns`: when the last fresh frame was judged; `fault_felt_ns`: when the last fault cue began;
+        `muted`: the wearer was told of the blindness that stands, and wants to hear no more of it for now."""
         if now_ns - self._pinged_ns < _PING_EVERY_NS:
             return False
         fresh = beat_ns is not None and beat_ns != self._beat_ns
         telling = fault_felt_ns is not None and now_ns - fault_felt_ns < self._recent_ns
-        if not (fresh or telling or leaving):
+        if not (fresh or telling or leaving or muted):
             return False
         self._beat_ns, self._pinged_ns = beat_ns, now_ns
         self._supervisor.notify("WATCHDOG=1", *(() if self._ready else (_NOT_YET,)))
