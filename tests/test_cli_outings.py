@@ -143,6 +143,19 @@ def test_purge_wants_one_thing(journal: Path, what: list[str]) -> None:
     assert len(json.loads(run(journal, "log", "--json").output)) == 3
 
 
+@pytest.mark.parametrize("options", [["--outing", "1"], ["--json"], ["--since", "7d", "--flagged"]])
+def test_an_option_before_a_subcommand_is_refused_not_dropped(journal: Path, options: list[str]) -> None:
+    """`log --journal other purge --all` must not empty the usual journal."""
+    done = CliRunner().invoke(
+        cli, ["log", *options, "purge", "--all", "--yes", "--journal", str(journal)], env={"COLUMNS": "120"}
+    )
+    assert done.exit_code == 2
+    assert f"{options[0]} goes after the subcommand: rearguard log purge" in done.output
+    assert len(json.loads(run(journal, "log", "--json").output)) == 3
+    before = CliRunner().invoke(cli, ["log", "--journal", str(journal), "flag", "1"])
+    assert "--journal goes after the subcommand" in before.output
+
+
 def test_there_must_be_a_journal_to_change(tmp_path: Path) -> None:
     result = run(tmp_path / "none", "log", "flag", "1")
     assert "there is no journal to change" in str(result.exception)

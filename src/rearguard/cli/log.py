@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from rearguard.cli.journal import change_journal, journal_option, open_journal
 from rearguard.errors import NotFound
@@ -73,6 +74,7 @@ def log(
     A `?` after the time says that the device's clock was not set; a `~` that the time was put right later.
     """
     if ctx.invoked_subcommand is not None:
+        _refuse_options(ctx, ctx.invoked_subcommand)
         return
     from rearguard.review.text import parse_moment
 
@@ -98,6 +100,15 @@ def log(
             click.echo(f"No near misses yet in {opened.folder}. Try `rearguard demo`, or go for a run.")
         else:
             click.echo("No near miss fits; try fewer filters.")
+
+
+def _refuse_options(ctx: click.Context, subcommand: str) -> None:
+    """Options before a subcommand would be the list's: to drop them could purge another journal than was named."""
+    for param in ctx.command.params:
+        if ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"{param.opts[0]} goes after the subcommand: rearguard log {subcommand} ..."
+            )
 
 
 def _print_table(rows: list[NearMissRow]) -> None:
