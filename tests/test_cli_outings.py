@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
+import re
+import sqlite3
+import struct
+import subprocess
+import sys
+import termios
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +25,7 @@ from journal_kit import MONO_NS, a_near_miss, a_start, a_writer
 from rearguard.cli.main import cli
 from rearguard.clock import Stamp
 from rearguard.journal.picture import Snapshot
-from rearguard.journal.place import CLIPS
+from rearguard.journal.place import CLIPS, DATABASE
 from rearguard.journal.rows import OutingStats
 from rearguard.warden.link import Felt
 from rearguard.words import Level, Trouble
@@ -45,6 +55,49 @@ def journal(tmp_path: Path) -> Path:
 
 def run(journal: Path, *args: str, answer: str | None = None) -> Result:
     return CliRunner().invoke(cli, [*args, "--journal", str(journal)], input=answer, env={"COLUMNS": "120"})
+
+
+def at_terminal(journal: Path, wide: int, *args: str) -> list[str]:
+    """What a terminal of so many columns shows."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, wide, 0, 0))
+    env = {k: v for k, v in os.environ.items() if k != "COLUMNS"} | {"PAGER": "cat", "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "rearguard", *args, "--journal", str(journal)]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env):
+        os.close(theirs)
+        said = b""
+        with contextlib.suppress(OSError):  # EIO once the other end is closed
+            while part := os.read(ours, 65536):
+                said += part
+    os.close(ours)
+    return re.sub("\x1b\\[[0-9;]*m", "", said.decode()).splitlines()
+
+
+@pytest.mark.parametrize("wide", [80, 40])
+def test_a_narrow_terminal_costs_columns_but_never_half_an_id(journal: Path, wide: int) -> None:
+    with sqlite3.connect(journal / DATABASE) as db:  # as after years
+        db.execute("UPDATE outing SET id = id + 1200")
+        db.execute("UPDATE near_miss SET id = id + 34000, outing = outing + 1200")
+        db.execute("UPDATE media SET near_miss = near_miss + 34000")
+    run(journal, "log", "mark", "34002", "false", "--note", "a tree")
+    run(journal, "log", "flag", "34002")
+    log = at_terminal(journal, wide, "log")
+    assert sorted(line.split()[0] for line in log[1:4]) == ["34001", "34002", "34003"]
+    assert all(" CRITICAL " in line or " CAUTION " in line for line in log[1:4])
+    assert all(re.search(r"\b[12]\.0 s", line) for line in log[1:4])
+    assert "false, flagged, note" in "".join(log) or wide < 80
+    assert "outing" in log[4]
+    assert log[4].startswith("(too narrow for")
+    outings = at_terminal(journal, wide, "outings")
+    assert [line.split()[0] for line in outings[1:3]] == ["1202", "1201"]
+    assert all(re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", line) for line in outings[1:3])
+    stats = at_terminal(journal, wide, "stats", "--weeks", "2")
+    assert [line.split()[0] for line in stats[1:3]] == [
+        f"{LAST_WEEK - timedelta(days=LAST_WEEK.weekday()) + timedelta(weeks=n):%Y-%m-%d}" for n in (0, 1)
+    ]
+    for line in [*outings, *stats]:
+        assert len(line) <= wide or line.startswith("(too narrow")
+        assert "…" not in line
 
 
 def test_outings_are_listed_newest_first(journal: Path) -> None:

@@ -28,6 +28,7 @@ Examples:
   rearguard log flag 12                 keep it beyond the usual time
   rearguard log purge --before 30d      delete for good
 """
+_KEYS = ("id", "when", "level", "TTC")
 _NUMBERS = ("id", "TTC", "range", "lead", "outing")
 _STYLE = {"CRITICAL": "bold red", "CAUTION": "yellow", "NOTICE": "cyan"}
 
@@ -112,11 +113,10 @@ def _refuse_options(ctx: click.Context, subcommand: str) -> None:
 
 
 def _print_table(rows: list[NearMissRow]) -> None:
-    """A table that fits into 80 columns: columns that would say the same in every row are left out."""
-    from rich.table import Table
+    """What matters most comes first; columns that would say the same in every row are left out."""
     from rich.text import Text
 
-    from rearguard.review.terminal import show
+    from rearguard.review.terminal import show_table
     from rearguard.review.text import clean, metres, seconds, when
 
     columns: dict[str, list[str]] = {
@@ -126,22 +126,24 @@ def _print_table(rows: list[NearMissRow]) -> None:
         "what": [clean(row.label, 16) for row in rows],
         "side": [clean(row.side, 8) for row in rows],
         "TTC": [seconds(row.min_ttc_s) for row in rows],
+        "said": [_said(row) for row in rows],
         "range": [metres(row.range_m) for row in rows],
         "lead": [seconds(row.lead_time_s) for row in rows],
+        "kept": [_kept(row) for row in rows],
         "outing": [str(row.outing) for row in rows],
         "device": [clean(row.device, 16) for row in rows],
-        "kept": [_kept(row) for row in rows],
-        "said": [_said(row) for row in rows],
     }
     dull = {name for name in ("outing", "device") if len(set(columns[name])) == 1}
     dull |= {name for name in ("kept", "said") if set(columns[name]) == {"–"}}
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    kept = {name: cells for name, cells in columns.items() if name not in dull}
-    for name in kept:
-        table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=True)
-    for cells in zip(*kept.values(), strict=True):
-        table.add_row(*[Text(cell, _STYLE.get(cell, "")) for cell in cells])
-    show(table)
+    show_table(
+        {
+            name: [Text(cell, _STYLE.get(cell, "")) for cell in cells]
+            for name, cells in columns.items()
+            if name not in dull
+        },
+        keys=_KEYS,
+        right=_NUMBERS,
+    )
 
 
 def _kept(row: NearMissRow) -> str:
@@ -149,8 +151,8 @@ def _kept(row: NearMissRow) -> str:
 
 
 def _said(row: NearMissRow) -> str:
-    """What the wearer said of it."""
-    words = [f"{row.verdict} alarm"] if row.verdict else []
+    """What the wearer said of it, as short as `log mark` takes it."""
+    words = [row.verdict] if row.verdict else []
     return ", ".join(words + (["flagged"] if row.flagged else []) + (["note"] if row.note else [])) or "–"
 
 

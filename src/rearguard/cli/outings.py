@@ -90,28 +90,31 @@ def _plain(row: OutingRow, tally: Tally, faults: list[FaultRow], marks: Marks) -
 
 
 def _print_table(rows: list[OutingRow], counted: dict[int, Tally]) -> None:
-    from rich.table import Table
     from rich.text import Text
 
     from rearguard.journal.summary import per_hour
-    from rearguard.review.terminal import show
+    from rearguard.review.terminal import show_table
     from rearguard.review.text import clean, minutes, rate, when
 
-    devices = len({row.device for row in rows}) > 1
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    columns = ["id", "when", "worn", "near misses", "critical", "per hour", "blind", "ended", "source"]
-    for name in [*columns, "device"] if devices else columns:
-        right = name not in ("when", "ended", "source", "device")
-        table.add_column(name, justify="right" if right else "left", no_wrap=True)
-    for row in rows:
-        tally = counted[row.id]
-        cells = [
-            str(row.id), when(row), minutes(row.worn_s), str(tally.near_misses), str(tally.critical),
-            rate(per_hour(tally.near_misses, row.worn_s)), minutes(tally.blind_s), row.ended or "running",
-            clean(row.source, 40),
-        ]  # fmt: skip
-        table.add_row(*[Text(c) for c in [*cells, *([clean(row.device, 20)] if devices else [])]])
-    show(table)
+    tally = [counted[row.id] for row in rows]
+    columns: dict[str, list[str]] = {
+        "id": [str(row.id) for row in rows],
+        "when": [when(row) for row in rows],
+        "worn": [minutes(row.worn_s) for row in rows],
+        "near misses": [str(t.near_misses) for t in tally],
+        "critical": [str(t.critical) for t in tally],
+        "per hour": [rate(per_hour(t.near_misses, row.worn_s)) for t, row in zip(tally, rows, strict=True)],
+        "blind": [minutes(t.blind_s) for t in tally],
+        "ended": [row.ended or "running" for row in rows],
+        "source": [clean(row.source, 40) for row in rows],
+    }
+    if len({row.device for row in rows}) > 1:
+        columns["device"] = [clean(row.device, 20) for row in rows]
+    show_table(
+        {name: [Text(cell) for cell in cells] for name, cells in columns.items()},
+        keys=("id", "when"),
+        right=columns.keys() - {"when", "ended", "source", "device"},
+    )
 
 
 def _tell(row: OutingRow, tally: Tally, faults: list[FaultRow], marks: Marks) -> None:

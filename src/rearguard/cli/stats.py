@@ -19,6 +19,10 @@ Examples:
   rearguard stats --weeks 26
   rearguard stats --device pi-1 --json
 """
+_COLUMNS = (
+    "week of", "outings", "worn", "near misses", "critical", "per hour", "", "least TTC", "median TTC",
+    "median lead", "false alarms",
+)  # fmt: skip
 _BARS = " ▁▂▃▄▅▆▇█"
 
 
@@ -43,34 +47,40 @@ def stats(count: int, device: str | None, as_json: bool, journal: Path | None) -
         from rearguard.review import jsonable
 
         click.echo(jsonable.dumps(msgspec.to_builtins(found)))
-    elif any(week.outings or week.near_misses for week in found):
+    elif any(_worn(week) for week in found):
         _print_table(found)
     else:
         click.echo(f"Nothing was worn in these {count} weeks, says {folder}.")
 
 
 def _print_table(found: list[Week]) -> None:
-    from rich.table import Table
+    from rich.text import Text
 
-    from rearguard.review.terminal import show
+    from rearguard.review.terminal import show_table
+
+    most = max((week.per_hour or 0.0 for week in found), default=0.0)
+    rows = [[Text(cell, "" if _worn(week) else "dim") for cell in _cells(week, most)] for week in found]
+    show_table(
+        {name: [row[n] for row in rows] for n, name in enumerate(_COLUMNS)},
+        keys=("week of",),
+        right=set(_COLUMNS) - {"week of", ""},
+    )
+
+
+def _worn(week: Week) -> bool:
+    return bool(week.outings or week.near_misses)
+
+
+def _cells(week: Week, most: float) -> list[str]:
+    """One week under `_COLUMNS`; `most` near misses per hour have the longest bar."""
     from rearguard.review.text import minutes, rate, seconds
 
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name in (
-        "week of", "outings", "worn", "near misses", "critical", "per hour", "", "least TTC", "median TTC",
-        "median lead", "false alarms",
-    ):  # fmt: skip
-        table.add_column(name, justify="left" if name in ("week of", "") else "right", no_wrap=True)
-    most = max((week.per_hour or 0.0 for week in found), default=0.0)
-    for week in found:
-        if not (week.outings or week.near_misses):
-            table.add_row(week.monday, "–", style="dim")
-            continue
-        bar = _BARS[round((week.per_hour or 0.0) / most * 8)] if most else " "
-        said = f"{week.false_alarms} of {week.judged}" if week.judged else "–"
-        table.add_row(
-            week.monday, str(week.outings), minutes(week.worn_s), str(week.near_misses), str(week.critical),
-            rate(week.per_hour), bar, seconds(week.least_ttc_s), seconds(week.median_ttc_s),
-            seconds(week.median_lead_s), said,
-        )  # fmt: skip
-    show(table)
+    if not _worn(week):
+        return [week.monday, "–", *[""] * (len(_COLUMNS) - 2)]
+    bar = _BARS[round((week.per_hour or 0.0) / most * 8)] if most else " "
+    said = f"{week.false_alarms} of {week.judged}" if week.judged else "–"
+    return [
+        week.monday, str(week.outings), minutes(week.worn_s), str(week.near_misses), str(week.critical),
+        rate(week.per_hour), bar, seconds(week.least_ttc_s), seconds(week.median_ttc_s),
+        seconds(week.median_lead_s), said,
+    ]  # fmt: skip
