@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from rearguard.clock import Stamp
 from rearguard.config import Config
+from rearguard.errors import RearguardError
 from rearguard.journal.rows import OutingStart, outing_start
 from rearguard.journal.writer import JournalWriter
 from rearguard.words import Box, Level, NearMiss, Side, TracePoint, Trouble
 
 WALL_S = float(int(time.time()) - 3600)  # an hour ago: nothing has expired
+T = TypeVar("T")
 MONO_NS = 5_000_000_000_000
 
 
@@ -79,3 +85,35 @@ def a_writer(folder: Path, told: Told | None = None, **changes: object) -> Journ
     """A writer of `a_start`'s outing."""
     start = changes.pop("start", None) or a_start()
     return JournalWriter(folder, start, told or Told(), **changes)  # type: ignore[arg-type]
+
+
+def let_in(folder: Path) -> None:
+    """Let anybody go down to a folder below pytest's own."""
+    for path in (folder, *folder.parents):
+        if path.parent == Path("/") or path == Path("/tmp"):
+            break
+        path.chmod(path.stat().st_mode | 0o011)
+
+
+def as_stranger(gid: int, ask: Callable[[], T]) -> T:
+    """What somebody in this group gets; forked, because becoming somebody else is for good. For root only."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+
+    def run() -> None:
+        os.setgroups([])
+        os.setgid(gid)
+        os.setuid(54399)
+        try:
+            theirs.send((ask(), None))
+        except RearguardError as e:
+            theirs.send((None, e))
+
+    process = context.Process(target=run)
+    process.start()
+    assert ours.poll(20)
+    answer, error = ours.recv()
+    process.join()
+    if error is not None:
+        raise error
+    return answer  # type: ignore[no-any-return]

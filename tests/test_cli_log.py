@@ -75,10 +75,12 @@ def test_filters(journal: Path, options: list[str], ids: list[int]) -> None:
 
 
 def test_an_empty_journal_is_no_error(tmp_path: Path) -> None:
-    result = run("log", "--journal", str(tmp_path / "none"))
+    result = run("log", "--journal", str(tmp_path))
     assert result.exit_code == 0
     assert "No near misses yet" in result.output
-    assert json.loads(run("log", "--journal", str(tmp_path / "none"), "--json").output) == []
+    assert json.loads(run("log", "--journal", str(tmp_path), "--json").output) == []
+    usual = {"XDG_DATA_HOME": str(tmp_path / "data"), "XDG_CONFIG_HOME": str(tmp_path), "STATE_DIRECTORY": ""}
+    assert "No near misses yet" in run("log", **usual).output
 
 
 def test_show_tells_the_story(journal: Path) -> None:
@@ -125,6 +127,9 @@ def test_what_cannot_be_is_one_line(
 ) -> None:
     (tmp_path / "file").write_text("")
     for args, code in (
+        (["log", "--journal", str(tmp_path / "mistyped")], 2),
+        (["outings", "--json", "--journal", str(tmp_path / "mistyped")], 2),
+        (["sync", "list", "--journal", str(tmp_path / "mistyped")], 2),  # as pull --remote-journal asks
         (["show", "99", "--journal", str(journal)], 1),
         (["log", "--journal", str(tmp_path / "file")], 2),
         (["log", "--journal", str(journal), "--since", "some day"], 2),

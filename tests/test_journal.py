@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from journal_kit import MONO_NS, WALL_S, Told, a_near_miss, a_start, a_writer
+from journal_kit import MONO_NS, WALL_S, Told, a_near_miss, a_start, a_writer, as_stranger, let_in
 
 from rearguard.clock import Stamp
 from rearguard.config.journal import Journal as Settings
@@ -331,10 +331,7 @@ def test_a_reader_without_the_right_to_write_reads_all_the_same(tmp_path: Path) 
     writer.near_miss(a_near_miss()).result(5)
     for path in [folder, *folder.rglob("*")]:
         os.chown(path, 0, 54321)
-    for path in (folder, *folder.parents):
-        if path.parent == Path("/") or path == Path("/tmp"):
-            break
-        path.chmod(path.stat().st_mode | 0o011)
+    let_in(folder)
     assert _rows_as(54321, folder) == 1, "while it is written"
     killed = {}
     for left in (("", "-wal", "-shm"), ("", "-wal")):
@@ -354,27 +351,34 @@ def test_a_reader_without_the_right_to_write_reads_all_the_same(tmp_path: Path) 
 
 
 def _rows_as(gid: int, folder: Path) -> int:
-    """Near misses read by a stranger in this group; forked, because becoming somebody else is for good."""
-    import multiprocessing
+    """Near misses read by a stranger in this group."""
 
-    context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe(duplex=False)
+    def read() -> int:
+        with Journal.open(folder, readonly=True) as journal:
+            return len(journal.near_misses())
 
-    def read() -> None:
-        os.setgroups([])
-        os.setgid(gid)
-        os.setuid(54399)
-        try:
-            with Journal.open(folder, readonly=True) as journal:
-                theirs.send(len(journal.near_misses()))
-        except PartFailed as e:
-            theirs.send(str(e))
+    return as_stranger(gid, read)
 
-    process = context.Process(target=read)
-    process.start()
-    assert ours.poll(20)
-    said = ours.recv()
-    process.join()
-    if isinstance(said, str):
-        raise PartFailed(said)
-    return int(said)
+
+def test_the_services_journal_is_found_by_who_may_not_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody over SSH who is not in the group is told so, rather than that nothing happened."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to become somebody else")
+    folder = tmp_path / "service"
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setattr("rearguard.journal.place.SYSTEM_FOLDER", folder)
+
+    def read() -> int:
+        with Journal.open(journal_folder(Settings(), reading=True), readonly=True) as journal:
+            return len(journal.near_misses())
+
+    let_in(tmp_path)
+    assert as_stranger(54322, read) == 0, "no service here: the user's own, which is empty"
+    writer = a_writer(folder)
+    writer.near_miss(a_near_miss()).result(5)
+    writer.close(5)
+    with pytest.raises(PartFailed, match="owner's group"):
+        as_stranger(54322, read)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from rearguard.errors import BadInput
 from rearguard.journal.store import Journal
 
 journal_option = click.option(
@@ -27,7 +28,15 @@ def find_folder(folder: Path | None) -> Path:
 
 
 def open_journal(folder: Path | None) -> Journal:
-    """The journal, for reading. Raises `BadInput` or `PartFailed`, see `Journal.open`."""
+    """The journal, for reading. Raises `BadInput` or `PartFailed`, see `Journal.open`.
+
+    Before the first outing there is none where it usually lives, and nothing is wrong; a folder somebody named
+    and that is not there was mistyped.
+    """
+    from rearguard.journal.place import is_there
+
+    if folder is not None and not is_there(folder):
+        raise BadInput(f"{folder}: no such folder; --journal takes the folder that holds journal.db")
     return Journal.open(find_folder(folder), readonly=True)
 
 

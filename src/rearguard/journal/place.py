@@ -23,24 +23,26 @@ _CLIP_NAME = re.compile(r"[a-z0-9]{1,40}-[0-9]{1,9}[a-z]?\.(jpg|strip|avi|mp4)")
 def journal_folder(settings: Settings, *, reading: bool = False) -> Path:
     """The folder of the configuration, else systemd's state folder, else the user's data folder.
 
-    A reader that systemd did not start (somebody over SSH) finds the service's journal where it exists.
+    A reader that systemd did not start (somebody over SSH) finds the service's journal where it exists, also one
+    that is not for them: reading it then says who may, and nobody takes it for a journal without near misses.
     """
     if settings.folder:
         return Path(settings.folder).expanduser()
     state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
     if state:
         return Path(state)
-    if reading and _exists(SYSTEM_FOLDER / DATABASE):
+    if reading and is_there(SYSTEM_FOLDER / DATABASE):
         return SYSTEM_FOLDER
     home = os.environ.get("XDG_DATA_HOME", "")
     return (Path(home) if home.startswith("/") else Path.home() / ".local" / "share") / "rearguard"
 
 
-def _exists(path: Path) -> bool:
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder; what nobody lets us look at is there."""
     try:
         return path.exists()
     except OSError:
-        return False
+        return True
 
 
 def make_folder(folder: Path) -> None:
