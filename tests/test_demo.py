@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -77,3 +79,17 @@ def test_the_near_misses_can_be_read_back(demo: tuple[dict, Path]) -> None:  # t
     assert shown.returncode == 0, shown.stderr
     assert "person" in shown.stdout
     assert "CRITICAL" in shown.stdout
+
+
+@pytest.mark.timeout(600)
+def test_the_command_it_ends_with_shows_a_near_miss(tmp_path: Path) -> None:
+    journal = tmp_path / "a folder"
+    job = ("run", "--source", "sim:stand?speed=3.5")
+    done = rearguard(*job, "--journal", str(journal), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    command = re.search(r"See one with `rearguard (show ID.*)`", done.stdout)
+    assert command is not None, done.stdout
+    shown = rearguard(*shlex.split(command[1].replace("ID", "1")), cwd=tmp_path)
+    assert "Near miss 1" in shown.stdout, shown.stderr
+    usual = rearguard(*job, cwd=tmp_path)
+    assert "`rearguard show ID`." in usual.stdout, "the usual journal needs no name"

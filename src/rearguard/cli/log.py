@@ -98,7 +98,10 @@ def log(
         elif rows:
             _print_table(rows)
         elif wanted == Filter():
-            click.echo(f"No near misses yet in {opened.folder}. Try `rearguard demo`, or go for a run.")
+            click.echo(
+                f"No near misses yet in {opened.folder}. Go for a run, or try `rearguard demo`; "
+                "see its near misses with `rearguard log --journal out/demo`."
+            )
         else:
             click.echo("No near miss fits; try fewer filters.")
 

@@ -40,7 +40,7 @@ def main() -> int:
         link.send(wire, link.Armed(problems=(str(e),)))
         link.send(wire, link.Ended(exit_code=e.exit_code))
         return e.exit_code
-    tell(summary, job.summary)
+    tell(summary, job)
     if error is None:
         return 0
     print(f"rearguard: {error}", file=sys.stderr, flush=True)

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from pathlib import Path
 
 import msgspec
 
+from rearguard.config import load
+from rearguard.errors import BadInput
+from rearguard.journal.place import journal_folder
+from rearguard.vision.job import Job
 from rearguard.vision.summary import Summary
 
 
-def tell(summary: Summary, how: str) -> None:
-    """Print to stdout; `how` is "json", "text" or "none". A closed pipe is nobody's fault."""
+def tell(summary: Summary, job: Job) -> None:
+    """Print to stdout as `job.summary` says: "json", "text" or "none". A closed pipe is nobody's fault."""
     try:
-        if how == "json":
+        if job.summary == "json":
             sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
-        elif how == "text":
-            _as_text(summary)
+        elif job.summary == "text":
+            _as_text(summary, _show_command(job))
         sys.stdout.flush()
     except BrokenPipeError:
         sys.stderr.close()
 
 
-def _as_text(summary: Summary) -> None:
+def _as_text(summary: Summary, show_command: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -55,7 +61,21 @@ def _as_text(summary: Summary) -> None:
         )
     console.print(near if summary.near_misses else "No near miss was logged.")
     if summary.near_misses:
-        console.print("See one with `rearguard show ID`.", highlight=False)
+        console.print(f"See one with `{show_command}`.", highlight=False, soft_wrap=True, markup=False)
+
+
+def _show_command(job: Job) -> str:
+    """How to see a near miss of this outing: with --journal unless `show` finds its journal without."""
+    folder = (Path(job.journal) if job.journal else journal_folder(job.config.journal)).absolute()
+    try:
+        usual = journal_folder(load().journal, reading=True).absolute()
+    except BadInput:  # the outing ran under a configuration of its own
+        usual = None
+    if folder == usual:
+        return "rearguard show ID"
+    here = Path.cwd()
+    named = folder.relative_to(here) if folder.is_relative_to(here) else folder
+    return f"rearguard show ID --journal {shlex.quote(str(named))}"
 
 
 def _s(seconds: float | None) -> str:
