@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sqlite3
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from journal_kit import a_near_miss, a_writer, as_stranger, let_in
 
 from rearguard.cli.doctor import doctor
 from rearguard.config import Config
@@ -21,6 +24,7 @@ from rearguard.doctor import body, machine, sight, table
 from rearguard.doctor.boards import PROMISES, promise
 from rearguard.doctor.finding import Finding, Patient, State, fail, ok, warn
 from rearguard.errors import PartFailed
+from rearguard.journal import store
 
 
 @pytest.fixture
@@ -165,14 +169,43 @@ def test_a_full_disk_fails(tmp_path):
 
 def test_a_damaged_journal_fails(tmp_path):
     who = Patient(Config(journal=Journal(folder=str(tmp_path))))
+    path = tmp_path / "journal.db"
     assert body.journal(who).state is State.OK
-    (tmp_path / "journal.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
-    assert body.journal(who).state is State.FAIL
-    (tmp_path / "journal.db").unlink()
-    with sqlite3.connect(tmp_path / "journal.db") as db:
-        db.execute("create table something (x)")
-    db.close()
-    assert body.journal(who).state is State.WARN
+    path.write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
+    finding = body.journal(who)
+    assert finding.state is State.FAIL
+    assert "damaged" in finding.measured
+    assert "move it away" in finding.remedy
+    path.write_bytes(b"")  # made, and cut before the tables were
+    assert body.journal(who).state is State.OK
+
+
+def test_a_journal_of_a_newer_rearguard_is_not_called_whole(tmp_path):
+    store.Journal.open(tmp_path).close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "journal.db")) as db:
+        db.execute("pragma user_version = 99")
+    finding = body.journal(Patient(Config(journal=Journal(folder=str(tmp_path)))))
+    assert finding.state is State.FAIL
+    assert "newer rearguard" in finding.measured
+    assert finding.remedy == "update this one"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+def test_a_healthy_journal_is_not_sent_away_by_who_may_only_read_it(tmp_path):
+    folder = tmp_path / "journal"
+    writer = a_writer(folder)
+    writer.near_miss(a_near_miss()).result(5)
+    writer.close(5)
+    for path in [folder, *folder.rglob("*")]:
+        os.chown(path, 0, 54321)
+    let_in(tmp_path)
+    who = Patient(Config(journal=Journal(folder=str(folder))))
+    in_the_group = as_stranger(54321, lambda: body.journal(who))
+    assert (in_the_group.state, in_the_group.numbers) == (State.OK, {"near_misses": 1})
+    outside = as_stranger(54322, lambda: body.journal(who))
+    assert outside.state is State.WARN
+    assert "Permission denied" in outside.measured
+    assert "group may" in outside.remedy
 
 
 def test_a_check_that_breaks_does_not_end_the_examination(monkeypatch, laptop):

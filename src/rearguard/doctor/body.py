@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-from urllib.parse import quote
-
 from rearguard.cue.motors import no_gpio, open_motors
 from rearguard.doctor.finding import Finding, Patient, fail, ok, warn
 from rearguard.errors import RearguardError
-from rearguard.journal.place import DATABASE, journal_folder
+from rearguard.journal.place import DATABASE, is_there, journal_folder
+from rearguard.journal.store import Journal
 
 
 def pins(patient: Patient) -> Finding:
@@ -30,19 +27,20 @@ def pins(patient: Patient) -> Finding:
 
 
 def journal(patient: Patient) -> Finding:
-    """Whether the near-miss log is whole."""
-    path = journal_folder(patient.config.journal, reading=True) / DATABASE
-    if not path.exists():
+    """Whether the near-miss log is whole, read as `log` reads it: also one that may only be read."""
+    folder = journal_folder(patient.config.journal, reading=True)
+    path = folder / DATABASE
+    if not is_there(path):
         return ok("journal", f"{path}: none yet, the first outing makes it")
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=2)) as db:
-            answer = str(db.execute("pragma quick_check(1)").fetchone()[0])
-            kept = db.execute("select count(*) from near_miss").fetchone()[0]
-    except sqlite3.Error as e:
-        if "no such table" in str(e):
-            return warn("journal", f"{path}: {e}", "move the file away: it is not a journal of this version")
-        remedy = f"move {path.name} away and keep it: rearguard makes a new one"
-        return fail("journal", f"{path}: {e}", remedy)
+        with Journal.open(folder, readonly=True) as opened:
+            answer = str(opened.select("PRAGMA quick_check(1)", [])[0]["quick_check"])
+            kept = opened.select("SELECT count(*) AS n FROM near_miss", [])[0]["n"]
+    except RearguardError as e:
+        what, _, way_out = str(e).rpartition("; ")
+        if isinstance(e.__cause__, PermissionError):  # a journal of somebody else's is not a broken one
+            return warn("journal", what, way_out)
+        return fail("journal", what or str(e), way_out if what else "check the SD card: `dmesg | grep mmc`")
     if answer != "ok":
         return fail("journal", f"{path}: damaged: {answer}", f"move {path.name} away and keep it for repair")
     return ok("journal", f"{path}: whole, {kept} near misses", near_misses=kept)
