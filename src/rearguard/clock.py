@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -71,3 +72,8 @@ def clock_synced() -> bool:
 def stamp() -> Stamp:
     """The present moment."""
     return Stamp(time.monotonic_ns(), boot_id(), time.time(), clock_synced())
+
+
+def midnight(day: date) -> datetime:
+    """When a day begins in the local time zone, with the offset of that very moment: it changes twice a year."""
+    return datetime(day.year, day.month, day.day).astimezone()

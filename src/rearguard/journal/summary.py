@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import pairwise
 from statistics import median
 
 import msgspec
 
+from rearguard.clock import midnight
 from rearguard.journal.blindness import blindness, episodes
 from rearguard.journal.store import Journal
 from rearguard.words import Level
@@ -80,11 +82,13 @@ def _blind(journal: Journal, ids: list[int]) -> dict[int, tuple[int, float]]:
 
 
 def weeks(journal: Journal, count: int, now: datetime, device: str | None = None) -> list[Week]:
-    """The last `count` weeks in the time zone of `now`, oldest first, empty ones included."""
-    this_monday = (now - timedelta(days=now.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
-    starts = [this_monday - timedelta(weeks=n) for n in range(count - 1, -1, -1)]
-    edges = [start.timestamp() for start in starts] + [(this_monday + timedelta(weeks=1)).timestamp()]
-    return [_week(journal, starts[n], edges[n], edges[n + 1], device) for n in range(count)]
+    """The last `count` weeks in the local time zone, oldest first, empty ones included."""
+    today = now.astimezone().date()
+    this_monday = today - timedelta(days=today.weekday())
+    starts = [midnight(this_monday - timedelta(weeks=n)) for n in range(count - 1, -2, -1)]
+    return [
+        _week(journal, start, start.timestamp(), end.timestamp(), device) for start, end in pairwise(starts)
+    ]
 
 
 def _week(journal: Journal, monday: datetime, from_s: float, to_s: float, device: str | None) -> Week:

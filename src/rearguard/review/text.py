@@ -6,6 +6,7 @@ import re
 import unicodedata
 from datetime import datetime, timedelta
 
+from rearguard.clock import midnight
 from rearguard.errors import BadInput
 from rearguard.journal.rows import NearMissRow, OutingRow
 
@@ -73,9 +74,8 @@ def parse_moment(text: str, now: datetime | None = None) -> float:
     """
     now = now or datetime.now().astimezone()
     word = text.strip().lower()
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     if word in ("today", "yesterday"):
-        return (midnight - timedelta(days=word == "yesterday")).timestamp()
+        return midnight(now.astimezone().date() - timedelta(days=word == "yesterday")).timestamp()
     ago = _AGO.fullmatch(word)
     try:
         if ago:
