@@ -20,10 +20,12 @@ import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from journal_kit import MONO_NS, a_near_miss, a_start, a_writer
+from journal_kit import MONO_NS, a_near_miss, a_start, a_writer, as_stranger, let_in
 
+from rearguard.cli.journal import change_journal
 from rearguard.cli.main import cli
 from rearguard.clock import Stamp
+from rearguard.errors import BadInput, PartFailed
 from rearguard.journal.picture import Snapshot
 from rearguard.journal.place import CLIPS, DATABASE
 from rearguard.journal.rows import OutingStats
@@ -207,6 +209,54 @@ def test_an_option_before_a_subcommand_is_refused_not_dropped(journal: Path, opt
     assert len(json.loads(run(journal, "log", "--json").output)) == 3
     before = CliRunner().invoke(cli, ["log", "--journal", str(journal), "flag", "1"])
     assert "--journal goes after the subcommand" in before.output
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["show", "99999999999999999999"], ["outings", "99999999999999999999"],
+        ["log", "--outing", "99999999999999999999"], ["export", "--outing", "99999999999999999999"],
+        ["report", "--html", "x.html", "--outing", "99999999999999999999"],
+        ["log", "flag", "99999999999999999999"], ["log", "mark", "99999999999999999999", "true"],
+        ["log", "purge", "99999999999999999999"], ["log", "purge", "--outing", "99999999999999999999"],
+        ["log", "--label", "\udcff"], ["log", "--device", "\udcff"], ["stats", "--device", "\udcff"],
+        ["export", "--label", "\udcff"], ["log", "mark", "1", "true", "--note", "\udcff"],
+        ["log", "--since", ""], ["log", "--until", ""], ["export", "--since", ""],
+    ],
+)  # fmt: skip
+def test_what_no_journal_could_hold_is_a_line(journal: Path, args: list[str]) -> None:
+    done = run(journal, *args)
+    assert isinstance(done.exception, SystemExit | BadInput), done.exc_info
+    assert getattr(done.exception, "code", BadInput.exit_code) == 2
+    if isinstance(done.exception, SystemExit):
+        assert "Error: Invalid value for" in done.output
+
+
+@pytest.mark.parametrize("args", [["mark", "1", "true"], ["flag", "1"], ["purge", "1", "--yes"]])
+def test_a_journal_that_is_being_written_is_a_line(
+    journal: Path, args: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rearguard.journal.store._BUSY_S", 0.1)
+    with contextlib.closing(sqlite3.connect(journal / DATABASE, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        done = run(journal, "log", *args)
+    assert isinstance(done.exception, PartFailed), done.exc_info
+    assert "something else is writing to it; try again" in str(done.exception)
+    assert len(json.loads(run(journal, "log", "--json").output)) == 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+def test_who_may_not_change_a_journal_is_told_who_may(journal: Path) -> None:
+    def change() -> None:
+        with change_journal(journal):
+            pass
+
+    os.chown(journal, 54321, 54321)
+    os.chown(journal / DATABASE, 54321, 54321)
+    let_in(journal.parent)
+    for gid in (54321, 54322):  # in the group, and not even that
+        with pytest.raises(BadInput, match="try: sudo -u '#54321' rearguard"):
+            as_stranger(gid, change)
 
 
 def test_there_must_be_a_journal_to_change(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from rearguard.cli.journal import journal_option, open_journal
+from rearguard.cli.journal import ID, journal_option, open_journal, words
 from rearguard.errors import BadInput
 from rearguard.journal.rows import Filter
 from rearguard.words import Level
@@ -43,9 +43,9 @@ Examples:
 @click.option(
     "--level", type=click.Choice(["caution", "critical"], case_sensitive=False), help="At least this urgent."
 )
-@click.option("--label", metavar="NAME", help="Only these things.")
-@click.option("--outing", type=int, metavar="N", help="Only this outing.")
-@click.option("--device", metavar="NAME", help="Only this device.")
+@click.option("--label", type=words, metavar="NAME", help="Only these things.")
+@click.option("--outing", type=ID, metavar="N", help="Only this outing.")
+@click.option("--device", type=words, metavar="NAME", help="Only this device.")
 @journal_option
 def export(
     table: str,
@@ -68,8 +68,8 @@ def export(
     from rearguard.review.text import parse_moment
 
     wanted = Filter(
-        since_s=parse_moment(since) if since else None,
-        until_s=parse_moment(until) if until else None,
+        since_s=parse_moment(since) if since is not None else None,
+        until_s=parse_moment(until) if until is not None else None,
         level=Level[level.upper()] if level else None,
         label=label,
         outing=outing,

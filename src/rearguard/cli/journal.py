@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from rearguard.errors import BadInput
+from rearguard.errors import BadInput, PartFailed
+from rearguard.journal.place import DATABASE, is_there
 from rearguard.journal.store import Journal
+
+ID = click.IntRange(1, 2**63 - 1)  # a near miss or an outing: what SQLite takes as a row's number
+
+
+def words(text: str) -> str:
+    """A type of option: text for the journal. What is no UTF-8 comes from the shell as lone surrogates, which no
+    table takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as e:
+        raise click.BadParameter("not UTF-8 text") from e
+    return text
+
 
 journal_option = click.option(
     "--journal",
@@ -33,13 +50,20 @@ def open_journal(folder: Path | None) -> Journal:
     Before the first outing there is none where it usually lives, and nothing is wrong; a folder somebody named
     and that is not there was mistyped.
     """
-    from rearguard.journal.place import is_there
-
     if folder is not None and not is_there(folder):
         raise BadInput(f"{folder}: no such folder; --journal takes the folder that holds journal.db")
     return Journal.open(find_folder(folder), readonly=True)
 
 
-def change_journal(folder: Path | None) -> Journal:
-    """The journal, to change it. Raises `BadInput` or `PartFailed`, see `Journal.change`."""
-    return Journal.change(find_folder(folder))
+@contextmanager
+def change_journal(folder: Path | None) -> Iterator[Journal]:
+    """The journal, to change it. Raises `BadInput` or `PartFailed`, see `Journal.change`; also when a write fails."""
+    with Journal.change(find_folder(folder)) as opened:
+        try:
+            yield opened
+        except sqlite3.Error as e:
+            busy = getattr(e, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+            why = "something else is writing to it; try again" if busy else f"cannot be written: {e}"
+            raise PartFailed(f"{opened.folder / DATABASE}: {why}") from e
+        except OSError as e:
+            raise PartFailed(f"{opened.folder}: cannot be written: {e.strerror or e}") from e

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from rearguard.cli.journal import change_journal, journal_option, open_journal
+from rearguard.cli.journal import ID, change_journal, journal_option, open_journal, words
 from rearguard.errors import NotFound
 from rearguard.journal.rows import Filter, NearMissRow
 from rearguard.words import Level
@@ -43,9 +43,11 @@ _STYLE = {"CRITICAL": "bold red", "CAUTION": "yellow", "NOTICE": "cyan"}
     type=click.Choice(["caution", "critical"], case_sensitive=False),
     help="At least this urgent; every near miss is at least a CAUTION.",
 )
-@click.option("--label", metavar="NAME", help="Only these things: person, bicycle, dog, ...")
-@click.option("--outing", type=int, metavar="N", help="Only this outing.")
-@click.option("--device", metavar="NAME", help="Only this device, in a journal merged from several.")
+@click.option("--label", type=words, metavar="NAME", help="Only these things: person, bicycle, dog, ...")
+@click.option("--outing", type=ID, metavar="N", help="Only this outing.")
+@click.option(
+    "--device", type=words, metavar="NAME", help="Only this device, in a journal merged from several."
+)
 @click.option("--flagged", is_flag=True, help="Only flagged ones.")
 @click.option(
     "--verdict", type=click.Choice(["true", "false"]), help="Only those you marked a true or a false alarm."
@@ -80,8 +82,8 @@ def log(
     from rearguard.review.text import parse_moment
 
     wanted = Filter(
-        since_s=parse_moment(since) if since else None,
-        until_s=parse_moment(until) if until else None,
+        since_s=parse_moment(since) if since is not None else None,
+        until_s=parse_moment(until) if until is not None else None,
         level=Level[level.upper()] if level else None,
         label=label,
         outing=outing,
@@ -160,7 +162,7 @@ def _said(row: NearMissRow) -> str:
 
 
 @log.command("flag")
-@click.argument("near_miss", type=int, nargs=-1, required=True, metavar="ID...")
+@click.argument("near_miss", type=ID, nargs=-1, required=True, metavar="ID...")
 @click.option("--off", is_flag=True, help="Take the flag back.")
 @journal_option
 def flag(near_miss: tuple[int, ...], off: bool, journal: Path | None) -> None:
@@ -178,9 +180,9 @@ def flag(near_miss: tuple[int, ...], off: bool, journal: Path | None) -> None:
 
 
 @log.command("mark")
-@click.argument("near_miss", type=int, metavar="ID")
+@click.argument("near_miss", type=ID, metavar="ID")
 @click.argument("verdict", type=click.Choice(["true", "false", "unsaid"]))
-@click.option("--note", metavar="TEXT", help="A few words to remember it by.")
+@click.option("--note", type=words, metavar="TEXT", help="A few words to remember it by.")
 @journal_option
 def mark(near_miss: int, verdict: str, note: str | None, journal: Path | None) -> None:
     """Say whether a near miss was a true or a false alarm; `stats` counts them."""
@@ -193,8 +195,8 @@ def mark(near_miss: int, verdict: str, note: str | None, journal: Path | None) -
 
 
 @log.command("purge")
-@click.argument("near_miss", type=int, nargs=-1, metavar="[ID]...")
-@click.option("--outing", type=int, metavar="N", help="A whole outing with its cues and faults.")
+@click.argument("near_miss", type=ID, nargs=-1, metavar="[ID]...")
+@click.option("--outing", type=ID, metavar="N", help="A whole outing with its cues and faults.")
 @click.option("--before", metavar="WHEN", help="All near misses before this moment, flagged ones too.")
 @click.option("--all", "everything", is_flag=True, help="All outings.")
 @click.option("--expired", is_flag=True, help="What the configuration lets expire, fetched ones too.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rearguard.cli.journal import journal_option, open_journal
+from rearguard.cli.journal import ID, journal_option, open_journal
 from rearguard.errors import NotFound
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ Marks = list[tuple[int, int | None]]
 
 
 @click.command("outings", epilog=_EPILOG)
-@click.argument("outing", type=click.IntRange(min=1), required=False, metavar="[ID]")
+@click.argument("outing", type=ID, required=False, metavar="[ID]")
 @click.option(
     "--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="At most so many."
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from rearguard.cli.journal import find_folder, journal_option
+from rearguard.cli.journal import find_folder, journal_option, words
 
 _EPILOG = """
 \b
@@ -26,7 +26,10 @@ Examples:
     "--no-pictures", is_flag=True, help="Only numbers; pictures come with the next pull without this."
 )
 @click.option(
-    "--device", metavar="NAME", help="Call the device so in the journal here; else by its host name."
+    "--device",
+    type=words,
+    metavar="NAME",
+    help="Call the device so in the journal here; else by its host name.",
 )
 @click.option(
     "--command", default="rearguard", show_default=True, help="The rearguard to call on the device."

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from rearguard.cli.journal import journal_option, open_journal
+from rearguard.cli.journal import ID, journal_option, open_journal, words
 from rearguard.errors import BadInput, NotFound
 from rearguard.journal.rows import Filter
 from rearguard.words import Level
@@ -24,13 +24,13 @@ Examples:
 @click.option(
     "--html", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The page to write."
 )
-@click.option("--outing", type=int, metavar="N", help="Only this outing.")
+@click.option("--outing", type=ID, metavar="N", help="Only this outing.")
 @click.option("--since", metavar="WHEN", help="From this moment on: 2026-11-21, yesterday, 7d.")
 @click.option("--until", metavar="WHEN", help="Before this moment.")
 @click.option(
     "--level", type=click.Choice(["caution", "critical"], case_sensitive=False), help="At least this urgent."
 )
-@click.option("--device", metavar="NAME", help="Only this device.")
+@click.option("--device", type=words, metavar="NAME", help="Only this device.")
 @click.option("--no-pictures", is_flag=True, help="Numbers and curves only.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a sentence.")
 @journal_option
@@ -53,8 +53,8 @@ def report(
     from rearguard.review.text import parse_moment
 
     wanted = Filter(
-        since_s=parse_moment(since) if since else None,
-        until_s=parse_moment(until) if until else None,
+        since_s=parse_moment(since) if since is not None else None,
+        until_s=parse_moment(until) if until is not None else None,
         level=Level[level.upper()] if level else None,
         outing=outing,
         device=device,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from rearguard.cli.journal import journal_option, open_journal
+from rearguard.cli.journal import ID, journal_option, open_journal, words
 from rearguard.errors import BadInput
 from rearguard.journal.rows import Filter
 
@@ -33,9 +33,9 @@ Examples:
 @click.option(
     "--level", type=click.Choice(["caution", "critical"], case_sensitive=False), help="At least this urgent."
 )
-@click.option("--label", metavar="NAME", help="Only these things.")
-@click.option("--outing", type=int, metavar="N", help="Only this outing.")
-@click.option("--device", metavar="NAME", help="Only this device.")
+@click.option("--label", type=words, metavar="NAME", help="Only these things.")
+@click.option("--outing", type=ID, metavar="N", help="Only this outing.")
+@click.option("--device", type=words, metavar="NAME", help="Only this device.")
 @journal_option
 def review(
     since: str | None,
@@ -63,7 +63,7 @@ def review(
     from rearguard.words import Level
 
     wanted = Filter(
-        since_s=parse_moment(since) if since else None,
+        since_s=parse_moment(since) if since is not None else None,
         level=Level[level.upper()] if level else None,
         label=label,
         outing=outing,

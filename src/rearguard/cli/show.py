@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rearguard.cli.journal import journal_option, open_journal
+from rearguard.cli.journal import ID, journal_option, open_journal
 
 if TYPE_CHECKING:
     from rearguard.review.story import Story
@@ -23,7 +23,7 @@ _MOST_REASONS = 12
 
 
 @click.command("show", epilog=_EPILOG)
-@click.argument("near_miss", type=click.IntRange(min=1), metavar="ID")
+@click.argument("near_miss", type=ID, metavar="ID")
 @click.option(
     "--image",
     type=click.Choice(["auto", "kitty", "sixel", "blocks", "ascii", "none"]),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rearguard.cli.journal import journal_option, open_journal
+from rearguard.cli.journal import journal_option, open_journal, words
 
 if TYPE_CHECKING:
     from rearguard.journal.summary import Week
@@ -30,7 +30,9 @@ _BARS = " ▁▂▃▄▅▆▇█"
 @click.option(
     "--weeks", "count", type=click.IntRange(1, 520), default=12, show_default=True, help="How many."
 )
-@click.option("--device", metavar="NAME", help="Only this device, in a journal merged from several.")
+@click.option(
+    "--device", type=words, metavar="NAME", help="Only this device, in a journal merged from several."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON list instead of a table.")
 @journal_option
 def stats(count: int, device: str | None, as_json: bool, journal: Path | None) -> None:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from rearguard.errors import BadInput, PartFailed
-from rearguard.journal.place import DATABASE, create_private, make_folder, move_aside
+from rearguard.journal.place import DATABASE, create_private, is_there, make_folder, move_aside
 from rearguard.journal.rows import CueRow, FaultRow, Filter, MediaRow, NearMissRow, OutingRow, TraceRow
 from rearguard.journal.salvage import salvage
 from rearguard.journal.schema import VERSION, check_version, migrate
@@ -83,10 +83,10 @@ class Journal:
     def change(cls, folder: Path) -> Journal:
         """Open a journal that exists, to change it. Raises `BadInput` when there is none or somebody else's."""
         path = folder / DATABASE
-        if not path.exists():
+        if not is_there(path):
             raise BadInput(f"{folder}: there is no journal to change")
         if not (os.access(path, os.W_OK) and os.access(folder, os.W_OK)):
-            raise BadInput(f"{path}: only its owner may change it; try: sudo -u {path.owner()} rearguard ...")
+            raise BadInput(f"{path}: only its owner may change it; try: sudo -u {_owner(path)} rearguard ...")
         return cls.open(folder)
 
     def close(self) -> None:
@@ -186,6 +186,16 @@ class Journal:
             return [dict(zip(names, row, strict=True)) for row in cursor]
         except sqlite3.Error as e:
             raise _unreadable(self.folder / DATABASE, e) from e
+
+
+def _owner(path: Path) -> str:
+    """Who owns a file, as `sudo -u` takes it; of one that nobody lets us look at, who owns its folder."""
+    try:
+        return path.owner()
+    except KeyError:  # an account of another machine, or deleted since
+        return f"'#{path.stat().st_uid}'"
+    except OSError:
+        return _owner(path.parent)
 
 
 def damaged(error: sqlite3.Error) -> bool:
