@@ -25,7 +25,7 @@ from journal_kit import MONO_NS, a_near_miss, a_start, a_writer, as_stranger, le
 from rearguard.cli.journal import change_journal
 from rearguard.cli.main import cli
 from rearguard.clock import Stamp
-from rearguard.errors import BadInput, PartFailed
+from rearguard.errors import BadInput, NotFound, PartFailed
 from rearguard.journal.picture import Snapshot
 from rearguard.journal.place import CLIPS, DATABASE
 from rearguard.journal.rows import OutingStats
@@ -190,6 +190,29 @@ def test_purge_takes_what_it_is_told(journal: Path, what: list[str], left: list[
 def test_purge_json(journal: Path) -> None:
     done = json.loads(run(journal, "log", "purge", "2", "--yes", "--json").output)
     assert done == {"near_misses": 1, "outings": 0, "files": 2, "traceless": True}
+
+
+@pytest.mark.parametrize("what", [["999"], ["1", "999"], ["--outing", "999"], ["999", "--pictures"]])
+def test_what_is_not_there_cannot_be_purged(journal: Path, what: list[str]) -> None:
+    done = run(journal, "log", "purge", *what, "--yes")
+    assert isinstance(done.exception, NotFound)
+    assert "999" in str(done.exception)
+    assert "nothing was deleted" in str(done.exception)
+    assert len(json.loads(run(journal, "log", "--json").output)) == 3
+
+
+def test_a_script_may_answer_and_read_the_json(journal: Path) -> None:
+    done = run(journal, "log", "purge", "2", "--json", answer="y\n")
+    assert json.loads(done.stdout)["near_misses"] == 1
+    assert "Delete 1 near miss" in done.stderr
+
+
+def test_show_tells_what_the_wearer_said(journal: Path) -> None:
+    assert "You said" not in run(journal, "show", "1", "--no-image").output
+    run(journal, "log", "mark", "1", "false", "--note", "my own shadow")
+    run(journal, "log", "flag", "1")
+    shown = " ".join(run(journal, "show", "1", "--no-image").output.split())
+    assert "You said: a false alarm; flagged, kept until you take the flag back; “my own shadow”." in shown
 
 
 @pytest.mark.parametrize("what", [[], ["1", "--all"], ["--all", "--outing", "1"], ["--all", "--pictures"]])

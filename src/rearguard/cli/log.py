@@ -217,7 +217,8 @@ def purge(
 ) -> None:
     """Delete for good: from the database, from its write-ahead log, and from the clip folder.
 
-    A flash card may keep old blocks of deleted files until it uses them again; see docs/review.md.
+    A flash card may keep old blocks of deleted files until it uses them again; see docs/review.md. Exit code 1
+    when there is no such near miss or outing; then nothing is deleted.
     """
     from rearguard.journal import keep
 
@@ -230,10 +231,15 @@ def purge(
         if expired:
             gone = _expire(opened)
         elif everything or outing is not None:
+            if outing is not None and opened.outing(outing) is None:
+                raise NotFound(f"no outing {outing} in {opened.folder}; nothing was deleted")
             ids = [outing] if outing is not None else [row.id for row in opened.outings(10**9)]
             _ask(yes, f"Delete {len(ids)} outing(s) with all their near misses?")
             gone = keep.purge_outings(opened, ids)
         else:
+            for one in near_miss:
+                if opened.near_miss(one) is None:
+                    raise NotFound(f"no near miss {one} in {opened.folder}; nothing was deleted")
             ids = list(near_miss) or _before(opened, before or "")
             _ask(yes, f"Delete {'the pictures of ' if pictures else ''}{len(ids)} near miss(es)?")
             gone = keep.purge(opened, ids, pictures_only=pictures)
@@ -266,4 +272,4 @@ def _before(opened: Journal, moment: str) -> list[int]:
 
 def _ask(yes: bool, question: str) -> None:
     if not yes:
-        click.confirm(question, abort=True)
+        click.confirm(question, abort=True, err=True)  # standard output is for --json

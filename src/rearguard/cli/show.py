@@ -10,6 +10,7 @@ import click
 from rearguard.cli.journal import ID, journal_option, open_journal
 
 if TYPE_CHECKING:
+    from rearguard.journal.rows import NearMissRow
     from rearguard.review.story import Story
 
 _EPILOG = """
@@ -77,6 +78,9 @@ def _print(story: Story, image: str) -> None:
     out, wide = console(), min(columns(), 100)
     out.print(Text(f"Near miss {story.row.id}", "bold") + Text(f"  outing {story.row.outing}", "dim"))
     out.print(Text(sentence(story.row, story.mount)), width=wide)
+    said = _said(story.row)
+    if said:
+        out.print(Text(said, "italic"), width=wide)
     out.print()
     for line in plot(story.samples, story.thresholds, story.events, wide):
         out.print(line, no_wrap=True, overflow="crop")
@@ -93,6 +97,16 @@ def _print(story: Story, image: str) -> None:
     o = story.outing
     judged = f"judged by rearguard {o.version}, model {o.model} {o.model_digest[:12]}, settings {o.config_digest[:12]}"
     out.print(Text(clean(judged), "dim"), width=wide)
+
+
+def _said(row: NearMissRow) -> str:
+    """What the wearer said of it; empty when nothing."""
+    from rearguard.review.text import clean
+
+    words = [f"a {row.verdict} alarm"] if row.verdict else []
+    words += ["flagged, kept until you take the flag back"] if row.flagged else []
+    words += [f"“{clean(row.note, 2000)}”"] if row.note else []
+    return f"You said: {'; '.join(words)}." if words else ""
 
 
 def _print_reasons(story: Story) -> None:
