@@ -160,6 +160,37 @@ def test_measured_on_a_rendered_person_by_the_real_detector(tmp_path):
     assert load(config).camera.pitch_deg == pytest.approx(report["pitch_deg"], abs=0.06)
 
 
+def test_what_was_measured_is_told_though_it_cannot_be_stored(tmp_path, monkeypatch):
+    def full(*_):
+        raise BadInput("rearguard.toml: cannot write: No space left on device")
+
+    monkeypatch.setattr("rearguard.doctor.aim.store", full)
+    config = tmp_path / "rearguard.toml"
+    config.write_text("[camera]\npitch_deg = -8.0\n")
+    asked = ["--source", "sim:walk-toward?gait=off", "--seconds", "6", "--json", "--save"]
+    done = CliRunner().invoke(aim, [*asked, "--config", str(config)])
+    assert isinstance(done.exception, BadInput)
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["pitch_deg"] == pytest.approx(-8.0, abs=2.0)
+    assert report["stored"] is None
+
+
+def test_where_nothing_can_be_stored_is_told_before_measuring(tmp_path, monkeypatch):
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "a file"))
+    done = CliRunner().invoke(aim, ["--source", "sim:stand", "--seconds", "60", "--save"])
+    assert isinstance(done.exception, BadInput)
+    assert "a file/rearguard/rearguard.toml: cannot write" in str(done.exception)
+
+
+def test_storing_through_a_link_keeps_the_link(tmp_path):
+    (tmp_path / "real.toml").write_text("# mine\n")
+    (tmp_path / "link.toml").symlink_to("real.toml")
+    store(tmp_path / "link.toml", {"pitch_deg": -8.0})
+    assert (tmp_path / "link.toml").is_symlink()
+    assert load(tmp_path / "real.toml").camera.pitch_deg == -8.0
+
+
 def test_without_a_terminal_it_asks_for_a_time():
     done = CliRunner().invoke(aim, [])
     assert done.exit_code == 2

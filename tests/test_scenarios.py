@@ -118,6 +118,12 @@ def test_an_unknown_scenario_is_one_line_with_the_names_there_are() -> None:
     assert "STAND-0" in str(done.exception)
 
 
+def test_a_scenario_of_pictures_only_is_not_called_unknown() -> None:
+    done = CliRunner().invoke(cli, ["scenarios", "--only", "wall"])
+    assert isinstance(done.exception, BadInput)
+    assert "--rendered" in str(done.exception)
+
+
 def test_the_page_escapes_and_loads_nothing() -> None:
     html = page([summarise(cell("STAND-0"), [outcome(False, 1.0)] * 7)])
     assert "fail" in html

@@ -17,7 +17,8 @@ import click
 
 from rearguard.cli.options import config_option, json_option
 from rearguard.config import Config, load, search_path
-from rearguard.errors import EXIT_NO
+from rearguard.errors import EXIT_NO, RearguardError
+from rearguard.output import check_output
 
 if TYPE_CHECKING:
     from rearguard.camera.newest import Feed
@@ -71,6 +72,8 @@ def aim(
     target = config_file or next((path for path in search_path() if path.is_file()), search_path()[0])
     if seconds is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("this is no terminal: say how long to measure, with --seconds")
+    if save:
+        check_output(target, make_folder=True)
     from rearguard.camera.catalogue import open_source
     from rearguard.camera.newest import feed
     from rearguard.detect.detector import Detector
@@ -88,10 +91,7 @@ def aim(
     finally:
         frames.stop()
         frames.join(_LEAVE_S)
-    if save and session.estimate.pitch_deg is not None:
-        session.take_estimate()
-        session.store()
-    session.report(as_json)
+    session.finish(as_json, save=save)
     if session.estimate.pitch_deg is None:
         sys.exit(EXIT_NO)
 
@@ -145,6 +145,19 @@ class _Session:
         self.stored = True
         self._said = f"stored in {self._target}"
 
+    def finish(self, as_json: bool, *, save: bool) -> None:
+        """Tell what was measured, stored if `save`; it is told also when it cannot be stored."""
+        failed: RearguardError | None = None
+        if save and self.estimate.pitch_deg is not None:
+            self.take_estimate()
+            try:
+                self.store()
+            except RearguardError as e:
+                failed = e
+        self.report(as_json)
+        if failed is not None:
+            raise failed
+
     def report(self, as_json: bool) -> None:
         """What was measured, in one object or one line."""
         pitch = self.estimate.pitch_deg
@@ -178,8 +191,6 @@ class _Session:
         draw(self._picture(frame, good), self._lines())
 
     def _obey(self, key: str) -> None:
-        from rearguard.errors import RearguardError
-
         self._said = ""
         match key:
             case "up":  # the horizon goes up in the picture when the lens looks further down

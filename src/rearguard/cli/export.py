@@ -6,13 +6,15 @@ import io
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 import click
 
-from rearguard.cli.journal import ID, journal_option, open_journal, words
+from rearguard.cli.journal import ID, journal_option, open_journal, spare_journal, words
 from rearguard.errors import BadInput
 from rearguard.journal.rows import Filter
+from rearguard.output import check_output
+from rearguard.output import output as open_output
 from rearguard.words import Level
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ def export(
     from rearguard.review.export import count, rows, write_csv, write_jsonl, write_parquet
     from rearguard.review.text import parse_moment
 
+    if output is not None:
+        check_output(output)
     wanted = Filter(
         since_s=parse_moment(since) if since is not None else None,
         until_s=parse_moment(until) if until is not None else None,
@@ -84,21 +88,22 @@ def export(
     def write(found: Iterable[Row], out: TextIO) -> int:
         return write_csv(table, found, out) if kind == "csv" else write_jsonl(found, out)
 
+    def write_text(found: Iterable[Row], file: BinaryIO) -> int:
+        out = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=False)
+        try:
+            written = write(found, out)
+            out.flush()
+        finally:
+            out.detach()
+        return written
+
     with open_journal(journal) as opened:
         if output is None:
-            out = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="", write_through=False)
-            write(rows(opened, table, wanted), out)
-            out.flush()
-            out.detach()
+            write_text(rows(opened, table, wanted), sys.stdout.buffer)
             return
+        spare_journal(output, opened.folder)
         total = count(opened, table, wanted) if sys.stderr.isatty() else None
         found = over(rows(opened, table, wanted), table, total)  # a club's whole season takes a while
-        if kind == "parquet":
-            written = write_parquet(table, found, output)
-        else:
-            try:
-                with output.open("w", encoding="utf-8", newline="") as file:
-                    written = write(found, file)
-            except OSError as e:
-                raise BadInput(f"{output}: cannot write: {e.strerror}") from e
+        with open_output(output) as file:
+            written = write_parquet(table, found, file) if kind == "parquet" else write_text(found, file)
     click.echo(f"{output}: {written} rows", err=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from rearguard.errors import BadInput, PartFailed
-from rearguard.journal.place import DATABASE, is_there
+from rearguard.journal.place import CLIPS, DATABASE, is_there
 from rearguard.journal.store import Journal
 
 ID = click.IntRange(1, 2**63 - 1)  # a near miss or an outing: what SQLite takes as a row's number
@@ -67,3 +67,11 @@ def change_journal(folder: Path | None) -> Iterator[Journal]:
             raise PartFailed(f"{opened.folder / DATABASE}: {why}") from e
         except OSError as e:
             raise PartFailed(f"{opened.folder}: cannot be written: {e.strerror or e}") from e
+
+
+def spare_journal(output: Path, folder: Path) -> None:
+    """Raise `BadInput` when `output` is one of the journal's own files."""
+    target = output.resolve()
+    own = [(folder / f"{DATABASE}{end}").resolve() for end in ("", "-wal", "-shm")]
+    if target in own or (folder / CLIPS).resolve() in target.parents:
+        raise BadInput(f"{output}: is a part of the journal that is being read; name another file")

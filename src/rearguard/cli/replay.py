@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -165,12 +166,16 @@ def _recording(source: str, config: Config, file: Path | None, fps: float | None
     """What is seen in the source: from the file, or from the pictures."""
     from rearguard.replay.recording import read, write
 
-    if file is not None and file.exists():
+    if file is not None and os.path.exists(file):  # Path.exists would raise of a name too long
         recording = read(file)
         _check(file, recording, source, config, fps, seed)
         return recording
     from rearguard.cli.progress import progress_bar
+    from rearguard.output import check_output
     from rearguard.replay.see import see
+
+    if file is not None:
+        check_output(file)
 
     with progress_bar("looking") as bar:
         recording = see(source, config, fps=fps, seed=seed, on_frame=bar.reach)

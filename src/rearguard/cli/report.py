@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
 
-from rearguard.cli.journal import ID, journal_option, open_journal, words
-from rearguard.errors import BadInput, NotFound
+from rearguard.cli.journal import ID, journal_option, open_journal, spare_journal, words
+from rearguard.errors import NotFound
 from rearguard.journal.rows import Filter
+from rearguard.output import check_output, output
 from rearguard.words import Level
 
 _EPILOG = """
@@ -59,20 +59,16 @@ def report(
         outing=outing,
         device=device,
     )
-    temp = html.with_name(f".{html.name}.part")
+    check_output(html)
+    size = 0
     with open_journal(journal) as opened:
         if not opened.near_misses(wanted, 1):
             raise NotFound(f"no near miss in {opened.folder} fits; nothing written")
-        try:
-            # The pictures are of people: nobody but the owner and the group may read them here either.
-            fd = os.open(temp, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
-            with os.fdopen(fd, "w", encoding="utf-8") as file:
-                file.writelines(page(opened, wanted, pictures=not no_pictures))
-            temp.replace(html)
-        except OSError as e:
-            temp.unlink(missing_ok=True)
-            raise BadInput(f"{html}: cannot write: {e.strerror}") from e
-    size = html.stat().st_size
+        spare_journal(html, opened.folder)
+        # The pictures are of people: nobody but the owner and the group may read them here either.
+        with output(html, mode=0o640) as file:
+            for piece in page(opened, wanted, pictures=not no_pictures):
+                size += file.write(piece.encode())
     if as_json:
         import json
 

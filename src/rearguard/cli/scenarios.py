@@ -12,6 +12,7 @@ import msgspec
 from rearguard.cli.options import config_option, json_option
 from rearguard.config import load
 from rearguard.errors import EXIT_NO, BadInput
+from rearguard.output import check_output, output
 
 if TYPE_CHECKING:
     from rearguard.scenarios.grid import CellResult, Plan
@@ -62,18 +63,18 @@ def scenarios(
 
     plan = grid.rendered() if rendered else grid.full() if whole else grid.representative()
     plan = _narrowed(plan, only, seeds, speed, fps)
-    results = _run(plan, config_file, jobs or 0)
     if html is not None:
-        from rearguard.scenarios.page import page
-
-        try:
-            html.write_text(page(results), encoding="utf-8")
-        except OSError as e:
-            raise BadInput(f"{html}: cannot write the page: {e.strerror}") from e
+        check_output(html)
+    results = _run(plan, config_file, jobs or 0)
     if as_json:
         click.echo(msgspec.json.encode({"cells": results}).decode())
     else:
         _table(results)
+    if html is not None:
+        from rearguard.scenarios.page import page
+
+        with output(html) as file:
+            file.write(page(results).encode())
     if any(c.goal and not c.passed for c in results):
         sys.exit(EXIT_NO)
 
@@ -91,8 +92,11 @@ def _narrowed(
         )
     )
     if not cells:
+        from rearguard.scenarios.grid import rendered
         from rearguard.scenarios.table import SCENARIOS
 
+        if any(only is not None and only.upper() in c.scenario for c in rendered().cells):
+            raise BadInput(f"--only {only}: is seen in pictures only; add --rendered")
         names = ", ".join(s.name for s in SCENARIOS)
         raise BadInput(f"--only {only}: no such scenario here; there are: {names}")
     return replace(plan, cells=cells, seeds=seeds or plan.seeds)

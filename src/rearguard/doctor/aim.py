@@ -18,6 +18,7 @@ import msgspec
 from rearguard.config import Config
 from rearguard.ego.geometry import Pinhole
 from rearguard.errors import BadInput
+from rearguard.output import output
 from rearguard.words import Box, Detection
 
 _EDGE_PX = 3.0
@@ -132,16 +133,12 @@ def store(path: Path, values: dict[str, float]) -> None:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         changed = with_camera(text, values)
         msgspec.convert(tomllib.loads(changed), Config)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temp = path.with_name(f".{path.name}.new")
-        temp.write_text(changed, encoding="utf-8")
-        if path.exists():
-            temp.chmod(path.stat().st_mode & 0o777)
-        temp.replace(path)
     except OSError as e:
-        raise BadInput(f"{path}: cannot be written: {e.strerror}; try sudo, or --config FILE") from e
+        raise BadInput(f"{path}: cannot be read: {e.strerror}; try sudo, or --config FILE") from e
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as e:
         raise BadInput(f"{path}: left as it is, not a valid configuration: {e}") from e
+    with output(path, make_folder=True) as file:
+        file.write(changed.encode())
 
 
 def with_camera(text: str, values: dict[str, float]) -> str:

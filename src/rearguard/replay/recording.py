@@ -6,8 +6,6 @@ a last line that counts them. A file is hostile until it has been read to that l
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -15,6 +13,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from rearguard.errors import BadInput
+from rearguard.output import output
 from rearguard.review.text import clean
 from rearguard.words import Box, Detection, EgoMotion, Lateral, Track, Trouble
 
@@ -181,17 +180,9 @@ class Recording(msgspec.Struct, frozen=True):
 
 def write(path: Path, recording: Recording) -> None:
     """Write a recording; the file appears whole or not at all. Raises `BadInput` when it cannot be written."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    encode = msgspec.json.encode
-    try:
-        with part.open("xb") as file:
-            for line in (recording.header, *recording.looks, End(len(recording.looks))):
-                file.write(encode(line) + b"\n")
-        part.replace(path)
-    except OSError as e:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise BadInput(f"{path}: cannot write the detections: {e.strerror}") from e
+    with output(path) as file:
+        for line in (recording.header, *recording.looks, End(len(recording.looks))):
+            file.write(msgspec.json.encode(line) + b"\n")
 
 
 def read(path: Path) -> Recording:

@@ -10,12 +10,11 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from rearguard.errors import BadInput, PartFailed
 from rearguard.journal.rows import Filter
-from rearguard.journal.store import Journal
+from rearguard.journal.store import Journal, damaged
 from rearguard.review.text import clean
 
 if TYPE_CHECKING:
@@ -96,8 +95,12 @@ def names(table: str) -> list[str]:
 
 def rows(journal: Journal, table: str, wanted: Filter) -> Iterator[Row]:
     """Rows of a table, oldest first, one at a time. Raises `BadInput` for a filter that does not fit it."""
+    where, values = _where(table, wanted)  # now, before anything is written
+    return _rows(journal, table, where, values)
+
+
+def _rows(journal: Journal, table: str, where: str, values: list[Any]) -> Iterator[Row]:
     columns, source, wall, _ = TABLES[table]
-    where, values = _where(table, wanted)
     order = f"{wall}, {'t.near_miss, t.n' if table == 'trace' else source.split()[1] + '.id'}"
     try:
         cursor = journal.db.execute(
@@ -107,6 +110,10 @@ def rows(journal: Journal, table: str, wanted: Filter) -> Iterator[Row]:
         for row in cursor:
             yield {key: _plain(key, value) for key, value in zip(keys, (_iso(row[0]), *row[1:]), strict=True)}
     except sqlite3.Error as e:
+        if damaged(e):
+            raise BadInput(
+                f"{journal.folder}: the journal is damaged ({e}); what fits is not all there"
+            ) from e
         raise PartFailed(f"{journal.folder}: cannot read the journal: {e}") from e
 
 
@@ -176,12 +183,12 @@ def write_jsonl(found: Iterable[Row], out: TextIO) -> int:
 def _list(text: str) -> list[str]:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return [text]
     return [str(item) for item in found] if isinstance(found, list) else [text]
 
 
-def write_parquet(table: str, found: Iterable[Row], path: Path) -> int:
+def write_parquet(table: str, found: Iterable[Row], out: BinaryIO) -> int:
     """Write a table as Parquet (zstd); the number of rows. Raises `BadInput` where pyarrow is not installed."""
     try:
         import pyarrow as pa
@@ -192,22 +199,15 @@ def write_parquet(table: str, found: Iterable[Row], path: Path) -> int:
         ) from e
     schema, written = _schema(pa, table), 0
     batch: list[Row] = []
-    temp = path.with_name(f".{path.name}.part")
-    try:
-        with pq.ParquetWriter(temp, schema, compression="zstd") as writer:
-            for row in found:
-                row["when"] = datetime.fromisoformat(row["when"]) if row["when"] else None
-                if "reasons" in row:
-                    row["reasons"] = _list(row["reasons"])
-                batch.append(row)
-                if len(batch) == _ROWS:
-                    written += _flush(pa, writer, batch, schema)
-            written += _flush(pa, writer, batch, schema)
-        temp.replace(path)
-    except OSError as e:
-        raise BadInput(f"{path}: cannot write: {e.strerror or e}") from e
-    finally:
-        temp.unlink(missing_ok=True)
+    with pq.ParquetWriter(out, schema, compression="zstd") as writer:
+        for row in found:
+            row["when"] = datetime.fromisoformat(row["when"]) if row["when"] else None
+            if "reasons" in row:
+                row["reasons"] = _list(row["reasons"])
+            batch.append(row)
+            if len(batch) == _ROWS:
+                written += _flush(pa, writer, batch, schema)
+        written += _flush(pa, writer, batch, schema)
     return written
 
 
