@@ -20,8 +20,8 @@ from tmux_kit import Tmux, tmux_fixture  # noqa: F401
 
 from rearguard.cli.main import cli
 from rearguard.errors import BadInput, PartFailed
-from rearguard.journal import insert, keep
-from rearguard.journal.parcel import Parcel, digest, merge, pack, states, unpack
+from rearguard.journal import columns, insert, keep, schema
+from rearguard.journal.parcel import Greeting, Parcel, digest, merge, pack, states, unpack
 from rearguard.journal.picture import Snapshot
 from rearguard.journal.place import CLIPS
 from rearguard.journal.rows import Filter
@@ -320,11 +320,75 @@ def test_a_hostile_device_reaches_nothing_outside_its_outing(parcel: Parcel) -> 
 
 
 def test_values_that_no_table_takes_are_refused_whole(parcel: Parcel, home: Path) -> None:
-    line = resent(parcel, outing=(*parcel.outing[:10], "exploded", *parcel.outing[11:]))
+    twice = msgspec.structs.replace(parcel, outing=(*parcel.outing[:10], "exploded", *parcel.outing[11:]))
     with Journal.open(home) as journal:
         with pytest.raises(sqlite3.IntegrityError):
-            merge(journal, unpack(line))
+            merge(journal, twice)
         assert journal.outings() == []
+
+
+def _with(row: tuple[object, ...], names: tuple[str, ...], **changes: object) -> tuple[object, ...]:
+    return tuple(changes.get(name, value) for name, value in zip(names, row, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "value"),
+    [
+        ("outing", "ended", "exploded"),
+        ("outing", "worn_s", "abc"),
+        ("outing", "source", 5),
+        ("outing", "realtime", 7),
+        ("outing", "frames", -1),
+        ("outing", "origin_ns", 2**63),
+        ("outing", "config", "[" * 100_000),
+        ("near_miss", "min_ttc_s", "abc"),
+        ("near_miss", "level", "x"),
+        ("near_miss", "level", 2.5),
+        ("near_miss", "number", "x"),
+        ("near_miss", "first_ns", 2**63 + 5),
+        ("near_miss", "first_ns", -(2**63)),
+        ("near_miss", "wall_s", None),
+        ("near_miss", "verdict", "\x1b]0;owned\x07"),
+        ("trace", "x0", "abc"),
+        ("trace", "reasons", "[" * 100_000),
+        ("cue", "at_ns", "x"),
+        ("fault", "ended_ns", 2**70),
+        ("mark", "at_ns", 2**63 + 1),
+    ],
+)
+def test_a_value_that_no_reader_takes_never_gets_into_the_journal(
+    parcel: Parcel, table: str, name: str, value: object
+) -> None:
+    first, change = parcel.near_misses[0], {name: value}
+    trace = [_with(row, columns.Trace.__struct_fields__, **change) for row in first.trace]
+    changed: dict[str, dict[str, object]] = {
+        "outing": {"outing": _with(parcel.outing, columns.Outing.__struct_fields__, **change)},
+        "near_miss": {
+            "near_misses": [
+                msgspec.structs.replace(
+                    first, columns=_with(first.columns, columns.NearMiss.__struct_fields__, **change)
+                )
+            ]
+        },
+        "trace": {"near_misses": [msgspec.structs.replace(first, trace=trace)]},
+        "cue": {"cues": [_with(parcel.cues[0], columns.Cue.__struct_fields__, **change)]},
+        "fault": {"faults": [_with(parcel.faults[0], columns.Fault.__struct_fields__, **change)]},
+        "mark": {"marks": [value]},
+    }
+    with pytest.raises(BadInput, match="makes no sense"):
+        unpack(resent(parcel, **changed[table]))
+
+
+def test_the_version_a_device_says_is_only_text(server: Server, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "greeting").write_bytes(
+        msgspec.json.encode(Greeting("\x1b]0;owned\x07", schema.VERSION + 1, "/")) + b"\n"
+    )
+    old = tmp_path / "rearguard"
+    old.write_text(f"#!/bin/sh\ncat {tmp_path / 'greeting'}\n")
+    old.chmod(0o755)
+    done = pull(server, tmp_path, home, "--command", str(old))
+    assert "update rearguard here" in str(done.exception)
+    assert "\x1b" not in str(done.exception)
 
 
 def test_a_server_that_is_not_known_is_not_believed(server: Server, device: Path, home: Path) -> None:

@@ -7,7 +7,6 @@ clock, a mark, an expired picture), cheap enough to ask of every outing each tim
 from __future__ import annotations
 
 import hashlib
-import re
 import sqlite3
 from collections.abc import Iterable
 from typing import Any
@@ -15,39 +14,17 @@ from typing import Any
 import msgspec
 
 from rearguard.errors import BadInput
+from rearguard.journal import columns
+from rearguard.journal.columns import Media
 from rearguard.journal.place import is_clip_name
 from rearguard.journal.store import Journal
 
-_KEY = re.compile(r"[0-9a-f]{16}")
-
-_OUTING = (
-    "key", "device", "source", "realtime", "origin_ns", "mono_ns", "boot_id", "wall_s", "clock_synced",
-    "wall_corrected", "ended", "model", "model_digest", "config_digest", "config", "version", "frames", "late",
-    "worn_s", "blind_s",
-)  # fmt: skip
-_NEAR_MISS = (
-    "number", "track", "label", "kind", "side", "level", "min_ttc_s", "range_m", "lead_time_s", "first_ns",
-    "warned_ns", "worst_ns", "released_ns", "worst_seq", "mono_ns", "boot_id", "wall_s", "clock_synced",
-    "wall_corrected", "flagged", "verdict", "note", "media_gone",
-)  # fmt: skip
-_TRACE = (
-    "n", "t_ns", "seq", "x0", "y0", "x1", "y1", "ttc_s", "ttc_sd_s", "range_m", "miss_m", "level", "reasons",
-)  # fmt: skip
-_CUE = ("at_ns", "cue", "side", "seq", "track", "ttc_s", "reason")
-_FAULT = ("trouble", "began_ns", "ended_ns")
-_MEDIA = ("kind", "file", "bytes", "sha256", "redacted")
+_OUTING, _NEAR_MISS, _TRACE, _CUE, _FAULT, _MEDIA = (
+    kind.__struct_fields__
+    for kind in (columns.Outing, columns.NearMiss, columns.Trace, columns.Cue, columns.Fault, Media)
+)
 
 Row = tuple[Any, ...]
-
-
-class Media(msgspec.Struct, frozen=True):
-    """A file of a near miss."""
-
-    kind: str
-    file: str
-    bytes: int
-    sha256: str
-    redacted: int
 
 
 class PackedNearMiss(msgspec.Struct, frozen=True):
@@ -66,7 +43,7 @@ class Parcel(msgspec.Struct, frozen=True):
     near_misses: list[PackedNearMiss]
     cues: list[Row]
     faults: list[Row]
-    marks: list[int]
+    marks: list[columns.Nanoseconds]
 
     @property
     def key(self) -> str:
@@ -133,22 +110,33 @@ def unpack(line: bytes) -> Parcel:
     """A parcel as it arrived. Raises `BadInput` when it is not one, or not whole, or names files it may not."""
     try:
         parcel = _parcels.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
-        raise BadInput(f"the other side sent something that is no outing: {e}") from e
-    if not _KEY.fullmatch(parcel.key) or len(parcel.outing) != len(_OUTING):
-        raise BadInput("the other side sent an outing that makes no sense")
-    widths: list[tuple[Row, int]] = [(n.columns, len(_NEAR_MISS)) for n in parcel.near_misses]
-    widths += [(t, len(_TRACE)) for n in parcel.near_misses for t in n.trace]
-    widths += [(c, len(_CUE)) for c in parcel.cues] + [(f, len(_FAULT)) for f in parcel.faults]
-    plain = (str, int, float, bool, type(None))
-    if any(len(row) != width or not all(isinstance(v, plain) for v in row) for row, width in widths):
-        raise BadInput(f"outing {parcel.key}: the other side sent rows that make no sense")
+        _check(parcel)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise BadInput(f"the other side sent an outing that makes no sense: {e}") from e
     for media in (m for n in parcel.near_misses for m in n.media):
         if not is_clip_name(media.file) or not media.file.startswith(f"{parcel.key}-"):
             raise BadInput(f"outing {parcel.key}: the other side named a file that is no clip")
     if digest(parcel) != parcel.state:
         raise BadInput(f"outing {parcel.key}: arrived damaged; try again")
     return parcel
+
+
+def _check(parcel: Parcel) -> None:
+    """Raise `msgspec.ValidationError` for a value that a reader of the journal could not take."""
+    kinds: list[tuple[type[msgspec.Struct], list[Row]]] = [
+        (columns.Outing, [parcel.outing]),
+        (columns.NearMiss, [n.columns for n in parcel.near_misses]),
+        (columns.Trace, [t for n in parcel.near_misses for t in n.trace]),
+        (columns.Cue, parcel.cues),
+        (columns.Fault, parcel.faults),
+    ]
+    for kind, rows in kinds:
+        for row in rows:
+            checked = msgspec.convert(row, kind)
+            if isinstance(checked, columns.Outing | columns.Trace):
+                text = checked.config if isinstance(checked, columns.Outing) else checked.reasons
+                if columns.too_deep(text):
+                    raise msgspec.ValidationError("its settings or reasons are nested too deeply")
 
 
 def digest(parcel: Parcel) -> str:
@@ -189,8 +177,8 @@ def merge(journal: Journal, parcel: Parcel, device: str | None = None) -> dict[s
     """Put an outing into this journal, or bring it up to date; what was said of it here is kept.
 
     `device` replaces the name it gives itself. Gives the files that are not here yet, by name, with the near
-    miss each belongs to. Raises `BadInput` for values that no journal takes, `sqlite3.Error` when it cannot
-    be written.
+    miss each belongs to. Raises `sqlite3.IntegrityError` for values that no journal takes, `sqlite3.Error`
+    when it cannot be written.
     """
     with journal.transaction(durable=True) as db:
         outing = list(parcel.outing)

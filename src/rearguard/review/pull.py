@@ -13,12 +13,14 @@ import msgspec
 
 from rearguard.errors import BadInput, PartFailed, RearguardError
 from rearguard.journal import insert, schema
-from rearguard.journal.parcel import Greeting, Media, State, merge, unpack
+from rearguard.journal.columns import Media
+from rearguard.journal.parcel import Greeting, State, merge, unpack
 from rearguard.journal.place import CLIPS, DATABASE, FILE_MODE, sync_folder
 from rearguard.journal.rows import MediaRow
 from rearguard.journal.store import Journal
 from rearguard.journal.tidy import WriterLock
 from rearguard.review.remote import Remote
+from rearguard.review.text import clean
 
 INCOMING = "incoming"
 _PER_CALL = 200  # outings asked for in one ssh call
@@ -87,13 +89,14 @@ def _list(remote: Remote) -> tuple[Greeting, list[State]]:
         if greeting.journal != schema.VERSION:
             older = "there" if greeting.journal < schema.VERSION else "here"
             raise BadInput(
-                f"{remote.host}: rearguard {greeting.rearguard} there writes journals of version {greeting.journal}, "
-                f"this one reads {schema.VERSION}; update rearguard {older}"
+                f"{remote.host}: rearguard {clean(greeting.rearguard, 40)} there writes journals of version "
+                f"{greeting.journal}, this one reads {schema.VERSION}; update rearguard {older}"
             )
         return greeting, [msgspec.json.decode(line, type=State) for line in lines]
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise BadInput(
-            f"{remote.host}: its rearguard answered something else (does its shell print a greeting?): {e}"
+            f"{remote.host}: its rearguard answered something else (does its shell print a greeting?): "
+            f"{clean(str(e), 200)}"
         ) from e
 
 
