@@ -155,8 +155,10 @@ def test_text_from_the_journal_cannot_drive_the_terminal(tmp_path: Path) -> None
     writer.near_miss(a_near_miss(label="dog"))
     writer.close(5)
     with Journal.open(tmp_path) as opened, opened.transaction(durable=False) as db:
-        db.execute("UPDATE near_miss SET side = ?, boot_id = ?", (evil, evil))
-    for args in (["log"], ["show", "1"], ["log", "--json"], ["show", "1", "--json"]):
+        db.execute("PRAGMA ignore_check_constraints = ON")
+        db.execute("UPDATE near_miss SET side = ?, boot_id = ?, verdict = ?", (evil, evil, evil))
+        db.execute("UPDATE outing SET ended = ?, source = ?", (evil, evil))
+    for args in (["log"], ["show", "1"], ["log", "--json"], ["show", "1", "--json"], ["outings"]):
         output = run(*args, "--journal", str(tmp_path)).output
         assert "dog" in output
         for bad in ("\x1b", "\x07", "\x9b", "\u202e", "\r"):
@@ -172,6 +174,35 @@ def test_a_tampered_database_is_refused_not_believed(tmp_path: Path) -> None:
     result = run("log", "--journal", str(tmp_path))
     assert result.exit_code != 0
     assert "makes no sense" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        '{"judge": {"notice_ttc_s": 1e999, "caution_ttc_s": NaN, "critical_ttc_s": 2.0}}',
+        f'{{"judge": {{"caution_ttc_s": 1{"0" * 400}}}}}',
+        "[" * 100_000,
+        "[" * 900 + "]" * 900,
+        "1" * 5000,
+    ],
+    ids=["not finite", "huge", "open", "deep", "digits"],
+)
+def test_settings_that_make_no_sense_hide_no_near_miss(tmp_path: Path, config: str) -> None:
+    writer = a_writer(tmp_path)
+    writer.near_miss(a_near_miss())
+    writer.close(5)
+    with Journal.open(tmp_path) as opened, opened.transaction(durable=False) as db:
+        db.execute("UPDATE outing SET config = ?", (config,))
+        db.execute("UPDATE near_miss SET range_m = 9e999")
+
+    def not_json(word: str) -> None:
+        raise AssertionError(word)
+
+    assert "came close" in run("show", "1", "--journal", str(tmp_path)).output
+    for args in (["show", "1"], ["outings"], ["log"]):
+        done = run(*args, "--json", "--journal", str(tmp_path))
+        assert done.exit_code == 0, done.exception
+        json.loads(done.output, parse_constant=not_json)
 
 
 def test_reviewing_loads_nothing_heavy(journal: Path) -> None:

@@ -19,6 +19,7 @@ from rearguard.errors import NotFound
 from rearguard.journal.picture import Snapshot
 from rearguard.journal.place import CLIPS
 from rearguard.journal.rows import OutingStats
+from rearguard.journal.store import Journal
 from rearguard.warden.link import Felt
 from rearguard.words import Level, Trouble
 
@@ -38,6 +39,9 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer.fault(Trouble.DARK, MONO_NS + 5_000_000_000, MONO_NS + 8_000_000_000)
         writer.stats(OutingStats(frames=900, worn_s=90.0))
         assert writer.close(10)
+    with Journal.open(folder) as opened, opened.transaction(durable=False) as db:
+        db.execute("PRAGMA ignore_check_constraints = ON")
+        db.execute("UPDATE near_miss SET verdict = ? WHERE label = ?", (EVIL, EVIL))
     return folder
 
 

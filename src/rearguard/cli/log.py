@@ -131,7 +131,7 @@ def _print_table(rows: list[NearMissRow]) -> None:
         "what": [clean(row.label, 16) for row in rows],
         "side": [clean(row.side, 8) for row in rows],
         "TTC": [seconds(row.min_ttc_s) for row in rows],
-        "said": [_said(row) for row in rows],
+        "said": [clean(_said(row)) for row in rows],
         "range": [metres(row.range_m) for row in rows],
         "lead": [seconds(row.lead_time_s) for row in rows],
         "kept": [_kept(row) for row in rows],

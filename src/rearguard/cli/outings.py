@@ -105,7 +105,7 @@ def _print_table(rows: list[OutingRow], counted: dict[int, Tally]) -> None:
         "critical": [str(t.critical) for t in tally],
         "per hour": [rate(per_hour(t.near_misses, row.worn_s)) for t, row in zip(tally, rows, strict=True)],
         "blind": [minutes(t.blind_s) for t in tally],
-        "ended": [row.ended or "running" for row in rows],
+        "ended": [clean(row.ended or "running", 8) for row in rows],
         "source": [clean(row.source, 40) for row in rows],
     }
     if len({row.device for row in rows}) > 1:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from rearguard.errors import BadInput, PartFailed
+from rearguard.journal.columns import plain_json
 from rearguard.journal.rows import Filter
 from rearguard.journal.store import Journal, damaged
 from rearguard.review.text import clean
@@ -181,10 +182,7 @@ def write_jsonl(found: Iterable[Row], out: TextIO) -> int:
 
 
 def _list(text: str) -> list[str]:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return [text]
+    found = plain_json(text)
     return [str(item) for item in found] if isinstance(found, list) else [text]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
+from rearguard.journal.columns import plain_json
 from rearguard.journal.rows import CueRow, NearMissRow, OutingRow, TraceRow
 from rearguard.review.text import clock_word, local
 
@@ -42,10 +44,6 @@ def near_miss(row: NearMissRow) -> dict[str, Any]:
 
 def outing(row: OutingRow) -> dict[str, Any]:
     """One outing, its configuration as an object."""
-    try:
-        config = json.loads(row.config)
-    except ValueError:
-        config = None
     return {
         "id": row.id,
         "device": row.device,
@@ -61,7 +59,7 @@ def outing(row: OutingRow) -> dict[str, Any]:
         "model": row.model,
         "model_digest": row.model_digest,
         "config_digest": row.config_digest,
-        "config": config,
+        "config": plain_json(row.config),
         "version": row.version,
         "mono_ns": row.mono_ns,
         "boot_id": row.boot_id,
@@ -98,4 +96,13 @@ def cue(row: CueRow, worst_ns: int) -> dict[str, Any]:
 
 def dumps(value: Any) -> str:
     """JSON in ASCII, so that no text from the journal reaches a terminal as anything but text."""
-    return json.dumps(value, indent=2, ensure_ascii=True)
+    return json.dumps(_finite(value), indent=2, ensure_ascii=True, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for what JSON has no word for: infinity and not-a-number."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

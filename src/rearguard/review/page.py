@@ -109,7 +109,7 @@ def _outing(journal: Journal, outing: OutingRow, rows: list[NearMissRow], pictur
         '<th class="n">least TTC</th><th class="n">range</th><th class="n">lead</th><th>said</th></tr></thead><tbody>'
     )
     for r in rows:
-        said = f"{r.verdict} alarm" if r.verdict else ""
+        said = f"{escape(clean(r.verdict, 8))} alarm" if r.verdict else ""
         yield (
             f'<tr><td class="n"><a href="#n{r.id}">{r.id}</a></td><td>{escape(when(r))}</td>'
             f"<td>{escape(clean(r.label))}</td><td>{escape(clean(r.side))}</td>"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rearguard.errors import NotFound
+from rearguard.journal.columns import plain_json
 from rearguard.journal.place import read_clip
 from rearguard.journal.rows import CueRow, MediaRow, NearMissRow, OutingRow, TraceRow
 from rearguard.journal.store import Journal
 from rearguard.journal.strip import Thumb, unpack
 from rearguard.review.plot import Event, Sample
 
+_LONGEST_S = 1e6
 _SIGNS = ("ALIVE", "READY")
 _AROUND_NS = 1_000_000_000  # cues this long before and after the episode belong to the story
 
@@ -32,10 +33,7 @@ class Story:
     @property
     def config(self) -> dict[str, Any]:
         """The configuration that judged it; empty when it cannot be read."""
-        try:
-            config = json.loads(self.outing.config)
-        except ValueError:
-            return {}
+        config = plain_json(self.outing.config)
         return config if isinstance(config, dict) else {}
 
     @property
@@ -51,7 +49,11 @@ class Story:
         if not isinstance(judge, dict):
             return []
         found = [(name, judge.get(f"{name.lower()}_ttc_s")) for name in ("NOTICE", "CAUTION", "CRITICAL")]
-        return [(name, float(value)) for name, value in found if isinstance(value, int | float) and value > 0]
+        return [
+            (name, float(value))
+            for name, value in found
+            if isinstance(value, int | float) and 0 < value < _LONGEST_S  # what anybody wrote may be infinite
+        ]
 
     @property
     def samples(self) -> list[Sample]:
