@@ -34,7 +34,7 @@ def output(path: Path, *, mode: int = 0o666, make_folder: bool = False) -> Itera
     with _in_one_line(path):
         target, before = _place(path, make_folder)
         if target is None:
-            with _open_as_it_is(path, before) as file:
+            with _open_as_it_is(path) as file:
                 yield file
             return
         if make_folder:
@@ -65,7 +65,7 @@ def _place(path: Path, make_folder: bool) -> tuple[Path | None, os.stat_result |
             raise BadInput(f"{path}: cannot write: that is a folder; name a file in it")
         if not os.access(path, os.W_OK):
             raise PermissionError(0, "Permission denied")
-        if not stat.S_ISREG(before.st_mode) or _is_stdout(before):
+        if not stat.S_ISREG(before.st_mode) or is_stdout(path):
             return None, before
     target = Path(os.path.realpath(path))
     folder = target.parent
@@ -78,17 +78,17 @@ def _place(path: Path, make_folder: bool) -> tuple[Path | None, os.stat_result |
     return target, before
 
 
-def _is_stdout(about: os.stat_result) -> bool:
+def is_stdout(path: Path) -> bool:
     """Whether a file is the one that standard output goes to."""
     try:
-        return os.path.samestat(about, os.fstat(1))
+        return os.path.samestat(path.stat(), os.fstat(1))
     except OSError:
         return False
 
 
-def _open_as_it_is(path: Path, about: os.stat_result | None) -> BinaryIO:
+def _open_as_it_is(path: Path) -> BinaryIO:
     """A pipe or device, or standard output: behind what was printed already."""
-    if about is not None and _is_stdout(about):
+    if is_stdout(path):
         sys.stdout.flush()
         return os.fdopen(os.dup(1), "wb")
     return path.open("wb")

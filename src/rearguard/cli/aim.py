@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rearguard.cli.options import config_option, json_option
-from rearguard.config import Config, load, search_path
+from rearguard.config import Config, found, load, search_path
 from rearguard.errors import EXIT_NO, RearguardError
 from rearguard.output import check_output
 
@@ -69,7 +69,7 @@ def aim(
     source: str, person_height: float, seconds: float | None, save: bool, config_file: Path | None, as_json: bool
 ) -> None:  # fmt: skip
     """Help to mount the camera: live picture with horizon, corridor and what is detected."""
-    target = config_file or next((path for path in search_path() if path.is_file()), search_path()[0])
+    target = config_file or found() or search_path()[0]
     if seconds is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("this is no terminal: say how long to measure, with --seconds")
     if save:

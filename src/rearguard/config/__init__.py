@@ -7,7 +7,7 @@ Sections are frozen `msgspec.Struct`s; unknown keys and out-of-range values are 
 the field. Nothing heavy is imported here.
 """
 
-from rearguard.config.load import digest, load, search_path
+from rearguard.config.load import digest, found, load, search_path
 from rearguard.config.root import Config
 
-__all__ = ["Config", "digest", "load", "search_path"]
+__all__ = ["Config", "digest", "found", "load", "search_path"]

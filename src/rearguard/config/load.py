@@ -22,15 +22,19 @@ def search_path() -> list[Path]:
     return [home / "rearguard" / "rearguard.toml", SYSTEM_FILE]
 
 
+def found() -> Path | None:
+    """The file that is used when none is named; None where there is none."""
+    return next((path for path in search_path() if path.is_file()), None)
+
+
 def load(path: Path | None = None) -> Config:
     """The configuration from `path`, or from the first file of `search_path`, or the defaults.
 
     Raises `BadInput` naming the file and the field: missing file, bad TOML, unknown key, out of bounds.
     """
+    path = path or found()
     if path is None:
-        path = next((p for p in search_path() if p.is_file()), None)
-        if path is None:
-            return Config()
+        return Config()
     try:
         with path.open("rb") as file:
             raw = file.read(_MAX_BYTES + 1)
@@ -40,10 +44,12 @@ def load(path: Path | None = None) -> Config:
         raise BadInput(f"{path}: larger than {_MAX_BYTES // 1024} KiB, not a rearguard configuration")
     try:
         config = msgspec.convert(tomllib.loads(raw.decode("utf-8")), Config)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise BadInput(f"{path}: not valid TOML: {e}") from e
     except msgspec.ValidationError as e:
         raise BadInput(f"{path}: {_plain(str(e))}; see `rearguard config show`") from e
+    except ValueError as e:  # also of bytes that are no text, and of a number with thousands of digits
+        raise BadInput(f"{path}: not valid TOML: {e}") from e
+    except RecursionError as e:
+        raise BadInput(f"{path}: nested too deeply, not a rearguard configuration") from e
     _check_order(path, config)
     return config
 
