@@ -253,6 +253,11 @@ def test_a_host_that_is_an_option_is_refused() -> None:
             Remote(host)
 
 
+def test_a_command_with_half_a_quotation_is_refused() -> None:
+    with pytest.raises(BadInput, match="--command"):
+        Remote("pi", command="x'")
+
+
 def test_no_connection_is_one_line(server: Server, home: Path, tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.write_text("Host device\n  HostName 127.0.0.1\n  Port 1\n  BatchMode yes\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,7 +49,8 @@ def open_source(
     if "://" in word:
         raise BadInput(f"{word}: rearguard opens nothing over the network; give a file, a folder or webcam:N")
     path = Path(word)
-    if not word or "\0" in word or (not path.exists() and not re.search(r"[/.\\]", word)):
+    # Path.exists would raise of a name too long or in a folder that cannot be read; `open_recorded` tells of those.
+    if not word or "\0" in word or (not os.path.exists(path) and not re.search(r"[/.\\]", word)):
         from rearguard.world.catalogue import names
 
         raise BadInput(

@@ -89,17 +89,17 @@ def export(
         return write_csv(table, found, out) if kind == "csv" else write_jsonl(found, out)
 
     def write_text(found: Iterable[Row], file: BinaryIO) -> int:
-        out = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=False)
-        try:
-            written = write(found, out)
-            out.flush()
-        finally:
-            out.detach()
+        out = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        written = write(found, out)
+        out.flush()
+        out.detach()
         return written
 
     with open_journal(journal) as opened:
         if output is None:
-            write_text(rows(opened, table, wanted), sys.stdout.buffer)
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(encoding="utf-8", newline="")
+            write(rows(opened, table, wanted), sys.stdout)
             return
         spare_journal(output, opened.folder)
         total = count(opened, table, wanted) if sys.stderr.isatty() else None

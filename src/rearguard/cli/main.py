@@ -5,13 +5,21 @@ Reviewing over SSH must start quickly, so that no command pays for another's imp
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import sys
 from importlib import import_module
 
 import click
 
 from rearguard import __version__
-from rearguard.errors import RearguardError
+from rearguard.errors import EXIT_NO, BadInput, PartFailed, RearguardError
+
+# An error of these, with a file's name, is the name's: not there, not to be read, no folder.
+_NAMED_WRONGLY = {
+    errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS,
+}  # fmt: skip
 
 # name → (module, one line for --help). The module has a click command of the same name (`-` as `_`).
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -72,8 +80,58 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command; what the user can mend is one line on stderr."""
+    _open_streams()
     try:
-        cli(standalone_mode=True)
-    except RearguardError as e:
-        click.echo(f"rearguard: {e}", err=True)
-        sys.exit(e.exit_code)
+        try:
+            cli(standalone_mode=True)
+        finally:
+            sys.stdout.flush()  # here, where a full disk can still be told
+    except BrokenPipeError:  # `| head` has seen enough
+        _drop_output()
+        sys.exit(EXIT_NO)
+    except Exception as e:
+        told = _told(e)
+        if told is None:
+            raise
+        _drop_output()
+        from rearguard.review.text import clean  # names and files of others are in it
+
+        with contextlib.suppress(OSError):
+            click.echo(f"rearguard: {clean(' '.join(str(told).splitlines()), 4000)}", err=True)
+        sys.exit(told.exit_code)
+
+
+def _told(e: Exception) -> RearguardError | None:
+    """What to tell of an exception that no command foresaw; None for a mistake of ours, which needs its traceback."""
+    if isinstance(e, RearguardError):
+        return e
+    if isinstance(e, OSError):
+        where = f"{os.fsdecode(e.filename)}: " if isinstance(e.filename, str | bytes) else ""
+        kind = BadInput if where and e.errno in _NAMED_WRONGLY else PartFailed
+        return kind(f"{where or 'input or output failed: '}{e.strerror or e}")
+    if isinstance(e, UnicodeError):
+        return BadInput(f"text that cannot be read or shown: {e}")
+    if isinstance(e, RecursionError):
+        return BadInput("what was read is nested too deeply")
+    sqlite3 = sys.modules.get("sqlite3")  # imported only by what opens a journal
+    if sqlite3 is not None and isinstance(e, sqlite3.Error):
+        return PartFailed(f"the journal: {e}")
+    return None
+
+
+def _open_streams() -> None:
+    """Give what the caller closed (`>&-`) a place: the next file opened would become standard output."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115 - for as long as we live
+            os.set_inheritable(stream.fileno(), True)
+            setattr(sys, name, stream)
+
+
+def _drop_output() -> None:
+    """Let go of output that cannot be written, or Python would complain of it again when it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -33,6 +33,10 @@ class Remote:
             or any(c.isspace() or not c.isprintable() for c in self.host)
         ):
             raise BadInput(f"{self.host!r}: not a host; say USER@HOST, or a name from your ssh configuration")
+        try:
+            shlex.split(self.command)
+        except ValueError as e:
+            raise BadInput(f"--command {self.command}: quoted in a way no shell takes: {e}") from e
         if shutil.which("ssh") is None:
             raise BadInput("ssh is not installed; on Debian: apt install openssh-client")
 
