@@ -68,6 +68,18 @@ def shown(app: Review, name: str) -> str:
     return str(app.query_one(name, Static).render())
 
 
+def test_a_damaged_journal_is_one_line_and_its_exit_code(journal: Path, tmux: Callable[[str], Tmux]) -> None:
+    size = (journal / DATABASE).stat().st_size
+    with (journal / DATABASE).open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (size - 4096))
+    window = tmux(f"{sys.executable} -m rearguard review --journal {journal}; echo exit code $?")
+    screen = window.until("exit code 2")
+    assert "damaged" in screen
+    assert "Traceback" not in screen
+    assert len(screen.split()) < 60
+
+
 def test_the_newest_is_told_at_once(journal: Path) -> None:
     async def keys(app: Review, _: object) -> None:
         assert "thing130" in shown(app, "#story")

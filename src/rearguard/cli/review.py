@@ -70,4 +70,8 @@ def review(
         device=device,
     )
     with open_journal(journal) as opened:
-        Review(opened, wanted).run()
+        app = Review(opened, wanted)
+        failed = app.run()
+    if failed is not None:
+        raise failed
+    sys.exit(app.return_code or 0)

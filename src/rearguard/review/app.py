@@ -66,8 +66,11 @@ class List(DataTable[Text]):
     ]
 
 
-class Review(App[None]):
-    """The program. `journal` is open for reading; marks open it for writing, each time anew."""
+class Review(App[RearguardError]):
+    """The program. `journal` is open for reading; marks open it for writing, each time anew.
+
+    It gives what ended it when the journal can no longer be read.
+    """
 
     TITLE = "rearguard review"
     ENABLE_COMMAND_PALETTE = False
@@ -142,7 +145,12 @@ class Review(App[None]):
         if self._ended:
             return
         after = self._rows[-1] if self._rows else None
-        page = self._journal.near_misses(self._wanted, PAGE, after)
+        try:
+            page = self._journal.near_misses(self._wanted, PAGE, after)
+        except RearguardError as e:
+            self._ended = True
+            self.exit(e, return_code=e.exit_code)
+            return
         self._ended = len(page) < PAGE
         self._rows += page
         for row in page:
