@@ -91,6 +91,20 @@ def test_what_is_wrong_with_labels_is_said_with_its_place(folder, file, text, re
         read_dataset(folder)
 
 
+def test_a_table_from_a_spreadsheet_beside_pictures_from_a_camera(folder):
+    (folder / "1.jpg").rename(folder / "1.JPG")
+    (folder / "²").with_suffix(".jpg").touch()  # a digit to Python, not a number
+    write(folder / "boxes.csv", "\ufeffframe,label,x,y,w,h\n1,person,10,20,30,40\n")
+    pictures = read_dataset(folder).pictures
+    assert [(p.path.name, len(p.truths)) for p in pictures] == [("000.jpg", 0), ("1.JPG", 1)]
+
+
+def test_labels_find_pictures_whose_names_shout(folder):
+    (folder / "images" / "a.jpg").rename(folder / "images" / "a.JPG")
+    write(folder / "labels" / "a.txt", "0 0.5 0.5 0.2 0.5\n")
+    assert read_dataset(folder).pictures[0].path.name == "a.JPG"
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(BadInput, match="gone: no such folder"):
         read_dataset(tmp_path / "gone")

@@ -123,7 +123,9 @@ def _table(folder: Path) -> list[Labelled]:
             rows.setdefault(int(row["frame"]), []).append(truth)
         except (KeyError, TypeError, ValueError):
             raise BadInput(f"{path}:{number}: needs frame,label,x,y,w,h with numbers") from None
-    pictures = {int(p.stem): p for p in folder.iterdir() if p.suffix in PICTURES and p.stem.isdigit()}
+    pictures = {
+        int(p.stem): p for p in folder.iterdir() if p.suffix.lower() in PICTURES and p.stem.isdecimal()
+    }
     lost = sorted(set(rows) - set(pictures))
     if lost:
         raise BadInput(f"{path}: labels frame {lost[0]}, but there is no such picture")
@@ -143,13 +145,13 @@ def _text(path: Path) -> str:
     try:
         if path.stat().st_size > _MAX_TEXT_BYTES:
             raise BadInput(f"{path}: larger than {_MAX_TEXT_BYTES >> 20} MiB, not a file of labels")
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # spreadsheets put a mark in front
     except (OSError, UnicodeDecodeError) as e:
         raise BadInput(f"{path}: cannot read the labels: {e}") from e
 
 
 def _picture(folder: Path, stem: str) -> Path:
-    for suffix in PICTURES:
+    for suffix in (*PICTURES, *map(str.upper, PICTURES)):  # cameras write .JPG
         if (folder / (stem + suffix)).is_file():
             return folder / (stem + suffix)
     raise BadInput(f"{folder}: no picture {stem} for its labels (looked for {', '.join(PICTURES)})")
