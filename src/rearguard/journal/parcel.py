@@ -132,11 +132,22 @@ def _check(parcel: Parcel) -> None:
     ]
     for kind, rows in kinds:
         for row in rows:
-            checked = msgspec.convert(row, kind)
+            try:
+                checked = msgspec.convert(row, kind)
+            except msgspec.ValidationError as e:
+                raise msgspec.ValidationError(_named(kind, str(e))) from e
             if isinstance(checked, columns.Outing | columns.Trace):
                 text = checked.config if isinstance(checked, columns.Outing) else checked.reasons
                 if columns.too_deep(text):
                     raise msgspec.ValidationError("its settings or reasons are nested too deeply")
+
+
+def _named(kind: type[msgspec.Struct], message: str) -> str:
+    """msgspec's message about `$[5]` with the column's name in front."""
+    said, _, at = message.partition(" - at `$[")
+    number = at.rstrip("`]")
+    column = kind.__struct_fields__[int(number)] if number.isdecimal() else "its columns"
+    return f"{kind.__name__} {column}: {said}"
 
 
 def digest(parcel: Parcel) -> str:
