@@ -205,6 +205,31 @@ def test_settings_that_make_no_sense_hide_no_near_miss(tmp_path: Path, config: s
         json.loads(done.output, parse_constant=not_json)
 
 
+@pytest.mark.parametrize("what", [["--all"], ["--before", "2100-01-01"]])
+def test_what_cannot_be_read_can_be_purged(tmp_path: Path, what: list[str]) -> None:
+    writer = a_writer(tmp_path)
+    writer.near_miss(a_near_miss())
+    writer.close(5)
+    with Journal.open(tmp_path) as opened, opened.transaction(durable=False) as db:
+        db.execute("UPDATE near_miss SET min_ttc_s = 'abc'")
+        db.execute("UPDATE outing SET worn_s = 'abc'")
+    done = run("log", "purge", *what, "--yes", "--journal", str(tmp_path))
+    assert done.exit_code == 0, done.exception
+    with Journal.open(tmp_path, readonly=True) as opened:
+        assert opened.near_misses() == []
+
+
+def test_reasons_nested_too_deeply_are_only_text(tmp_path: Path) -> None:
+    writer = a_writer(tmp_path)
+    writer.near_miss(a_near_miss())
+    writer.close(5)
+    with Journal.open(tmp_path) as opened, opened.transaction(durable=False) as db:
+        db.execute("UPDATE trace SET reasons = ?", ("[" * 100_000,))
+    done = run("show", "1", "--journal", str(tmp_path))
+    assert done.exit_code == 0, done.exception
+    assert "came close" in done.output
+
+
 def test_reviewing_loads_nothing_heavy(journal: Path) -> None:
     """Over SSH the reader waits for every import; OpenCV alone would take longer than the query."""
     script = (

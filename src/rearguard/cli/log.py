@@ -231,14 +231,14 @@ def purge(
         if expired:
             gone = _expire(opened)
         elif everything or outing is not None:
-            if outing is not None and opened.outing(outing) is None:
+            if outing is not None and not keep.has_outing(opened, outing):
                 raise NotFound(f"no outing {outing} in {opened.folder}; nothing was deleted")
-            ids = [outing] if outing is not None else [row.id for row in opened.outings(10**9)]
+            ids = [outing] if outing is not None else keep.outings(opened)
             _ask(yes, f"Delete {len(ids)} outing(s) with all their near misses?")
             gone = keep.purge_outings(opened, ids)
         else:
             for one in near_miss:
-                if opened.near_miss(one) is None:
+                if not keep.has_near_miss(opened, one):
                     raise NotFound(f"no near miss {one} in {opened.folder}; nothing was deleted")
             ids = list(near_miss) or _before(opened, before or "")
             _ask(yes, f"Delete {'the pictures of ' if pictures else ''}{len(ids)} near miss(es)?")
@@ -265,9 +265,10 @@ def _expire(opened: Journal) -> Gone:
 
 
 def _before(opened: Journal, moment: str) -> list[int]:
+    from rearguard.journal import keep
     from rearguard.review.text import parse_moment
 
-    return [row.id for row in opened.near_misses(Filter(until_s=parse_moment(moment)), 10**9)]
+    return keep.near_misses_before(opened, parse_moment(moment))
 
 
 def _ask(yes: bool, question: str) -> None:

@@ -70,6 +70,26 @@ def expire(
     return Gone(near_misses, outings, files)
 
 
+def outings(journal: Journal) -> list[int]:
+    """The ids of all outings. No more than ids: what cannot be read must still be deletable."""
+    return [row["id"] for row in journal.select("SELECT id FROM outing", [])]
+
+
+def has_outing(journal: Journal, id_: int) -> bool:
+    """Whether there is such an outing, readable or not."""
+    return bool(journal.select("SELECT id FROM outing WHERE id = ?", [id_]))
+
+
+def has_near_miss(journal: Journal, id_: int) -> bool:
+    """Whether there is such a near miss, readable or not."""
+    return bool(journal.select("SELECT id FROM near_miss WHERE id = ?", [id_]))
+
+
+def near_misses_before(journal: Journal, wall_s: float) -> list[int]:
+    """The ids of all near misses before a moment."""
+    return [row["id"] for row in journal.select("SELECT id FROM near_miss WHERE wall_s < ?", [wall_s])]
+
+
 def purge(journal: Journal, near_miss_ids: Iterable[int], *, pictures_only: bool = False) -> Gone:
     """Delete near misses, or only their pictures, so that no byte of them stays in the database or its log.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import sqlite3
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from rearguard.errors import BadInput, PartFailed
+from rearguard.journal.columns import plain_json
 from rearguard.journal.place import DATABASE, create_private, is_there, make_folder, move_aside
 from rearguard.journal.rows import CueRow, FaultRow, Filter, MediaRow, NearMissRow, OutingRow, TraceRow
 from rearguard.journal.salvage import salvage
@@ -350,11 +350,8 @@ def _near_miss(row: dict[str, Any]) -> NearMissRow:
 
 
 def _reasons(text: str) -> list[str]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return [text]
-    return [str(item) for item in found] if isinstance(found, list) else [str(found)]
+    found = plain_json(text)
+    return [str(item) for item in found] if isinstance(found, list) else [text]
 
 
 def _as(kind: type[T], row: dict[str, Any]) -> T:
