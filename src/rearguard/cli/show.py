@@ -103,7 +103,7 @@ def _said(row: NearMissRow) -> str:
     """What the wearer said of it; empty when nothing."""
     from rearguard.review.text import clean
 
-    words = [f"a {row.verdict} alarm"] if row.verdict else []
+    words = [f"a {clean(row.verdict, 8)} alarm"] if row.verdict else []
     words += ["flagged, kept until you take the flag back"] if row.flagged else []
     words += [f"“{clean(row.note, 2000)}”"] if row.note else []
     return f"You said: {'; '.join(words)}." if words else ""
