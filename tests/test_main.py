@@ -85,7 +85,7 @@ def test_a_journal_that_another_holds_is_a_part_that_failed(journal: Path) -> No
     db = sqlite3.connect(journal / DATABASE, isolation_level=None)
     db.execute("BEGIN IMMEDIATE")
     try:
-        assert "locked" in one_line(shell(f"rearguard log flag 1 --journal {journal}"), 3)
+        assert "something else is writing" in one_line(shell(f"rearguard log flag 1 --journal {journal}"), 3)
     finally:
         db.close()
 
