@@ -23,7 +23,11 @@ Examples:
 
 \b
 A file or a folder is judged on its own time: every frame, as fast as the machine can, without buzzing.
-With --realtime it is played at its own speed and felt. A camera is always live."""
+With --realtime it is played at its own speed and felt. A camera is always live.
+
+\b
+Ctrl-C stops it. A terminal that goes away does not: whoever runs out of reach of an SSH session is still
+warned. `pkill -f "rearguard run"` stops that one."""
 )
 @click.option(
     "--source",
