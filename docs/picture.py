@@ -5,6 +5,7 @@ python docs/picture.py
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import cv2
@@ -24,6 +25,7 @@ SHOWN_TTC_S = 2.3
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter).parse_args()
     config = Config()
     source = open_source("sim:demo?noise=1", config.camera)
     info = source.info

@@ -13,7 +13,9 @@ from rearguard.cli.main import COMMANDS, cli
 
 TEXT = (Path(__file__).parents[1] / "docs" / "review.md").read_text(encoding="utf-8")
 LINES = [
-    line.split("#")[0].strip() for line in TEXT.splitlines() if re.match(r"    (ssh \S+ )?rearguard ", line)
+    line.split("#")[0].strip()
+    for line in TEXT.splitlines()
+    if re.match(r"    (ssh \S+ )?(sudo -u rearguard )?rearguard ", line)
 ]
 LINES += re.findall(r"`((?:sudo -u rearguard )?rearguard [^`.]+)`", TEXT)
 REVIEW = ("log", "show", "outings", "stats", "review", "report", "export", "pull")

@@ -158,7 +158,7 @@ def _wait_for(trace: Path, what: str) -> None:
 
 def _judge(outcome: Outcome, code: int, journal: Path) -> None:
     case, events = outcome.case, outcome.events
-    outcome.restarts = sum(e["what"] == "start" for e in events) - 1
+    outcome.restarts = max(0, sum(e["what"] == "start" for e in events) - 1)
     if code != case.code:
         outcome.wrong.append(f"exit code {code}, not {case.code}")
     if case.said and case.said not in outcome.stderr:

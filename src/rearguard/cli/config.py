@@ -28,7 +28,7 @@ def show(file: Path | None, config_file: Path | None, as_json: bool) -> None:
     """Print every setting with its value, bounds and trade-off, as TOML that can be edited and used.
 
     \b
-    Example: rearguard config show -o ~/.config/rearguard/rearguard.toml
+    Example: rearguard config show -o mine.toml
 
     FILE may be the very one that is in use; a shell's > would empty it before it is read.
     """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from rearguard.cli.options import config_option, journal_option, json_option
+from rearguard.cli.options import config_option, json_option
 from rearguard.cli.run import see_through
 from rearguard.config import load
 
@@ -23,20 +23,23 @@ Examples:
 )
 @click.option("--headless", is_flag=True, help="Show no picture.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the simulated world.")
-@journal_option
+@click.option(
+    "--journal",
+    "journal_folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("out/demo"),
+    show_default=True,
+    help="Folder of the near-miss log.",
+)
 @config_option
 @json_option
-def demo(
-    headless: bool, seed: int, journal_folder: Path | None, config_file: Path | None, as_json: bool
-) -> None:
+def demo(headless: bool, seed: int, journal_folder: Path, config_file: Path | None, as_json: bool) -> None:
     """Run backwards through a simulated world for about half a minute.
 
     The pictures are rendered, the rest is real: detector, tracks, judgement, cues on gpiozero pins (mock pins
-    where there is no GPIO) and the near-miss log, which lands in the folder `out/demo` unless --journal says
-    otherwise.
+    where there is no GPIO) and the near-miss log, which lands in the folder --journal.
     """
     show = not headless and not as_json and sys.stdout.isatty()
-    journal = journal_folder or Path("out/demo")
     sys.exit(
         see_through(
             load(config_file),
@@ -46,7 +49,7 @@ def demo(
             realtime=False,
             show=show,
             seed=seed,
-            journal=journal,
+            journal=journal_folder,
             summary="json" if as_json else "text",
         )
     )

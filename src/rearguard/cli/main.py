@@ -74,7 +74,8 @@ def cli() -> None:
     with a spotter, and never rely on silence.
 
     \b
-    Exit codes: 0 done · 1 the answer is no · 2 bad input · 3 a part failed while running.
+    Exit codes: 0 done · 1 the answer is no · 2 bad input · 3 a part failed while running ·
+    4 switched off by its button.
     """
 
 

@@ -12,7 +12,10 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     folder: Annotated[
         str,
-        about("where the journal lives; empty: $STATE_DIRECTORY under systemd, else the user's data folder"),
+        about(
+            "where the journal lives; empty: $STATE_DIRECTORY under systemd, else the user's data folder. The "
+            "service may write elsewhere only with ReadWritePaths= (systemctl edit rearguard)"
+        ),
     ] = ""
     clips: Annotated[
         Literal["redacted", "off", "full"],

@@ -9,7 +9,7 @@ The rules, in the order they matter:
    Going down a level is not news: it is never told by NOTICE.
 4. A fault is told when it comes and again at an interval while it lasts; one cut off at once was not told.
 5. A mute holds back everything below CRITICAL, except signs of life and the first telling of a new BLIND or
-   FAULT: silence must keep meaning "safe".
+   FAULT: a failure must not be mistaken for calm.
 6. When nothing else was felt for `alive_every_s` and rearguard is watching, the alive tick plays.
 """
 
