@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from rearguard.camera.catalogue import open_source
 from rearguard.config import Config
+from rearguard.detect.detector import Detector
 from rearguard.ego.flow import FlowEgo
 from rearguard.ego.geometry import Pinhole, turn
 from rearguard.judge.judge import Memory, judge
@@ -21,6 +22,7 @@ from rearguard.looming.channel import Looming
 from rearguard.looming.follow import Follower, Sighting
 from rearguard.looming.ground import grade, standing
 from rearguard.looming.parallax import solve
+from rearguard.vision.pipeline import Pipeline, age_of_file
 from rearguard.words import Box, EgoMotion, Frame, Level, Track
 
 CONFIG = Config()
@@ -224,3 +226,20 @@ def test_what_filled_the_picture_is_held_a_while() -> None:
         follower.step(i * NS // 15, [sighting(3.5 - i / 15)])
     assert follower.step(43 * NS // 15, [])
     assert not follower.step(70 * NS // 15, [])
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_wall_is_warned_of_until_it_is_met(seed: int) -> None:
+    config = Config()
+    source = open_source("sim:wall?start=7&speed=2.5", config.camera, fps=10, seed=seed)
+    info = source.info
+    lens = Pinhole.from_fov(info.width_px, info.height_px, info.hfov_deg)
+    pipeline = Pipeline(config, lens, Detector(config.detect), age_of_file)
+    told = []
+    for frame in source.frames():
+        left_s = min((t.ttc_s for t in frame.truth if t.ttc_s is not None), default=0.0)
+        told.append((left_s, pipeline.step(frame).verdict.level))
+    first = next(i for i, (_, level) in enumerate(told) if level is Level.CRITICAL)
+    assert told[first][0] > 1.5
+    # Filling the picture, it leaves nothing far to tell the camera's turn by, and is no less there for that.
+    assert {level for left_s, level in told[first:] if left_s > 0.25} == {Level.CRITICAL}

@@ -23,9 +23,6 @@ _MIN_POINTS = 12
 _COARSE = 2  # the whole picture's shift is found at this fraction of the small size
 _HUBER_PX = 1.0
 _INLIER_PX = 1.5
-# Fewer agreeing points than this fit any turn: of torn, covered and noise pictures at most 0.05 agree, of
-# pictures that show the same place at least 0.09, unless everything in them is near.
-_LEAST_AGREEING = 0.08
 
 
 class FlowEgo:
@@ -105,7 +102,7 @@ def fit_turn(before: Points, after: Points, lens: Pinhole) -> EgoMotion:
     """The small rotation that best explains point pairs (n, 2), outliers down-weighted (IRLS, Huber then cut).
 
     Points well below the picture's middle are ground or near things and count less: their flow is mostly
-    translation. Where next to none agree, the turn is unknown.
+    translation. Points of two pictures with nothing in common give some turn too, with next to no quality.
     """
     rays = lens.rays(before.astype(np.float64))
     target = after.astype(np.float64)
@@ -132,7 +129,7 @@ def fit_turn(before: Points, after: Points, lens: Pinhole) -> EgoMotion:
         if float(np.abs(delta).max()) < 1e-6:
             break
     agree = float(np.sum(trust * (residual < _INLIER_PX)) / np.sum(trust))
-    return _as_ego(w, agree) if agree >= _LEAST_AGREEING else EgoMotion()
+    return _as_ego(w, agree)
 
 
 def _as_ego(w: NDArray[np.float64], quality: float) -> EgoMotion:

@@ -38,15 +38,8 @@ class Swing:
         self._means = tuple(Heading() for _ in range(3))
         self._last_ns: int | None = None
 
-    def _forget(self) -> None:
-        self._attitude, self._angles = np.eye(3), (0.0, 0.0, 0.0)
-        for mean in self._means:
-            mean.forget()
-
     def turn(self, ego: EgoMotion, at_ns: int) -> Attitude:
-        """Add a turn; the attitude after it. After an unknown one it is learned anew."""
-        if not ego.known:
-            self._forget()
+        """Add a turn; the attitude after it."""
         dt = 0.0 if self._last_ns is None else max(0.0, (at_ns - self._last_ns) * 1e-9)
         self._last_ns = at_ns
         self._attitude = turn(ego) @ self._attitude
@@ -61,6 +54,12 @@ class Swing:
         x, y = -math.tan(yaw_off), -math.tan(pitch_off + self._pitch_rad)
         s, c = math.sin(roll_off), math.cos(roll_off)
         return Attitude(c * x + s * y, -s * x + c * y, roll_off)
+
+    def forget(self) -> None:
+        """By how much the camera has turned is not known: the attitude is learned anew."""
+        self._attitude, self._angles = np.eye(3), (0.0, 0.0, 0.0)
+        for mean in self._means:
+            mean.forget()
 
 
 def _wrapped(angle: float) -> float:

@@ -87,8 +87,11 @@ class Looming:
         if (dt is not None and dt > _LONGEST_GAP_S) or (dt is not None and dt < 0):
             self._forget()
             dt = None
-        if not ego.known:  # what was followed through a torn or covered picture is something else now
+        if not ego.known and not self._follower.holds:
+            # What was followed through a torn or covered picture is something else now. But of a wall that fills the
+            # picture little is far enough to tell the turn by: what counts down already is not let go for that.
             self._forget_motion()
+            ego = EgoMotion()
         attitude = self._swing.turn(ego, at_ns)
         self._pending = turn(ego) @ self._pending
         if dt is not None and dt < _LEAST_SPACING_S:
@@ -111,6 +114,7 @@ class Looming:
     def _forget_motion(self) -> None:
         self._points.clear()
         self._moments.clear()
+        self._swing.forget()
         self._pending = np.eye(3)
         self._last_w = None
 

@@ -71,6 +71,11 @@ class Follower:
         self._next = -1
         self._last_ns: int | None = None
 
+    @property
+    def holds(self) -> bool:
+        """Whether anything is followed, believed in or not yet."""
+        return bool(self._live)
+
     def clear(self) -> None:
         """Forget everything."""
         self._live.clear()

@@ -122,6 +122,7 @@ class Tracker:
         bend_was = self._heading.bend_rad_s
         if not ego.known:
             self._heading.forget()
+            ego = EgoMotion()
         swing = self._heading.turn(ego.yaw_rad, at_ns)
         self._bend(self._heading.bend_rad_s - bend_was)
         self._predict(dt, ego, swing)

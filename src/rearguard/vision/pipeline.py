@@ -84,7 +84,7 @@ class Pipeline:
         looming = self._aside.submit(self._loom, frame, aside)
         detections = tuple(self._detector.detect(frame.image, lambda: self._hints(aside.result()[0])))
         t1 = clock()
-        ego, growth = aside.result()
+        ego, growth, _ = aside.result()
         t2 = clock()
         self._tracks = tuple(self._tracker.step(frame.captured_ns, detections, ego, growth))
         tracks = (*self._tracks, *looming.result())
@@ -103,18 +103,22 @@ class Pipeline:
         took = {"detect": t1 - t0, "ego": t2 - t1, "track": t3 - t2, "judge": t4 - t3}
         return Step(frame, detections, ego, tracks, verdict, took)
 
-    def _look_aside(self, frame: Frame) -> tuple[EgoMotion, dict[int, Growth]]:
-        """How the camera turned and what the texture says, both since the last frame."""
-        ego = self._ego.look(frame.image, tuple(t.box for t in self._tracks))
-        return ego, self._growth(frame, ego)
+    def _look_aside(self, frame: Frame) -> tuple[EgoMotion, dict[int, Growth], EgoMotion]:
+        """How the camera turned and what the texture says, both since the last frame; last what was fitted of the
+        turn, known or not."""
+        fitted = self._ego.look(frame.image, tuple(t.box for t in self._tracks))
+        ego = fitted if fitted.known else EgoMotion()
+        return ego, self._growth(frame, ego), fitted
 
-    def _loom(self, frame: Frame, aside: Future[tuple[EgoMotion, dict[int, Growth]]]) -> list[Track]:
+    def _loom(
+        self, frame: Frame, aside: Future[tuple[EgoMotion, dict[int, Growth], EgoMotion]]
+    ) -> list[Track]:
         """What else is in the way; the worker that looked aside does this next, so nothing is waited for."""
-        ego, _ = aside.result()
+        ego, _, fitted = aside.result()
         if self._looming is None or self._ego.grey is None:
             return []
         known = [replace(t, box=moved(t.box, ego, self._lens)) for t in self._tracks]
-        return self._looming.look(self._ego.grey, frame.captured_ns, ego, known)
+        return self._looming.look(self._ego.grey, frame.captured_ns, fitted, known)
 
     def _hints(self, ego: EgoMotion) -> Hints:
         """Where the tracks should be in this frame, most urgent first, for the detector's closer look."""
