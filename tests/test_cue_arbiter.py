@@ -166,6 +166,18 @@ def test_blindness_that_a_warning_cuts_off_is_told_when_the_warning_is_over(mute
     assert blind_again < 4.0
 
 
+def test_a_reminder_that_is_cut_off_waits_for_its_next_turn() -> None:
+    failed = frozenset({Trouble.SELF_TEST})
+
+    def flickering(t: float) -> Situation:
+        level = Level.CRITICAL if t % 2.0 > 1.7 else Level.CAUTION
+        return Situation(level if t > 4.0 else Level.CLEAR, track=1, troubles=failed, watching=True)
+
+    felt = feel(arbiter(), flickering, 34.0)
+    assert sum(s.cue is CueName.FAULT for s in felt) <= 7
+    assert sum(s.cue is CueName.CAUTION for s in felt) >= 25
+
+
 def test_silence_is_the_wearers_own_wish_only_while_a_blindness_told_is_muted() -> None:
     a = arbiter()
     covered = Situation(troubles=frozenset({Trouble.COVERED}))

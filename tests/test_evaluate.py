@@ -81,6 +81,10 @@ def test_a_table_counts_pictures_without_rows_and_forgives_the_occluded(folder):
             "frame,label,x,y,w,h\n7,person,1,2,3,4\n",
             "labels frame 7, but there is no such picture",
         ),
+        ("boxes.csv", "frame,label,x,y,w,h\n1,person,nan,2,3,4\n", r"boxes\.csv:2: needs .* with numbers"),
+        ("boxes.csv", "frame,label,x,y,w,h\n1,person,1,2,-3,4\n", r"boxes\.csv:2: needs .* above 0"),
+        ("boxes.csv", 'frame,label,x,y,w,h\n1,"' + "person " * 20000 + "\n", r"boxes\.csv: not a table"),
+        ("annotations/a.txt", "Bounding box: (" + "9" * 5000 + ", 1) - (2, 3)", "has no line 'Bounding box"),
         ("notes.txt", "", "no labels of a known format"),
         ("labels/notes.md", "", "holds no labelled picture"),
     ],
@@ -97,6 +101,14 @@ def test_a_table_from_a_spreadsheet_beside_pictures_from_a_camera(folder):
     write(folder / "boxes.csv", "\ufeffframe,label,x,y,w,h\n1,person,10,20,30,40\n")
     pictures = read_dataset(folder).pictures
     assert [(p.path.name, len(p.truths)) for p in pictures] == [("000.jpg", 0), ("1.JPG", 1)]
+
+
+def test_two_pictures_of_one_number_are_refused(folder):
+    (folder / "1.jpg").touch()
+    (folder / "001.jpg").touch()
+    write(folder / "boxes.csv", "frame,label,x,y,w,h\n1,person,10,20,30,40\n")
+    with pytest.raises(BadInput, match=r"1\.jpg: 001\.jpg has the same number"):
+        read_dataset(folder)
 
 
 def test_labels_find_pictures_whose_names_shout(folder):

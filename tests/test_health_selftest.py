@@ -116,6 +116,22 @@ def test_vision_that_is_started_anew_may_be_warm() -> None:
     assert told(SelfTest(Config(), again=True), [lively(i) for i in range(20)], [hot] * 20) == [()]
 
 
+def test_one_degree_more_is_no_news() -> None:
+    readings = [Readings(0, 72.0 + i // 60, 0, 9000.0, 0.0) for i in range(300)]
+    said = told(SelfTest(Config()), [lively(i) for i in range(300)], readings)
+    assert said == [("temperature: 72 °C, below 70 needed to start",)]
+
+
+def test_a_camera_too_slow_to_judge_by_is_told_as_that() -> None:
+    test = SelfTest(Config())
+    for i in range(20):
+        stats = measure(small_grey(coarse_copy(lively(i))), 8.0)
+        said = test.look(Frame(i, i * 400_000_000, lively(i)), stats, WELL)
+        if said is not None:
+            break
+    assert said == ("camera: 8 pictures in 3 s",)
+
+
 def test_a_sensor_that_takes_a_second_is_waited_for() -> None:
     said = told(SelfTest(Config()), [lively(i) for i in range(40)], [None] * 20 + [WELL] * 20)
     assert said == [()]

@@ -55,6 +55,14 @@ def test_other_sizes_are_refused(size):
         load_model(size=size)
 
 
+@pytest.mark.parametrize("offset", [-1, 99999999])
+def test_a_card_that_points_outside_its_file_is_refused(copy, offset):
+    path, edit = copy
+    edit("sizes_at = [", f"sizes_at = [{offset}, ")
+    with pytest.raises(BadInput, match=f"says that a size stands at byte {offset}"):
+        load_model(str(path), size=(96, 64))
+
+
 def test_int8_sees_what_float_sees():
     scores = []
     for name in ("centernet", "centernet-int8"):

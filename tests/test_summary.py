@@ -5,13 +5,24 @@ from __future__ import annotations
 import weakref
 
 import numpy as np
+import pytest
 
-from rearguard.vision.pipeline import Step
+from rearguard.config import Config
+from rearguard.ego.geometry import Pinhole
+from rearguard.errors import BadInput
+from rearguard.vision.pipeline import Pipeline, Step, age_of_file
 from rearguard.vision.summary import Ledger
 from rearguard.warden.link import Felt
 from rearguard.words import Box, EgoMotion, Frame, Level, Side, Threat, TrueThing, Verdict
 
 BOX = Box(10, 10, 50, 90)
+
+
+@pytest.mark.parametrize("size", [(1, 500), (31, 31), (40, 16384)])
+def test_pictures_nobody_could_judge_are_refused(size):
+    lens = Pinhole.from_fov(*size, 66.0)
+    with pytest.raises(BadInput, match=f"pictures of {size[0]}x{size[1]}: cannot be judged"):
+        Pipeline(Config(), lens, None, age_of_file)
 
 
 def judged(seq: int) -> tuple[Step, weakref.ref[np.ndarray]]:

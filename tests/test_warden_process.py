@@ -179,6 +179,25 @@ def test_what_ends_other_programs_on_the_spot_leaves_no_motor_on(outing, number:
     assert {"stopped": True} in run.notes
 
 
+def test_who_was_started_to_outlive_its_terminal_does(outing) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        threading.Timer(0.8, os.kill, (os.getpid(), signal.SIGHUP)).start()
+        run = outing([["arm"], CALM, ["sleep", 1.0], CALM, ["end", 0]], realtime=False)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert len(run.sent_ns()) > 10  # to its end
+
+
+def test_without_a_descriptor_to_spare_vision_is_a_failed_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left() -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(link, "pair", none_left)
+    with pytest.raises(PartFailed, match="cannot start the vision process: Too many open files"):
+        Vision(["true"], link.Hello())
+
+
 def test_stopping_while_vision_is_away_is_no_failure(outing) -> None:
     threading.Timer(2.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
     slow = Warden(restart_backoff_s=8.0, stop_s=0.5)

@@ -223,15 +223,17 @@ class Arbiter:
             and now_ns - self._ends_ns < _ns(_FLICKER_GAP_S)
         )
 
+    def _cut(self, by: CueName, now_ns: int) -> None:
+        """A fault whose first telling was too short to be felt has not been told."""
+        cut = self._playing
+        if cut is None or cut.row.kind is not Kind.FAULT or cut.cue is by or cut.repeat:
+            return
+        if now_ns < self._hold_ns:
+            self._standing[cut.cue], self._ended[cut.cue] = False, now_ns
+
     def _begin(self, start: Start, now_ns: int) -> None:
-        row, cut = start.row, self._playing
-        if (
-            cut is not None
-            and cut.row.kind is Kind.FAULT
-            and cut.cue is not start.cue
-            and now_ns < self._hold_ns
-        ):
-            self._standing[cut.cue], self._ended[cut.cue] = False, now_ns  # too short to be felt: not told
+        row = start.row
+        self._cut(start.cue, now_ns)
         self._playing = start
         self._hold_ns = now_ns + _ns(row.min_hold_s)
         self._ends_ns = self._felt_ns = self._ended[start.cue] = now_ns + _ns(row.length_s)

@@ -173,6 +173,10 @@ def _resized(content: bytes, card: Card, size: Size) -> bytes:
         return content
     patched = bytearray(content)
     for offset in card.input.sizes_at:
+        if not 0 <= offset <= len(content) - _PAIR.size:
+            raise BadInput(
+                f"{card.name}: its card says that a size stands at byte {offset}, outside the file"
+            )
         rows, columns = _PAIR.unpack_from(patched, offset)
         rows = rows * size[1] // card.input.height_px
         columns = columns * size[0] // card.input.width_px

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def read_dataset(folder: Path) -> Dataset:
 
 
 def _penn_fudan(folder: Path) -> list[Labelled]:
-    number = r"(\d+)"
+    number = r"(\d{1,6})"
     corners = re.compile(rf"Bounding box.*: \({number}, {number}\) - \({number}, {number}\)")
     result = []
     for path in sorted((folder / "annotations").glob("*.txt")):
@@ -113,19 +114,33 @@ def _yolo(folder: Path) -> list[Labelled]:
     return result
 
 
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    try:
+        yield from csv.DictReader(_text(path).splitlines())
+    except csv.Error as e:
+        raise BadInput(f"{path}: not a table: {e}") from e
+
+
 def _table(folder: Path) -> list[Labelled]:
     path = folder / "boxes.csv"
     rows: dict[int, list[Truth]] = {}
-    for number, row in enumerate(csv.DictReader(_text(path).splitlines()), 2):
+    for number, row in enumerate(_rows(path), 2):
         try:
             x, y, w, h = (float(row[key]) for key in ("x", "y", "w", "h"))
+            if not (all(map(math.isfinite, (x, y, w, h))) and w > 0 and h > 0):
+                raise ValueError
             truth = Truth(row["label"], Box(x, y, x + w, y + h), row.get("occluded") == "1")
             rows.setdefault(int(row["frame"]), []).append(truth)
         except (KeyError, TypeError, ValueError):
-            raise BadInput(f"{path}:{number}: needs frame,label,x,y,w,h with numbers") from None
-    pictures = {
-        int(p.stem): p for p in folder.iterdir() if p.suffix.lower() in PICTURES and p.stem.isdecimal()
-    }
+            raise BadInput(
+                f"{path}:{number}: needs frame,label,x,y,w,h with numbers, width and height above 0"
+            ) from None
+    pictures: dict[int, Path] = {}
+    for p in sorted(folder.iterdir()):
+        if p.suffix.lower() in PICTURES and p.stem.isdecimal():
+            if int(p.stem) in pictures:
+                raise BadInput(f"{p}: {pictures[int(p.stem)].name} has the same number")
+            pictures[int(p.stem)] = p
     lost = sorted(set(rows) - set(pictures))
     if lost:
         raise BadInput(f"{path}: labels frame {lost[0]}, but there is no such picture")

@@ -28,8 +28,9 @@ def main() -> int:
     parser.add_argument("--job", required=True)
     args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="rearguard: %(message)s", stream=sys.stderr)
-    # Ctrl-C reaches the whole process group; only the warden decides, and says Stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What is meant for rearguard as a whole may reach vision too; only the warden decides, and says Stop.
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     wire = socket.socket(fileno=args.link_fd)
     wire.setblocking(False)
     job = Job.from_json(args.job)

@@ -17,11 +17,15 @@ from rearguard.detect.detector import Detector
 from rearguard.detect.foveate import Hints
 from rearguard.ego.flow import FlowEgo
 from rearguard.ego.geometry import Pinhole, moved
+from rearguard.errors import BadInput
 from rearguard.judge.judge import Memory, judge
 from rearguard.looming.channel import Looming
 from rearguard.track.growth import Growth, measure
 from rearguard.track.tracker import Tracker
 from rearguard.words import Detection, EgoMotion, Frame, Image, Track, Trouble, Verdict
+
+_LEAST_PX = 32
+_LONGEST = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Step:
 
 
 class Pipeline:
-    """Holds the state of every stage. One frame at a time, in order.
+    """Holds the state of every stage. One frame at a time, in order. Refuses pictures too small (`BadInput`).
 
     `age_s(frame)` tells how old a frame is when it is judged; for a file that is judged on its own time it
     is 0.
@@ -46,6 +50,12 @@ class Pipeline:
     def __init__(
         self, config: Config, lens: Pinhole, detector: Detector, age_s: Callable[[Frame], float]
     ) -> None:
+        short, long = sorted((lens.width_px, lens.height_px))
+        if short < _LEAST_PX or long > _LONGEST * short:
+            raise BadInput(
+                f"pictures of {lens.width_px}x{lens.height_px}: cannot be judged; {_LEAST_PX} pixels each way at "
+                f"least, and one way at most {_LONGEST} times the other"
+            )
         self._config = config
         self._lens = lens
         self._detector = detector

@@ -48,7 +48,7 @@ class SelfTest:
         self._looks = 0
         self._first_ns: int | None = None
         self._live = 0
-        self._picture_problem = "no live picture"
+        self._picture_problem = ""
 
     def check_detector(self, detect: Callable[[Image], Sequence[Detection]], size: tuple[int, int]) -> None:
         """The person in the golden picture must be found; `size` is the live picture's (width, height)."""
@@ -78,10 +78,10 @@ class SelfTest:
             return None
         problems = [*self.problems, *self._machine_problems(readings)]
         if self._live < _LIVE_FRAMES:
-            problems.append(f"camera: {self._picture_problem}")
+            problems.append(f"camera: {self._picture_problem or f'{self._live} pictures in {LIMIT_S:g} s'}")
         told, self._told = self._told, tuple(problems)
         self._begin()
-        return self._told if self._told != told else None
+        return self._told if told is None or _kinds(self._told) != _kinds(told) else None
 
     def _is_live(self, frame: Frame, stats: PictureStats) -> bool:
         """Whether this picture is new, newer and shows something."""
@@ -115,6 +115,11 @@ class SelfTest:
         if readings.throttled is not None and readings.throttled & _UNDERVOLTAGE_OR_SLOWED:
             problems.append(f"power: undervoltage or throttling right now (0x{readings.throttled:x})")
         return problems
+
+
+def _kinds(problems: tuple[str, ...]) -> list[str]:
+    """What is wrong, without how much: one degree more is no news."""
+    return [problem.partition(":")[0] for problem in problems]
 
 
 def overlap(a: Box, b: Box) -> float:

@@ -24,7 +24,10 @@ class Vision:
     """
 
     def __init__(self, argv: Sequence[str], hello: link.Hello) -> None:
-        self.link, theirs = link.pair()
+        try:
+            self.link, theirs = link.pair()
+        except OSError as e:
+            raise PartFailed(f"{argv[0]}: cannot start the vision process: {e.strerror}") from e
         try:
             # GPIO is open here, and a plain fork would leave the child holding the pins. subprocess spawns
             # by vfork and exec with every other descriptor closed (no preexec_fn, which would force a fork).

@@ -167,7 +167,7 @@ class Guard:
 
     def _arm(self, message: link.Armed) -> None:
         self.armed = self._ever_armed = True
-        if self.phase is Phase.WATCHING:
+        if self.phase is Phase.WATCHING and not self.heartbeat.lost(time.monotonic_ns()):
             self._sight_is_back()
         if message.problems:
             self.troubles.add(Trouble.SELF_TEST, time.monotonic_ns())

@@ -42,7 +42,9 @@ def signals() -> Iterator[socket.socket]:
 
     try:
         old_fd = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-        old = {number: signal.signal(number, heard) for number in _HEARD}
+        # Who was started to outlive its terminal (nohup) does.
+        wanted = [number for number in _HEARD if signal.getsignal(number) is not signal.SIG_IGN]
+        old = {number: signal.signal(number, heard) for number in wanted}
     except ValueError:  # not the main thread: whoever runs us there handles signals
         old_fd, old = None, {}
     try:

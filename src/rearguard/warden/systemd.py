@@ -55,6 +55,8 @@ class Watchdog:
 
     def ready(self) -> None:
         """The self-test is decided: the service has started."""
+        if self._ready:
+            return
         self._ready = True
         self._supervisor.notify("READY=1")
 
