@@ -40,6 +40,8 @@ else bad "not armed: $(prop ActiveState) $(prop StatusText)"; logged | tail -20;
 armed_again 20 0 && ok "picamera2 in the sandbox: $(prop StatusText)" || { bad "status $(prop StatusText)"; logged | tail -20; }
 on systemctl is-system-running | grep -q running && ok "system is running" || ok "system is $(on systemctl is-system-running): $(on systemctl --failed --no-legend | head -3)"
 ok "boot to armed: $(on systemd-analyze critical-chain rearguard.service --no-pager 2>/dev/null | grep -m1 rearguard)"
+nices=$(on sh -c 'for p in $(cat /sys/fs/cgroup/system.slice/rearguard.service/cgroup.procs); do for t in /proc/$p/task/*; do sed "s/.*) //" $t/stat | cut -d" " -f17; done; done' | sort -n | uniq -c | tr '\n' ';')
+case $nices in *" 10;"*) ok "threads by niceness: $nices the journal's step back";; *) bad "threads by niceness: $nices none steps back";; esac
 
 p=$(prop MainPID); t=$(now); on kill -STOP "$p"
 armed_again 40 "$p" && ok "SIGSTOP of the warden: killed by the watchdog and armed again after $(since "$t") s" || bad "after SIGSTOP: $(prop ActiveState) $(prop StatusText)"
