@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from rearguard.cli.options import config_option, json_option
+from rearguard.cli.options import config_option, json_option, writes_journal
 from rearguard.cli.run import see_through
 from rearguard.config import load
 
@@ -23,14 +23,7 @@ Examples:
 )
 @click.option("--headless", is_flag=True, help="Show no picture.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the simulated world.")
-@click.option(
-    "--journal",
-    "journal_folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("out/demo"),
-    show_default=True,
-    help="Folder of the near-miss log.",
-)
+@writes_journal(Path("out/demo"))
 @config_option
 @json_option
 def demo(headless: bool, seed: int, journal_folder: Path, config_file: Path | None, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from rearguard.cli.options import config_option, journal_option, json_option
+from rearguard.cli.options import config_option, json_option, writes_journal
 from rearguard.config import Config, load
 
 
@@ -43,7 +43,7 @@ warned. `pkill -f "rearguard run"` stops that one."""
 )
 @click.option("--show", is_flag=True, help="Draw the outing live in the terminal.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of a simulated world.")
-@journal_option
+@writes_journal()
 @config_option
 @json_option
 def run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
@@ -25,24 +26,9 @@ class Vision:
 
     def __init__(self, argv: Sequence[str], hello: link.Hello) -> None:
         try:
-            self.link, theirs = link.pair()
+            self.link, self._process = _start(argv)
         except OSError as e:
             raise PartFailed(f"{argv[0]}: cannot start the vision process: {e.strerror}") from e
-        try:
-            # GPIO is open here, and a plain fork would leave the child holding the pins. subprocess spawns
-            # by vfork and exec with every other descriptor closed (no preexec_fn, which would force a fork).
-            # A process group of its own: Ctrl-C in a terminal reaches the warden only, which then says Stop.
-            self._process = subprocess.Popen(
-                [*argv, "--link-fd", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                process_group=0,
-            )
-        except OSError as e:
-            self.link.close()
-            raise PartFailed(f"{argv[0]}: cannot start the vision process: {e.strerror}") from e
-        finally:
-            theirs.close()
         self.hung_up = False
         link.send(self.link, hello)
 
@@ -93,6 +79,26 @@ class Vision:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+
+
+def _start(argv: Sequence[str]) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """Our end of the link and the process that has the other. Raises OSError; then nothing is left open."""
+    ours, theirs = link.pair()
+    with theirs:
+        try:
+            # GPIO is open here, and a plain fork would leave the child holding the pins. subprocess spawns
+            # by vfork and exec with every other descriptor closed (no preexec_fn, which would force a fork).
+            # A process group of its own: Ctrl-C in a terminal reaches the warden only, which then says Stop.
+            process = subprocess.Popen(
+                [*argv, "--link-fd", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                process_group=0,
+            )
+        except OSError:
+            ours.close()
+            raise
+    return ours, process
 
 
 class Restarts:
