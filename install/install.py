@@ -27,6 +27,8 @@ SOURCE = Path(__file__).resolve().parents[1]
 PREFIX = Path("/opt/rearguard")
 LINK = Path("/usr/local/bin/rearguard")
 CONFIG = Path("/etc/rearguard/rearguard.toml")
+MANUAL = Path("/usr/local/share/man/man1")
+DROP_INS, SYSTEM_CONF = Path("/etc/systemd/system/rearguard.service.d"), Path("/etc/systemd/system.conf.d")
 STATE = Path("/var/lib/rearguard")
 UNIT = "rearguard.service"
 KEEP = 2  # versions: the one in use and the one before
@@ -102,6 +104,7 @@ def install(*, start: bool, apt: bool) -> list[str]:
         switch(home)
         changes.append(f"{PREFIX}/current is {name}")
     changes += link()
+    changes += manual()
     changes += enable(start=start, renewed=bool(changes), before=before)
     changes += [f"removed {old}" for old in forget(keep={home, before} - {None})]
     return changes
@@ -333,25 +336,46 @@ def forget(keep: set[Path | None]) -> list[Path]:
     return old
 
 
+def manual() -> list[str]:
+    """The manual pages; a convenience, so that nothing fails without them."""
+    before = {path: path.read_bytes() for path in MANUAL.glob("rearguard*.1")}
+    if not _try([str(LINK), "man", str(MANUAL)], {}):
+        print("rearguard: the manual pages could not be written; rearguard COMMAND --help tells all", file=sys.stderr)
+        return []
+    after = {path: path.read_bytes() for path in MANUAL.glob("rearguard*.1")}
+    return [f"wrote the manual pages in {MANUAL}"] if before != after else []
+
+
 # ── uninstall ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 def uninstall() -> list[str]:
-    """Take everything away but the journal and Debian's packages; what changed, one line each."""
+    """Take everything away but the journal, settings that somebody changed, and Debian's packages; what changed, one
+    line each."""
     changed = []
     if _systemctl("is-enabled", "--quiet", UNIT) == 0:
         _systemctl("disable", "-q", UNIT)
     _systemctl("stop", UNIT, timeout=20)
-    for target in [*FILES.values(), str(CONFIG)]:
+    if _changed_settings():
+        print(f"your settings stay in {CONFIG}: a new installation goes on with them; sudo rm {CONFIG} forgets them")
+    elif CONFIG.exists():
+        CONFIG.unlink()
+        changed.append(f"removed {CONFIG}")
+    for target in FILES.values():
         path = Path(target)
         if path.exists():
             path.unlink()
             changed.append(f"removed {target}")
-    for folder in (PREFIX, Path("/etc/systemd/system/rearguard.service.d")):
+    pages = list(MANUAL.glob("rearguard*.1"))
+    for page in pages:
+        page.unlink()
+    if pages:
+        changed.append(f"removed the manual pages from {MANUAL}")
+    for folder in (PREFIX, DROP_INS):
         if folder.exists():
             shutil.rmtree(folder)
             changed.append(f"removed {folder}")
-    for empty in (CONFIG.parent, Path("/etc/systemd/system.conf.d")):
+    for empty in (CONFIG.parent, SYSTEM_CONF):
         if empty.is_dir() and not any(empty.iterdir()):
             empty.rmdir()
     if LINK.is_symlink():
@@ -367,6 +391,13 @@ def uninstall() -> list[str]:
     if Path("/run/systemd/system").is_dir():
         run(["systemctl", "daemon-reload"], "daemon-reload")
     return changed
+
+
+def _changed_settings() -> bool:
+    """Whether somebody wrote into the settings since they were laid down."""
+    if not CONFIG.is_file():
+        return False
+    return CONFIG.read_bytes() != (SOURCE / "install/rearguard.toml").read_bytes()
 
 
 # ── small things ────────────────────────────────────────────────────────────────────────────────────────

@@ -18,13 +18,17 @@ EXIT_SWITCHED_OFF = 4
 
 
 class RearguardError(Exception):
-    """Something the user can mend; its text is the one line they see on stderr."""
+    """Something the user can put right; its text is the one line they see on stderr."""
 
     exit_code = EXIT_BAD_INPUT
 
 
 class BadInput(RearguardError):
     """A file, option, configuration value or model that cannot be used."""
+
+
+class CutShort(BadInput):
+    """A recording whose end is missing; what it holds has been delivered."""
 
 
 class PartFailed(RearguardError):

@@ -1,8 +1,9 @@
-"""What warden and vision say to each other: typed messages over a SOCK_SEQPACKET pair.
+"""All that the two processes say to each other: the job vision starts with, then messages over a socket pair.
 
 Vision sends a `Judged` for every judged frame. It is at once the heartbeat ("a fresh frame was captured
-and judged") and the whole present state (level, side, troubles), so that a lost or merged message loses
+and judged") and the whole present state (level, side, faults), so that a lost or merged message loses
 nothing: the newest one is all there is to know. The warden answers with `Felt`, what it really played.
+A message that does not fit its type is skipped: vision that talks nonsense counts as silent.
 
 All times `*_ns` are the frame's own clock: CLOCK_MONOTONIC for a live source, the file's own time from 0
 for a source that is not run in real time (`Hello.realtime` False); then the cues follow the file's time.
@@ -18,21 +19,50 @@ from typing import Literal
 
 import msgspec
 
+from rearguard.config import Config
+from rearguard.types import Cue, Fault, Level, Side, Threat
+
 MAX_MESSAGE = 64 * 1024
 MAX_DRAIN = 256
 
 
+class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One outing for vision to see through.
+
+    `source` is a word `rearguard.camera.catalogue.open_source` knows; `fps` overrides a file's own times and
+    `hfov_deg` what is known of its lens; `lens` straightens its pictures; `journal` is the journal's folder, empty for
+    the configured one; `show` draws the outing in the terminal; `summary` says how to print what happened at the end.
+    """
+
+    config: Config
+    source: str
+    fps: float | None = None
+    hfov_deg: float | None = None
+    lens: str = ""
+    realtime: bool = False
+    seed: int = 0
+    journal: str = ""
+    show: bool = False
+    summary: Literal["text", "json", "none"] = "text"
+
+    def to_json(self) -> str:
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        """Raises `msgspec.ValidationError`."""
+        return msgspec.json.decode(text, type=cls)
+
+
 class Judged(msgspec.Struct, frozen=True, tag="judged"):
-    """Vision → warden: a fresh frame was judged. The heartbeat and the state in one."""
+    """Vision → warden: a fresh frame was judged. The heartbeat and the state in one; `worst` is its worst threat."""
 
     seq: int
     captured_ns: int
-    level: int = 0
-    side: str = "centre"
-    track: int | None = None
-    ttc_s: float | None = None
-    reason: str = ""
-    troubles: tuple[str, ...] = ()
+    level: Level = Level.CLEAR
+    side: Side = Side.CENTRE
+    worst: Threat | None = None
+    faults: tuple[Fault, ...] = ()
 
 
 class NoFrame(msgspec.Struct, frozen=True, tag="no_frame"):
@@ -46,35 +76,28 @@ class Armed(msgspec.Struct, frozen=True, tag="armed"):
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended"):
-    """Vision → warden: the source came to its end; nothing is wrong, unless `exit_code` says so, and `trouble` why.
+    """Vision → warden: the source came to its end; nothing is wrong, unless `exit_code` says so, and `fault` why.
 
     The warden answers with `Stop` once it has sent every `Felt` there will be; then vision leaves.
     """
 
     exit_code: int = 0
-    trouble: str | None = None
+    fault: Fault | None = None
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """Warden → vision, first message: which start this is and what the wearer felt while vision was away."""
 
     start: int = 0
-    last_trouble: str | None = None
+    last_fault: Fault | None = None
     down_s: float = 0.0
     realtime: bool = True
 
 
 class Felt(msgspec.Struct, frozen=True, tag="felt"):
-    """Warden → vision: a cue began to play. `seq` is the frame it answers; None for the warden's own cues."""
+    """Warden → vision: a cue began to play."""
 
-    at_ns: int
-    cue: str
-    side: str = "centre"
-    seq: int | None = None
-    track: int | None = None
-    ttc_s: float | None = None
-    reason: str = ""
-    repeat: bool = False  # the same cue for the same reason goes on
+    cue: Cue
 
 
 class Mark(msgspec.Struct, frozen=True, tag="mark"):

@@ -28,7 +28,8 @@ def output(path: Path, *, mode: int = 0o666, make_folder: bool = False) -> Itera
     """Write bytes to `path`; until all are written, what was there stays.
 
     A link keeps pointing where it did, and a device, a pipe or the terminal is written to as it is. The file
-    gets `mode` less the umask, or of its present mode what `mode` allows. `make_folder`: with its folder.
+    gets `mode` less the umask; one that is there keeps what `mode` allows of its own. `make_folder`: make its folder,
+    too.
     Raises `BadInput` with path and reason.
     """
     with _in_one_line(path):
@@ -44,7 +45,7 @@ def output(path: Path, *, mode: int = 0o666, make_folder: bool = False) -> Itera
             fd = os.open(temp, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
             with os.fdopen(fd, "wb") as file:
                 if before is not None:
-                    with contextlib.suppress(OSError):  # under sudo the file stays its owner's
+                    with contextlib.suppress(OSError):  # under sudo the file keeps its owner
                         os.fchown(fd, before.st_uid, before.st_gid)
                     os.fchmod(fd, stat.S_IMODE(before.st_mode) & mode)
                 yield file

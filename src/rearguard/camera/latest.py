@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from rearguard.camera.source import Source
-from rearguard.words import Frame
+from rearguard.types import Frame
 
 
 class Feed:
@@ -84,7 +84,7 @@ class Feed:
             for frame in self._source.frames():
                 if not self._offer(frame):
                     break
-        except BaseException as e:  # the getter must hear of everything, whatever it is
+        except BaseException as e:  # whatever it is, the getter raises it
             error = e
         try:
             self._source.close()

@@ -45,5 +45,5 @@ class Pacer:
             index += 1
 
     def close(self) -> None:
-        """Wake whoever waits; the iteration ends. Never blocks."""
+        """End the iteration, also for a thread that waits in it. Never blocks."""
         self._closed.set()

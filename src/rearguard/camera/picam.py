@@ -36,10 +36,10 @@ from rearguard.camera.picam_modes import (
 from rearguard.camera.source import SourceInfo
 from rearguard.config.camera import Camera
 from rearguard.errors import CameraLost, PartFailed
-from rearguard.words import Frame
+from rearguard.types import Frame
 
 if TYPE_CHECKING:
-    from rearguard.words import Image
+    from rearguard.types import Image
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ CLOSE_S = 2.0
 _BUFFERS = 4  # one being filled, one queued behind it, one in our hands, one spare
 _TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 _APT = "sudo apt install python3-picamera2, and a venv made with --system-site-packages"
-# Cameras that would not close: kept, or their __del__ would hang whoever drops the last reference.
+# Cameras that would not close. They are kept, because their __del__ would hang the thread that drops them.
 _abandoned: list[Any] = []
 
 
@@ -182,7 +182,7 @@ class PicamSource:
         asked = picam.create_video_configuration(
             main={"format": "RGB888", "size": (camera.width_px, camera.height_px)},
             buffer_count=_BUFFERS,
-            queue=False,  # a queued request may be a frame from before it was asked for
+            queue=False,  # a queued request may hold a frame captured before it was asked for
             controls=self._controls(),
             **options,
         )
@@ -282,7 +282,9 @@ def _import_picamera2() -> Any:
 
 
 def _acquire(picamera2: Any, number: int, name: str, tuning: dict[str, Any] | None) -> Any:
-    logging.getLogger("picamera2").setLevel(logging.CRITICAL)  # it would print what we say in one line
+    logging.getLogger("picamera2").setLevel(
+        logging.CRITICAL
+    )  # picamera2 prints at length what the error here says in one line
     try:
         return picamera2.Picamera2(number, tuning=tuning)
     except RuntimeError as e:

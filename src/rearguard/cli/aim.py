@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rearguard.cli.options import config_option, json_option
+from rearguard.cli.options import config_option, fps_option, hfov_option, json_option, lens_option
 from rearguard.config import Config, found, load, search_path
-from rearguard.errors import EXIT_NO, RearguardError
+from rearguard.errors import EXIT_NO, BadInput, RearguardError
 from rearguard.output import check_output
 
 if TYPE_CHECKING:
-    from rearguard.camera.newest import Feed
+    from rearguard.camera.latest import Feed
     from rearguard.detect.detector import Detector
     from rearguard.doctor.aim import Estimate
-    from rearguard.ego.geometry import Pinhole
-    from rearguard.words import Detection, Frame, Image
+    from rearguard.ego.pinhole import Pinhole
+    from rearguard.types import Detection, Frame, Image
 
 _STEP_DEG = 0.5
 _LEAVE_S = 5.0
@@ -63,24 +63,39 @@ Exit code 1: nobody was seen long enough to measure (with --seconds)."""
     "--seconds", type=click.FloatRange(1, 600), metavar="S", help="Measure for so long, then leave."
 )
 @click.option("--save", is_flag=True, help="Store the measured pitch at the end (with --seconds).")
+@fps_option
+@hfov_option
+@lens_option
 @config_option
 @json_option
 def aim(
-    source: str, person_height: float, seconds: float | None, save: bool, config_file: Path | None, as_json: bool
-) -> None:  # fmt: skip
+    source: str,
+    person_height: float,
+    seconds: float | None,
+    save: bool,
+    fps: float | None,
+    hfov_deg: float | None,
+    lens: str,
+    config_file: Path | None,
+    as_json: bool,
+) -> None:
     """Help to mount the camera: live picture with horizon, corridor and what is detected."""
     target = config_file or found() or search_path()[0]
     if seconds is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("this is no terminal: say how long to measure, with --seconds")
+    if source.startswith("sim:") and save:
+        raise BadInput(
+            f"{source}: a simulated camera says nothing of how yours sits; --save is for a real one"
+        )
     if save:
         check_output(target, make_folder=True)
     from rearguard.camera.catalogue import open_source
-    from rearguard.camera.newest import feed
+    from rearguard.camera.latest import feed
     from rearguard.detect.detector import Detector
 
     config = load(config_file)
     detector = Detector(config.detect)
-    frames = feed(open_source(source, config.camera, realtime=True))
+    frames = feed(open_source(source, config.camera, fps=fps, hfov_deg=hfov_deg, lens=lens, realtime=True))
     try:
         session = _Session(config, frames, detector, person_height, target)
         if seconds is None:
@@ -103,7 +118,7 @@ class _Session:
         self, config: Config, frames: Feed, detector: Detector, person_m: float, target: Path
     ) -> None:
         from rearguard.doctor.aim import Estimate
-        from rearguard.ego.geometry import Pinhole
+        from rearguard.ego.pinhole import Pinhole
 
         info = frames.info
         self._camera, self._config = config.camera, config
@@ -116,17 +131,17 @@ class _Session:
         self._said = ""
 
     def measure(self, seconds: float, *, show: bool) -> None:
-        """Look for a while, drawing if `show`."""
+        """Measure for a while, drawing if `show`."""
         until = time.monotonic() + seconds
         with self._screen(show) as draw:
             while time.monotonic() < until and not self._frames.ended:
-                self._look(draw)
+                self._measure_frame(draw)
 
     def interactive(self) -> None:
-        """Look and obey keys until q."""
+        """Measure and obey keys until q."""
         with self._screen(True) as draw:
             while not self._frames.ended:
-                self._look(draw)
+                self._measure_frame(draw)
                 for key in _pressed():
                     if key in ("q", "\x03"):
                         return
@@ -179,7 +194,7 @@ class _Session:
                 f"pitch {pitch:+.1f}° (configured {self._camera.pitch_deg:+.1f}°){stored}  {self._advice()}"
             )
 
-    def _look(self, draw: _Draw) -> None:
+    def _measure_frame(self, draw: _Draw) -> None:
         from rearguard.doctor.aim import pitch_of_people
 
         frame = self._frames.get(0.25)
@@ -259,7 +274,7 @@ class _Session:
         from rich.live import Live
         from rich.text import Text
 
-        from rearguard.vision.screen import HalfBlocks
+        from rearguard.vision.live_view import HalfBlocks
 
         console = Console()
         with Live(console=console, refresh_per_second=10, transient=True) as live:

@@ -40,7 +40,9 @@ rows under "table". On a machine that does other things too, run it twice.
 @click.option(
     "--source", default="sim:walk-toward", show_default=True, help="Frames: a file, folder or sim:NAME."
 )
-@click.option("--frames", default=60, show_default=True, type=click.IntRange(10, 10_000), help="How many.")
+@click.option(
+    "--frames", default=60, show_default=True, type=click.IntRange(10, 10_000), help="How many frames."
+)
 @config_option
 @json_option
 def bench(
@@ -58,8 +60,8 @@ def bench(
     and number of threads, each in a process of its own; the configured one comes first.
     """
     from rearguard.cli.progress import progress_bar
-    from rearguard.evaluate.speed import combinations, run_rows
-    from rearguard.evaluate.table import show_rows
+    from rearguard.lab.evaluate.speed import combinations, run_rows
+    from rearguard.lab.evaluate.table import show_rows
 
     config = load(config_file)
     detects = combinations(config.detect, models, runtimes, threads)

@@ -5,36 +5,53 @@ from __future__ import annotations
 import random
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import msgspec
 
+from rearguard.cli.values import cues
 from rearguard.clock import NS_PER_S
 from rearguard.config import Config, load
 from rearguard.cue.motors import Motors, Player, open_motors, say_if_absent
 from rearguard.cue.table import CUES, CueRow, Kind
 from rearguard.errors import BadInput
-from rearguard.words import CueName, Side
+from rearguard.types import CueName, Side
 
+_PAUSE_S = 0.6
 _CELL_S = 0.05  # one character of the rhythm shown in the terminal
 _LEARNED = [CueName.NOTICE, CueName.CAUTION, CueName.CRITICAL, CueName.BLIND, CueName.FAULT, CueName.DEGRADED,
             CueName.READY, CueName.ALIVE]  # fmt: skip
+_MOVED = ", ".join(row.name for row in CUES.values() if row.moved)
 
 
 @click.command(
-    epilog="Examples:\n\n\b\n  rearguard buzz\n  rearguard buzz CAUTION --side left\n  rearguard buzz --learn"
+    epilog="Examples:\n\n\b\n  rearguard buzz\n  rearguard buzz CAUTION --side left\n  rearguard buzz --all\n"
+    "  rearguard buzz --learn"
 )
-@click.argument("cue", required=False)
+@click.argument("cue", required=False, shell_complete=cues)
+@click.option("--all", "every", is_flag=True, help="Play them all, one after the other, to test the motors.")
 @click.option(
     "--side", type=click.Choice([s.value for s in Side]), default="centre", help="Where it is felt."
 )
-@click.option("--times", type=click.IntRange(1, 100), default=1, show_default=True, help="Play it again.")
+@click.option("--moved", is_flag=True, help="As it is felt elsewhere while the motor of its side is broken.")
+@click.option(
+    "--times", type=click.IntRange(1, 100), default=1, show_default=True, help="How often to play it."
+)
 @click.option("--learn", is_flag=True, help="Teach the cues one by one, then quiz.")
 @click.option("--config", "config_path", type=click.Path(path_type=Path), help="Configuration file.")
 @click.option("--json", "as_json", is_flag=True, help="Print what there is, or what was played, as JSON.")
 def buzz(
-    cue: str | None, side: str, times: int, learn: bool, config_path: Path | None, as_json: bool
+    cue: str | None,
+    every: bool,
+    side: str,
+    moved: bool,
+    times: int,
+    learn: bool,
+    config_path: Path | None,
+    as_json: bool,
 ) -> None:
     """Feel the cues, one by one, to learn them.
 
@@ -43,13 +60,22 @@ def buzz(
     """
     if learn and (cue or as_json):
         raise BadInput("buzz: --learn takes neither a cue nor --json")
+    if moved and not cue:
+        raise BadInput(f"buzz: --moved needs a cue: {_MOVED}")
+    if every and (cue or as_json or learn):
+        raise BadInput("buzz: --all takes neither a cue nor --learn nor --json")
     if learn:
         _learn(load(config_path))
+    elif every:
+        _play_all(load(config_path), Side(side), times)
     elif cue is None:
         _list(as_json)
     else:
         row = _row(cue)
-        _play_on_motors(load(config_path), row, Side(side), times, show=not as_json)
+        if moved and not row.moved:
+            raise BadInput(f"buzz: {row.name} is felt on every motor; --moved is for {_MOVED}")
+        felt = row.elsewhere if moved else row
+        _play_on_motors(load(config_path), felt, Side(side), times, show=not as_json)
         if as_json:
             click.echo(msgspec.json.encode({**_facts(row), "side": side, "times": times}).decode())
 
@@ -69,14 +95,19 @@ def _row(word: str) -> CueRow:
     return CUES[CueName[name]]
 
 
+def _pulses(row: CueRow) -> list[list[object]]:
+    return [[p.on_s, p.off_s, "soft" if p.soft else "strong"] for p in row.pattern]
+
+
 def _facts(row: CueRow) -> dict[str, object]:
     return {
         "cue": row.name,
         "kind": row.kind,
         "priority": row.priority,
         "length_s": round(row.length_s, 3),
-        "pattern": [[p.on_s, p.off_s, "soft" if p.soft else "strong"] for p in row.pattern],
+        "pattern": _pulses(row),
         "sided": row.sided,
+        "moved": _pulses(row.elsewhere) if row.moved else None,
         "meaning": row.meaning,
     }
 
@@ -91,13 +122,34 @@ def _list(as_json: bool) -> None:
         for row in rows:
             if row.kind is kind:
                 click.echo(f"  {row.name:<10} {rhythm(row)}\n  {'':<10} {row.meaning}")
+                if row.moved:
+                    click.echo(f"  {'':<10} {rhythm(row.elsewhere)}  elsewhere, its motor being broken")
+
+
+@contextmanager
+def _motors(config: Config) -> Iterator[Motors]:
+    """The motors, with a line on stderr for what is not there."""
+    with open_motors(config.cue) as motors:
+        say_if_absent(motors)
+        for why in motors.broken.values():
+            click.echo(f"rearguard: {why}", err=True)
+        yield motors
 
 
 def _play_on_motors(config: Config, row: CueRow, side: Side, times: int, *, show: bool) -> None:
-    with open_motors(config.cue) as motors:
-        say_if_absent(motors)
+    with _motors(config) as motors:
         for _ in range(times):
             _play(motors, config, row, side, show=show)
+
+
+def _play_all(config: Config, side: Side, times: int) -> None:
+    """Every cue with its meaning, `times` times each, with a pause to tell them apart."""
+    with _motors(config) as motors:
+        for row in CUES.values():
+            click.echo(f"{row.name}: {row.meaning}")
+            for _ in range(times):
+                _play(motors, config, row, side, show=bool(motors.absent))
+            time.sleep(_PAUSE_S)
 
 
 def _play(motors: Motors, config: Config, row: CueRow, side: Side, *, show: bool) -> None:
@@ -131,8 +183,7 @@ def _where(motors: Motors, row: CueRow, side: Side) -> str:
 
 def _learn(config: Config) -> None:
     """Teach, then ask until each cue was told apart once, or the learner leaves with an empty line."""
-    with open_motors(config.cue) as motors:
-        say_if_absent(motors)
+    with _motors(config) as motors:
         click.echo("Each cue plays twice. Press Enter for the next.")
         for name in _LEARNED:
             row = CUES[name]
@@ -140,12 +191,12 @@ def _learn(config: Config) -> None:
             for _ in range(2):
                 _play(motors, config, row, Side.CENTRE, show=bool(motors.absent))
                 time.sleep(0.4)
-            if not _ask(""):
+            if not _read_answer(""):
                 break
         _quiz(motors, config)
 
 
-def _ask(prompt: str) -> str | None:
+def _read_answer(prompt: str) -> str | None:
     """A line from the learner, stripped; None at the end of input."""
     click.echo(prompt, nl=False)
     line = sys.stdin.readline()
@@ -161,7 +212,7 @@ def _quiz(motors: Motors, config: Config) -> None:
     right = asked = 0
     for name in names:
         _play_unnamed(motors, config, CUES[name])
-        answer = _ask("? ")
+        answer = _read_answer("? ")
         if answer in (None, "."):
             break
         asked += 1

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from rearguard.cli.options import config_option, json_option, writes_journal
-from rearguard.cli.run import see_through
+from rearguard.cli.run import run_session
 from rearguard.config import load
+from rearguard.ipc import Job
 
 WORLD = "sim:demo"
 
@@ -33,16 +34,12 @@ def demo(headless: bool, seed: int, journal_folder: Path, config_file: Path | No
     where there is no GPIO) and the near-miss log, which lands in the folder --journal.
     """
     show = not headless and not as_json and sys.stdout.isatty()
-    sys.exit(
-        see_through(
-            load(config_file),
-            WORLD,
-            fps=None,
-            live=False,
-            realtime=False,
-            show=show,
-            seed=seed,
-            journal=journal_folder,
-            summary="json" if as_json else "text",
-        )
+    job = Job(
+        config=load(config_file),
+        source=WORLD,
+        show=show,
+        seed=seed,
+        journal=str(journal_folder.resolve()),
+        summary="json" if as_json else "text",
     )
+    sys.exit(run_session(job, live=False))

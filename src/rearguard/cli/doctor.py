@@ -19,7 +19,7 @@ from rearguard.errors import EXIT_NO
 if TYPE_CHECKING:
     from rich.console import Console
 
-_STYLE = {State.OK: "green", State.WARN: "yellow", State.FAIL: "bold red"}
+_STYLE = {State.OK: "green", State.WARN: "dark_orange3", State.FAIL: "bold red"}
 
 
 @click.command(
@@ -33,7 +33,7 @@ Examples:
 Exit code 0: nothing failed (warnings may remain). 1: something failed; rearguard would not protect you."""
 )
 @click.argument("checks", nargs=-1, type=click.Choice(list(CHECKS)), metavar="[CHECK]...")
-@click.option("--quick", is_flag=True, help="Run the model once only: does it work, not how fast is it.")
+@click.option("--quick", is_flag=True, help="Run the model once: shows that it works, not how fast it is.")
 @config_option
 @json_option
 def doctor(checks: tuple[str, ...], quick: bool, config_file: Path | None, as_json: bool) -> None:

@@ -34,7 +34,7 @@ Examples:
 @click.option("--input-px", type=click.IntRange(16_384, 1_048_576), help="Input pixels of the network.")
 @click.option("--threads", type=click.IntRange(1, 16), help="Interpreter threads.")
 @click.option("--runtime", type=click.Choice(["auto", "litert", "tflite"]), help="TFLite runtime.")
-@click.option("--limit", type=click.IntRange(min=1), help="Only so many pictures of each set.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first N pictures of each set.")
 @config_option
 @json_option
 def evaluate(
@@ -54,9 +54,9 @@ def evaluate(
     of things in picture pixels, and the median time per network run and per picture.
     """
     from rearguard.cli.progress import progress_bar
-    from rearguard.evaluate.datasets import Dataset, read_dataset
-    from rearguard.evaluate.measure import Ours, measure
-    from rearguard.evaluate.table import as_jsonable, show
+    from rearguard.lab.evaluate.datasets import Dataset, read_dataset
+    from rearguard.lab.evaluate.measure import Ours, measure
+    from rearguard.lab.evaluate.table import as_jsonable, show
 
     base = load(config_file).detect
     changes = {"input_px": input_px, "threads": threads, "runtime": runtime}

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 import click
 
-from rearguard.cli.journal import ID, journal_option, open_journal, spare_journal, words
+from rearguard.cli.filters import near_miss_options
+from rearguard.cli.journal import journal_option, open_journal, spare_journal
 from rearguard.errors import BadInput
-from rearguard.journal.rows import Filter
+from rearguard.journal.db.rows import Filter
 from rearguard.output import check_output
 from rearguard.output import output as open_output
-from rearguard.words import Level
 
 if TYPE_CHECKING:
-    from rearguard.review.export import Row
+    from rearguard.review.columns import Row
 
 _EPILOG = """
 \b
@@ -26,13 +26,17 @@ Examples:
   rearguard export > near-misses.csv
   rearguard export trace --format jsonl --since 7d
   rearguard export --format parquet -o season.parquet
+  rearguard export --partition -o season/       device=…/month=…/: for DuckDB, Polars, Spark
+  rearguard export frames -o frames.parquet     every frame of every outing: what was seen and judged
   duckdb -c "select device, label, count(*) from 'season.parquet' group by all"
 """
 
 
 @click.command("export", epilog=_EPILOG)
 @click.argument(
-    "table", type=click.Choice(["near_misses", "trace", "outings", "cues", "faults"]), default="near_misses"
+    "table",
+    type=click.Choice(["near_misses", "trace", "passages", "outings", "cues", "faults", "frames"]),
+    default="near_misses",
 )
 @click.option(
     "--format", "kind", type=click.Choice(["csv", "jsonl", "parquet"]), help="By default from -o, else csv."
@@ -40,45 +44,34 @@ Examples:
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="By default standard output."
 )
-@click.option("--since", metavar="WHEN", help="From this moment on: 2026-11-21, yesterday, 7d.")
-@click.option("--until", metavar="WHEN", help="Before this moment.")
 @click.option(
-    "--level", type=click.Choice(["caution", "critical"], case_sensitive=False), help="At least this urgent."
+    "--partition",
+    is_flag=True,
+    help="Parquet files by device and month in a new folder -o: for a club's seasons.",
 )
-@click.option("--label", type=words, metavar="NAME", help="Only these things.")
-@click.option("--outing", type=ID, metavar="N", help="Only this outing.")
-@click.option("--device", type=words, metavar="NAME", help="Only this device.")
+@near_miss_options
 @journal_option
 def export(
     table: str,
     kind: str | None,
     output: Path | None,
-    since: str | None,
-    until: str | None,
-    level: str | None,
-    label: str | None,
-    outing: int | None,
-    device: str | None,
+    partition: bool,
+    wanted: Filter,
     journal: Path | None,
 ) -> None:
-    """Write near misses, their traces, outings, cues or faults as CSV, JSON Lines or Parquet.
+    """Write near misses, their traces, outings, cues, faults or all frames as CSV, JSON Lines or Parquet.
 
-    Times `*_ns` count from the worst moment of the near miss, `*_s` from the beginning of the outing.
+    docs/columns.md says what each column means; Parquet files carry it, too. Times `*_ns` count from the worst moment
+    of the near miss, `t_s` from the beginning of the outing.
     """
     from rearguard.cli.progress import over
     from rearguard.review.export import count, rows, write_csv, write_jsonl, write_parquet
-    from rearguard.review.text import parse_moment
 
+    if partition:
+        _partition(table, kind, output, wanted, journal)
+        return
     if output is not None:
         check_output(output)
-    wanted = Filter(
-        since_s=parse_moment(since) if since is not None else None,
-        until_s=parse_moment(until) if until is not None else None,
-        level=Level[level.upper()] if level else None,
-        label=label,
-        outing=outing,
-        device=device,
-    )
     kind = kind or (output.suffix.lstrip(".") if output else "csv")
     if kind not in ("csv", "jsonl", "parquet"):
         raise BadInput(f"{output}: cannot tell the format from the name; say --format csv, jsonl or parquet")
@@ -107,3 +100,19 @@ def export(
         with open_output(output) as file:
             written = write_parquet(table, found, file) if kind == "parquet" else write_text(found, file)
     click.echo(f"{output}: {written} rows", err=True)
+
+
+def _partition(
+    table: str, kind: str | None, output: Path | None, wanted: Filter, journal: Path | None
+) -> None:
+    from rearguard.cli.progress import over
+    from rearguard.review.export import count, rows
+    from rearguard.review.partition import check_folder, write_partitioned
+
+    if output is None or kind not in (None, "parquet"):
+        raise BadInput("--partition writes parquet into a new folder: -o FOLDER")
+    check_folder(output)
+    with open_journal(journal) as opened:
+        total = count(opened, table, wanted) if sys.stderr.isatty() else None
+        written, files = write_partitioned(table, over(rows(opened, table, wanted), table, total), output)
+    click.echo(f"{output}: {written} rows in {files} files", err=True)

@@ -9,16 +9,34 @@ from pathlib import Path
 
 import click
 
-from rearguard.errors import BadInput, PartFailed
-from rearguard.journal.place import CLIPS, DATABASE, is_there
-from rearguard.journal.store import Journal
+from rearguard.errors import BadInput, NotFound, PartFailed
+from rearguard.journal.db.store import Journal
+from rearguard.journal.paths import CLIPS, DATABASE, is_there
 
 ID = click.IntRange(1, 2**63 - 1)  # a near miss or an outing: what SQLite takes as a row's number
 
 
+def near_miss_id(text: str) -> int | None:
+    """A type of argument: a near miss's number, or `last`, which becomes None."""
+    if text.lower() == "last":
+        return None
+    try:
+        return int(ID(text))
+    except click.BadParameter as e:
+        raise click.BadParameter(f"{e.message.removesuffix('.')}; or say `last`.") from e
+
+
+def newest(journal: Journal) -> int:
+    """The number of the newest near miss. Raises `NotFound`."""
+    rows = journal.near_misses(limit=1)
+    if not rows:
+        raise NotFound(f"no near miss yet in {journal.folder}")
+    return rows[0].id
+
+
 def words(text: str) -> str:
-    """A type of option: text for the journal. What is no UTF-8 comes from the shell as lone surrogates, which no
-    table takes."""
+    """An option's type: text for the journal. Bytes that are not UTF-8 arrive from the shell as lone surrogates, which
+    SQLite refuses."""
     try:
         text.encode()
     except UnicodeEncodeError as e:
@@ -39,7 +57,7 @@ def find_folder(folder: Path | None) -> Path:
     if folder is not None:
         return folder
     from rearguard.config import load
-    from rearguard.journal.place import journal_folder
+    from rearguard.journal.paths import journal_folder
 
     return journal_folder(load().journal, reading=True)
 
@@ -47,8 +65,8 @@ def find_folder(folder: Path | None) -> Path:
 def open_journal(folder: Path | None) -> Journal:
     """The journal, for reading. Raises `BadInput` or `PartFailed`, see `Journal.open`.
 
-    Before the first outing there is none where it usually lives, and nothing is wrong; a folder somebody named
-    and that is not there was mistyped.
+    Before the first outing there is no journal in its usual place, which is no error. A folder that was named on the
+    command line must be there.
     """
     if folder is not None and not is_there(folder):
         raise BadInput(f"{folder}: no such folder; --journal takes the folder that holds journal.db")

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
+from msgspec.structs import replace
 
+from rearguard.cli.filters import near_miss_options, say_undated
 from rearguard.cli.journal import ID, change_journal, journal_option, open_journal, words
 from rearguard.errors import NotFound
-from rearguard.journal.rows import Filter, NearMissRow
-from rearguard.words import Level
+from rearguard.journal.db.rows import Filter, NearMissRow
 
 if TYPE_CHECKING:
-    from rearguard.journal.keep import Gone
-    from rearguard.journal.store import Journal
+    from rearguard.journal.db.store import Journal
+    from rearguard.journal.retention import Gone
 
 _EPILOG = """
 \b
 Examples:
   rearguard log                         the newest 20
   rearguard log --since 7d --level critical
+  rearguard log --columns id,when,passed,side,device
   rearguard log --label bicycle --outing 12 --limit 100
   ssh runner@pi rearguard log --json | jq '.[].min_ttc_s'
   rearguard log mark 12 false --note "my own shadow"
@@ -29,28 +33,38 @@ Examples:
   rearguard log purge --before 30d      delete for good
 """
 _KEYS = ("id", "when", "level", "TTC")
-_NUMBERS = ("id", "TTC", "range", "lead", "outing")
-_STYLE = {"CRITICAL": "bold red", "CAUTION": "yellow", "NOTICE": "cyan"}
+_NUMBERS = ("id", "TTC", "range", "passed", "lead", "lasted", "outing")
+_ONCE = ("outing", "device")  # said once when all rows have the same
+_COLUMN_NAMES = (
+    "id", "when", "level", "what", "side", "TTC", "said", "range", "passed", "lead", "lasted", "kept", "outing",
+    "device",
+)  # fmt: skip
+_STYLE = {"CRITICAL": "bold red", "CAUTION": "dark_orange3", "NOTICE": "dark_cyan"}
+
+
+def _chosen(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str]:
+    """The columns named, in that order; a name may be written small."""
+    if not value:
+        return []
+    known = {name.lower(): name for name in _COLUMN_NAMES}
+    wanted = [word.strip().lower() for word in value.split(",")]
+    for word in wanted:
+        if word not in known:
+            raise click.BadParameter(f"no column {word!r}; there are: {', '.join(_COLUMN_NAMES)}", ctx, param)
+    return [known[word] for word in wanted]
 
 
 @click.group("log", invoke_without_command=True, epilog=_EPILOG)
-@click.option(
-    "--since", metavar="WHEN", help="From this moment on: 2026-11-21, '2026-11-21 14:30', yesterday, 7d."
-)
-@click.option("--until", metavar="WHEN", help="Before this moment.")
-@click.option(
-    "--level",
-    type=click.Choice(["caution", "critical"], case_sensitive=False),
-    help="At least this urgent; every near miss is at least a CAUTION.",
-)
-@click.option("--label", type=words, metavar="NAME", help="Only these things: person, bicycle, dog, ...")
-@click.option("--outing", type=ID, metavar="N", help="Only this outing.")
-@click.option(
-    "--device", type=words, metavar="NAME", help="Only this device, in a journal merged from several."
-)
+@near_miss_options
 @click.option("--flagged", is_flag=True, help="Only flagged ones.")
 @click.option(
     "--verdict", type=click.Choice(["true", "false"]), help="Only those you marked a true or a false alarm."
+)
+@click.option(
+    "--columns",
+    callback=_chosen,
+    metavar="A,B,...",
+    help="Only these columns, in this order, however narrow the terminal: id, when, level, what, side, TTC, ...",
 )
 @click.option(
     "--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="At most so many."
@@ -60,14 +74,10 @@ _STYLE = {"CRITICAL": "bold red", "CAUTION": "yellow", "NOTICE": "cyan"}
 @click.pass_context
 def log(
     ctx: click.Context,
-    since: str | None,
-    until: str | None,
-    level: str | None,
-    label: str | None,
-    outing: int | None,
-    device: str | None,
+    wanted: Filter,
     flagged: bool,
     verdict: str | None,
+    columns: list[str],
     limit: int,
     as_json: bool,
     journal: Path | None,
@@ -79,26 +89,16 @@ def log(
     if ctx.invoked_subcommand is not None:
         _refuse_options(ctx, ctx.invoked_subcommand)
         return
-    from rearguard.review.text import parse_moment
-
-    wanted = Filter(
-        since_s=parse_moment(since) if since is not None else None,
-        until_s=parse_moment(until) if until is not None else None,
-        level=Level[level.upper()] if level else None,
-        label=label,
-        outing=outing,
-        device=device,
-        flagged=flagged or None,
-        verdict=verdict,
-    )
+    wanted = replace(wanted, flagged=flagged or None, verdict=verdict)
     with open_journal(journal) as opened:
         rows = opened.near_misses(wanted, limit)
+        say_undated(opened, wanted)
         if as_json:
             from rearguard.review import jsonable
 
             click.echo(jsonable.dumps([jsonable.near_miss(row) for row in rows]))
         elif rows:
-            _print_table(rows)
+            _print_table(rows, columns)
         elif wanted == Filter():
             click.echo(
                 f"No near misses yet in {opened.folder}. Go for a run, or try `rearguard demo`; "
@@ -117,38 +117,48 @@ def _refuse_options(ctx: click.Context, subcommand: str) -> None:
             )
 
 
-def _print_table(rows: list[NearMissRow]) -> None:
-    """What matters most comes first; columns that would say the same in every row are left out."""
+def _print_table(rows: list[NearMissRow], wanted: Sequence[str] = ()) -> None:
+    """What matters most comes first; what is the same in every row is said once, below."""
     from rich.text import Text
 
-    from rearguard.review.terminal import show_table
-    from rearguard.review.text import clean, metres, seconds, when
+    from rearguard.review.terminal import console, show_table
 
-    columns: dict[str, list[str]] = {
-        "id": [str(row.id) for row in rows],
-        "when": [when(row) for row in rows],
-        "level": [row.level_name for row in rows],
-        "what": [clean(row.label, 16) for row in rows],
-        "side": [clean(row.side, 8) for row in rows],
-        "TTC": [seconds(row.min_ttc_s) for row in rows],
-        "said": [clean(_said(row)) for row in rows],
-        "range": [metres(row.range_m) for row in rows],
-        "lead": [seconds(row.lead_time_s) for row in rows],
-        "kept": [_kept(row) for row in rows],
-        "outing": [str(row.outing) for row in rows],
-        "device": [clean(row.device, 16) for row in rows],
-    }
-    dull = {name for name in ("outing", "device") if len(set(columns[name])) == 1}
-    dull |= {name for name in ("kept", "said") if set(columns[name]) == {"–"}}
+    cells = {name: [make(row) for row in rows] for name, make in _columns().items()}
+    same = {} if wanted else {name: cells[name][0] for name in _ONCE if len(set(cells[name])) == 1}
+    names = [name for name in wanted or cells if name not in same]
+    if not wanted:
+        names = [n for n in names if n not in ("passed", "lasted", "kept", "said") or set(cells[n]) != {"–"}]
     show_table(
-        {
-            name: [Text(cell, _STYLE.get(cell, "")) for cell in cells]
-            for name, cells in columns.items()
-            if name not in dull
-        },
-        keys=_KEYS,
+        {name: [Text(cell, _STYLE.get(cell, "")) for cell in cells[name]] for name in names},
+        keys=names if wanted else _KEYS,
         right=_NUMBERS,
     )
+    told = ", ".join(f"{name} {cell}" for name, cell in same.items() if cell != "–")
+    if told and sys.stdout.isatty():
+        console().print(Text(f"(all: {told})", "dim"), no_wrap=True, overflow="ellipsis")
+
+
+def _columns() -> dict[str, Callable[[NearMissRow], str]]:
+    """What --columns can show, each as text."""
+    from rearguard.review.text import metres, seconds, when
+    from rearguard.text import clean
+
+    return {
+        "id": lambda row: str(row.id),
+        "when": when,
+        "level": lambda row: row.level_name,
+        "what": lambda row: clean(row.label, 16),
+        "side": lambda row: clean(row.side, 8),
+        "TTC": lambda row: seconds(row.min_ttc_s),
+        "said": lambda row: clean(_said(row)),
+        "range": lambda row: metres(row.range_m),
+        "passed": lambda row: metres(row.pass_m),
+        "lead": lambda row: seconds(row.lead_time_s),
+        "lasted": lambda row: seconds((row.released_ns - row.warned_ns) / 1e9),
+        "kept": _kept,
+        "outing": lambda row: str(row.outing),
+        "device": lambda row: clean(row.device, 16),
+    }
 
 
 def _kept(row: NearMissRow) -> str:
@@ -167,12 +177,12 @@ def _said(row: NearMissRow) -> str:
 @journal_option
 def flag(near_miss: tuple[int, ...], off: bool, journal: Path | None) -> None:
     """Keep near misses with their pictures beyond the usual time."""
-    from rearguard.journal import insert
+    from rearguard.journal.db import insert
 
     with change_journal(journal) as opened:
         for one in near_miss:
             with opened.transaction(durable=True) as db:
-                if not insert.say(db, one, flagged=not off):
+                if not insert.store_opinion(db, one, flagged=not off):
                     raise NotFound(f"no near miss {one} in {opened.folder}")
             click.echo(
                 f"{one}: {'no longer flagged' if off else 'flagged, kept until you take the flag back'}"
@@ -186,10 +196,10 @@ def flag(near_miss: tuple[int, ...], off: bool, journal: Path | None) -> None:
 @journal_option
 def mark(near_miss: int, verdict: str, note: str | None, journal: Path | None) -> None:
     """Say whether a near miss was a true or a false alarm; `stats` counts them."""
-    from rearguard.journal import insert
+    from rearguard.journal.db import insert
 
     with change_journal(journal) as opened, opened.transaction(durable=True) as db:
-        if not insert.say(db, near_miss, verdict="" if verdict == "unsaid" else verdict, note=note):
+        if not insert.store_opinion(db, near_miss, verdict="" if verdict == "unsaid" else verdict, note=note):
             raise NotFound(f"no near miss {near_miss} in {opened.folder}")
     click.echo(f"{near_miss}: {'nothing said' if verdict == 'unsaid' else f'a {verdict} alarm'}")
 
@@ -220,7 +230,8 @@ def purge(
     A flash card may keep old blocks of deleted files until it uses them again; see docs/review.md. Exit code 1
     when there is no such near miss or outing; then nothing is deleted.
     """
-    from rearguard.journal import keep
+    from rearguard.journal import retention
+    from rearguard.review.text import counted
 
     asked = [bool(near_miss), outing is not None, before is not None, everything, expired]
     if sum(asked) != 1:
@@ -231,25 +242,26 @@ def purge(
         if expired:
             gone = _expire(opened)
         elif everything or outing is not None:
-            if outing is not None and not keep.has_outing(opened, outing):
+            if outing is not None and not retention.has_outing(opened, outing):
                 raise NotFound(f"no outing {outing} in {opened.folder}; nothing was deleted")
-            ids = [outing] if outing is not None else keep.outings(opened)
-            _ask(yes, f"Delete {len(ids)} outing(s) with all their near misses?")
-            gone = keep.purge_outings(opened, ids)
+            ids = [outing] if outing is not None else retention.outings(opened)
+            _confirm(yes, f"Delete {counted(len(ids), 'outing')} with all their near misses?")
+            gone = retention.purge_outings(opened, ids)
         else:
             for one in near_miss:
-                if not keep.has_near_miss(opened, one):
+                if not retention.has_near_miss(opened, one):
                     raise NotFound(f"no near miss {one} in {opened.folder}; nothing was deleted")
             ids = list(near_miss) or _before(opened, before or "")
-            _ask(yes, f"Delete {'the pictures of ' if pictures else ''}{len(ids)} near miss(es)?")
-            gone = keep.purge(opened, ids, pictures_only=pictures)
+            _confirm(yes, f"Delete {'the pictures of ' if pictures else ''}{counted(len(ids), 'near miss')}?")
+            gone = retention.purge(opened, ids, pictures_only=pictures)
     if as_json:
         import json
         from dataclasses import asdict
 
         click.echo(json.dumps(asdict(gone)))
     else:
-        click.echo(f"deleted {gone.near_misses} near misses, {gone.outings} outings, {gone.files} files")
+        near_misses, outings = counted(gone.near_misses, "near miss"), counted(gone.outings, "outing")
+        click.echo(f"deleted {near_misses}, {outings}, {counted(gone.files, 'file')}")
     if not gone.traceless:
         raise NotFound("a reader holds the write-ahead log: what was deleted is still in it; try again later")
 
@@ -259,18 +271,18 @@ def _expire(opened: Journal) -> Gone:
 
     from rearguard.clock import clock_synced
     from rearguard.config import load
-    from rearguard.journal import keep
+    from rearguard.journal import retention
 
-    return keep.expire(opened, load().journal, time.time(), synced=clock_synced(), fetched_too=True)
+    return retention.expire(opened, load().journal, time.time(), synced=clock_synced(), fetched_too=True)
 
 
 def _before(opened: Journal, moment: str) -> list[int]:
-    from rearguard.journal import keep
+    from rearguard.journal import retention
     from rearguard.review.text import parse_moment
 
-    return keep.near_misses_before(opened, parse_moment(moment))
+    return retention.near_misses_before(opened, parse_moment(moment))
 
 
-def _ask(yes: bool, question: str) -> None:
+def _confirm(yes: bool, question: str) -> None:
     if not yes:
         click.confirm(question, abort=True, err=True)  # standard output is for --json

@@ -17,6 +17,26 @@ config_option = click.option(
     help="Configuration file; by default the user's, then /etc/rearguard/rearguard.toml.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for scripts.")
+fps_option = click.option(
+    "--fps",
+    type=click.FloatRange(1, 240),
+    help="Frames per second of a recording, in place of its own times: needed where it has none; or of a sim.",
+)
+hfov_option = click.option(
+    "--hfov",
+    "hfov_deg",
+    type=click.FloatRange(20, 140),
+    metavar="DEGREES",
+    help="What the lens sees from side to side, of a recording along its long side; by default what the file says "
+    "of itself, else camera.hfov_deg.",
+)
+lens_option = click.option(
+    "--lens",
+    default="",
+    metavar="FILE|NAME",
+    help="Straighten the pictures by this lens: a file of `rearguard calibrate`, gopro-wide or module3-wide. A camera "
+    "has the configured one.",
+)
 
 
 def writes_journal(default: Path | None = None) -> Callable[[Decorated], Decorated]:

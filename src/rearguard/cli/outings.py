@@ -11,8 +11,9 @@ from rearguard.cli.journal import ID, journal_option, open_journal
 from rearguard.errors import NotFound
 
 if TYPE_CHECKING:
-    from rearguard.journal.rows import FaultRow, OutingRow
-    from rearguard.journal.summary import Tally
+    from rearguard.journal.db.rows import OutingRow
+    from rearguard.journal.trends import Tally
+    from rearguard.types import FaultSpan
 
 _EPILOG = """
 \b
@@ -35,7 +36,7 @@ Marks = list[tuple[int, int | None]]
 @journal_option
 def outings(outing: int | None, limit: int, as_json: bool, journal: Path | None) -> None:
     """List outings, newest first, or tell one: time worn, near misses, cues per hour, faults, time blind."""
-    from rearguard.journal.summary import tallies
+    from rearguard.journal.trends import tallies
 
     with open_journal(journal) as opened:
         if outing is None:
@@ -58,15 +59,15 @@ def outings(outing: int | None, limit: int, as_json: bool, journal: Path | None)
             jsonable.dumps([_plain(row, counted[row.id], faults[row.id], marks[row.id]) for row in rows])
         )
     elif outing is not None:
-        _tell(rows[0], counted[outing], faults[outing], marks[outing])
+        _print_outing(rows[0], counted[outing], faults[outing], marks[outing])
     elif rows:
         _print_table(rows, counted)
     else:
         click.echo(f"No outings yet in {folder}.")
 
 
-def _plain(row: OutingRow, tally: Tally, faults: list[FaultRow], marks: Marks) -> dict[str, Any]:
-    from rearguard.journal.summary import per_hour
+def _plain(row: OutingRow, tally: Tally, faults: list[FaultSpan], marks: Marks) -> dict[str, Any]:
+    from rearguard.journal.trends import per_hour, per_km
     from rearguard.review import jsonable
 
     return {
@@ -77,10 +78,12 @@ def _plain(row: OutingRow, tally: Tally, faults: list[FaultRow], marks: Marks) -
         "marks": [{"t_s": (at_ns - row.origin_ns) / 1e9, "near_miss": near} for at_ns, near in marks],
         "blind_s": tally.blind_s,
         "cues": tally.cues,
+        "passages": tally.passages,
+        "near_misses_per_km": per_km(tally.near_misses, row.worn_s),
         "cues_per_hour": {cue: per_hour(n, row.worn_s) for cue, n in tally.cues.items()},
         "faults": [
             {
-                "trouble": f.trouble,
+                "fault": f.fault,
                 "began_s": (f.began_ns - row.origin_ns) / 1e9,
                 "ended_s": None if f.ended_ns is None else (f.ended_ns - row.origin_ns) / 1e9,
             }
@@ -92,15 +95,17 @@ def _plain(row: OutingRow, tally: Tally, faults: list[FaultRow], marks: Marks) -
 def _print_table(rows: list[OutingRow], counted: dict[int, Tally]) -> None:
     from rich.text import Text
 
-    from rearguard.journal.summary import per_hour
+    from rearguard.journal.trends import per_hour
     from rearguard.review.terminal import show_table
-    from rearguard.review.text import clean, minutes, rate, when
+    from rearguard.review.text import minutes, rate, when
+    from rearguard.text import clean
 
     tally = [counted[row.id] for row in rows]
     columns: dict[str, list[str]] = {
         "id": [str(row.id) for row in rows],
         "when": [when(row) for row in rows],
         "worn": [minutes(row.worn_s) for row in rows],
+        "passed": [str(t.passages) for t in tally],
         "near misses": [str(t.near_misses) for t in tally],
         "critical": [str(t.critical) for t in tally],
         "per hour": [rate(per_hour(t.near_misses, row.worn_s)) for t, row in zip(tally, rows, strict=True)],
@@ -117,22 +122,27 @@ def _print_table(rows: list[OutingRow], counted: dict[int, Tally]) -> None:
     )
 
 
-def _tell(row: OutingRow, tally: Tally, faults: list[FaultRow], marks: Marks) -> None:
+def _print_outing(row: OutingRow, tally: Tally, faults: list[FaultSpan], marks: Marks) -> None:
     from rich.text import Text
 
-    from rearguard.journal.summary import per_hour
+    from rearguard.journal.trends import per_hour
     from rearguard.review.terminal import console
-    from rearguard.review.text import clean, minutes, rate, when
+    from rearguard.review.text import counted, minutes, rate, when
+    from rearguard.text import clean
 
     out = console()
     out.print(Text(f"Outing {row.id}", "bold") + Text(f"  {clean(row.device)}, {clean(row.source)}", "dim"))
+    if row.assumed:
+        out.print(Text(clean(row.assumed, 500), "dim"))
     ended = {"cut": "cut short by a kill or an empty battery", "stopped": "stopped", None: "still running"}
     out.print(Text(f"Began {when(row)}, worn {minutes(row.worn_s)}, {ended.get(row.ended, '')}."))
     out.print(
         Text(
-            f"{row.frames} frames judged, {row.late} came too late to be; blind for {minutes(tally.blind_s)}; "
-            f"{tally.near_misses} near misses, {tally.critical} of them critical, "
-            f"{tally.false_alarms} called false alarms; {tally.marks} marks."
+            f"{counted(row.frames, 'frame')} judged, {row.late} came too late to be; "
+            f"blind for {minutes(tally.blind_s)}; "
+            f"{counted(tally.near_misses, 'near miss')}, {tally.critical} of them critical, "
+            f"{tally.false_alarms} called false; {counted(tally.marks, 'mark')}. "
+            f"{counted(tally.passages, 'thing')} passed near, warned of or not."
         )
     )
     for cue, count in sorted(tally.cues.items(), key=lambda item: -item[1]):
@@ -140,7 +150,7 @@ def _tell(row: OutingRow, tally: Tally, faults: list[FaultRow], marks: Marks) ->
     for f in faults:
         at_s = (f.began_ns - row.origin_ns) / 1e9
         lasted = "to the end" if f.ended_ns is None else f"for {(f.ended_ns - f.began_ns) / 1e9:.1f} s"
-        out.print(Text(f"  {clean(f.trouble, 20)} at {minutes(at_s)}, {lasted}", "yellow"))
+        out.print(Text(f"  {clean(f.fault, 20)} at {minutes(at_s)}, {lasted}", "dark_orange3"))
     for at_ns, near in marks:
         near_miss = f", near miss {near}" if near is not None else ""
         out.print(Text(f"  you pressed the button at {minutes((at_ns - row.origin_ns) / 1e9)}{near_miss}"))

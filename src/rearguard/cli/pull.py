@@ -5,26 +5,34 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from rearguard.cli.journal import find_folder, journal_option, words
+from rearguard.errors import RearguardError
+
+if TYPE_CHECKING:
+    from rearguard.review.pull import Result
+    from rearguard.review.remote import Remote
 
 _EPILOG = """
 \b
 Examples:
   rearguard pull runner@pi.local
-  rearguard pull pi --no-pictures       only the numbers, over a slow link
+  rearguard pull pi --no-pictures --no-traces   only the numbers, over a slow link
+  rearguard pull anna@pi ben@pi-2       one after the other
   rearguard pull pi-2 --device anna     merge a second device under a name of your own
   rearguard log && rearguard review     what was fetched, here
 """
 
 
 @click.command("pull", epilog=_EPILOG)
-@click.argument("host", metavar="[USER@]HOST")
+@click.argument("hosts", metavar="[USER@]HOST...", nargs=-1, required=True)
 @click.option(
     "--no-pictures", is_flag=True, help="Only numbers; pictures come with the next pull without this."
 )
+@click.option("--no-traces", is_flag=True, help="Without the frame-by-frame traces of outings.")
 @click.option(
     "--device",
     type=words,
@@ -43,8 +51,9 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a sentence.")
 @journal_option
 def pull(
-    host: str,
+    hosts: tuple[str, ...],
     no_pictures: bool,
+    no_traces: bool,
     device: str | None,
     command: str,
     remote_journal: str | None,
@@ -52,35 +61,77 @@ def pull(
     as_json: bool,
     journal: Path | None,
 ) -> None:
-    """Fetch the near misses of a device over ssh into the journal here, to review and report at home.
+    """Fetch the near misses and traces of a device over ssh into the journal here, to review and report at home.
 
     Only what is new is fetched; after a cut, run it again and it goes on. Everything is checked on arrival.
     Several devices go into one journal, each row with the name of its device. What you mark here stays here.
 
+    Several HOSTs are fetched one after the other; one that cannot be reached does not stop the others.
+
     Keys, names and known hosts are those of your own ssh; try `ssh HOST rearguard log` first.
     """
-    from rearguard.journal.store import Journal
-    from rearguard.review.pull import Result
-    from rearguard.review.pull import pull as fetch
+    import json
+    from dataclasses import asdict
+
     from rearguard.review.remote import Remote
+    from rearguard.text import clean
 
-    remote = Remote(host, command, remote_journal, ssh_config)
-    with Journal.open(find_folder(journal)) as opened, ExitStack() as stack:
-        progress = _bars(stack) if sys.stderr.isatty() else lambda *_: None
-        result: Result = fetch(opened, remote, device=device, pictures=not no_pictures, progress=progress)
-        folder = opened.folder
+    several = len(hosts) > 1
+    if device is not None and several:
+        raise click.UsageError("--device names one device: pull them one by one")
+    failed: RearguardError | None = None
+    told = []
+    for host in hosts:
+        try:
+            result, folder = _fetch_journal(
+                Remote(host, command, remote_journal, ssh_config),
+                find_folder(journal),
+                device=device,
+                pictures=not no_pictures,
+                traces=not no_traces,
+            )
+        except RearguardError as e:  # one that is off does not stop the others
+            if not several:
+                raise
+            click.echo(f"rearguard: {clean(str(e), 2000)}", err=True)
+            failed = e
+            continue
+        told.append({**({"host": host} if several else {}), **asdict(result), "journal": str(folder)})
+        if not as_json:
+            _print_result(host, result, folder)
     if as_json:
-        import json
-        from dataclasses import asdict
+        click.echo(json.dumps(told if several else told[0]))
+    if failed is not None:
+        sys.exit(failed.exit_code)
 
-        click.echo(json.dumps({**asdict(result), "journal": str(folder)}))
-        return
-    if not result.outings:
+
+def _fetch_journal(
+    remote: Remote, folder: Path, *, device: str | None, pictures: bool, traces: bool
+) -> tuple[Result, Path]:
+    """Fetch what is new from one device, under progress bars on a terminal; gives also the folder it went into."""
+    from rearguard.journal.db.store import Journal
+    from rearguard.review.pull import pull as fetch
+    from rearguard.text import clean
+
+    with Journal.open(folder) as opened, ExitStack() as stack:
+        progress = _bars(stack) if sys.stderr.isatty() else lambda *_: None
+        result = fetch(opened, remote, device=device, pictures=pictures, traces=traces, progress=progress)
+        for note in sorted(remote.notes):
+            click.echo(f"{clean(remote.host, 200)}: {note}", err=True)
+        return result, opened.folder
+
+
+def _print_result(host: str, result: Result, folder: Path) -> None:
+    from rearguard.review.text import counted, megabytes
+
+    if not (result.outings or result.traces):
         click.echo(f"{host}: nothing new")
         return
     click.echo(
-        f"{host}: {result.outings} outings with {result.near_misses} near misses, {result.files} pictures and clips "
-        f"({result.bytes / 1e6:.1f} MB), into {folder}"
+        f"{host}: {counted(result.outings, 'outing')} with {counted(result.near_misses, 'near miss')}, "
+        f"{counted(result.files, 'file')} with pictures or clips "
+        f"({megabytes(result.bytes)}), {counted(result.traces, 'file')} of traces ({megabytes(result.trace_bytes)}), "
+        f"into {folder}"
     )
     if result.missing_files:
         click.echo(
@@ -97,7 +148,9 @@ def _bars(stack: ExitStack):  # type: ignore[no-untyped-def]
         Progress(TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
                  console=Console(stderr=True), transient=True)
     )  # fmt: skip
-    tasks = {what: bars.add_task(what, total=None, visible=False) for what in ("outings", "pictures")}
+    tasks = {
+        what: bars.add_task(what, total=None, visible=False) for what in ("outings", "pictures", "traces")
+    }
 
     def progress(what: str, done: int, of: int) -> None:
         bars.update(tasks[what], completed=done, total=of, visible=of > 0)

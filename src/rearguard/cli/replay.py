@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rearguard.cli.journal import journal_option, open_journal
-from rearguard.cli.options import json_option
+from rearguard.cli.journal import find_folder, journal_option, open_journal
+from rearguard.cli.options import fps_option, hfov_option, json_option, lens_option
+from rearguard.cli.values import sources
+from rearguard.cli.where import where_options
 from rearguard.errors import BadInput
 
 if TYPE_CHECKING:
     from rearguard.config import Config
-    from rearguard.replay.again import Cue, Replayed
-    from rearguard.replay.compare import Change
-    from rearguard.replay.outing import Again
-    from rearguard.replay.recording import Recording
+    from rearguard.cue.ledger import CueLine
+    from rearguard.lab.replay.compare import Change
+    from rearguard.lab.replay.from_journal import RejudgedNearMiss
+    from rearguard.lab.replay.outings import OutingChanges
+    from rearguard.lab.replay.recording import Recording
+    from rearguard.lab.replay.rejudge import Replayed
+    from rearguard.lab.tasks.kept import Where
 
 _STYLE = {"gone": "red", "later": "red", "new": "green", "earlier": "green", "side": "yellow"}
 
@@ -31,19 +36,34 @@ Examples:
   rearguard replay outing.mp4 --config mine.toml   a video, against the built-in settings
   rearguard replay outing.mp4 --config b.toml --against a.toml --detections outing.jsonl
   rearguard replay "sim:stand?speed=3.5" --json | jq '.changes'
+  rearguard replay --all --config mine.toml        every outing of the journal: what would be felt now
+  rearguard replay --all season/ --against a.toml --config b.toml --html changes.html
 
 \b
-Of an outing only what was traced can be replayed: its near misses, each by itself, from first sight
-to release. What never came to CAUTION was not kept, so that an outing shows warnings that would go or move,
-not those that would come in between; for that, replay a video. Its trace also goes in after the tracker:
-of the settings, [judge] and [cue] count.
+Of an outing with a trace every frame is judged again, silence included, against what was felt then or the
+--against settings: [track], [judge] and [cue] count. Its near misses also each by itself, from first sight to
+release, from what the journal has of them: there only [judge] and [cue] count. An outing without a trace has only
+those, and shows warnings that would go or move, not those that would come in between.
 
 \b
 A video goes through the detector once, under the --against settings, and then through tracker, judge and
 cues under both: [track], [judge] and [cue] count; with other [camera], [detect] or [looming] settings,
-run it again. --detections keeps what was seen, so that the next try takes seconds."""
+run it again. --detections keeps what was seen, so that the next try takes seconds.
+
+
+--all judges every outing from its trace, silence included: what would come in between shows too. Without
+--against it compares with what was felt then. SOURCE is then a folder: a journal (by default the usual one), or
+one with files of traces or of detections. Outings without a trace go by their near misses. Exit code 3 when
+something could not be judged."""
 )
-@click.argument("source", metavar="SOURCE")
+@click.argument("source", metavar="[SOURCE]", required=False, shell_complete=sources)
+@click.option("--all", "everything", is_flag=True, help="Every outing of a journal or folder, in parallel.")
+@where_options
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --all: also write a page with pictures.",
+)
 @click.option(
     "--config",
     "config_file",
@@ -62,16 +82,23 @@ run it again. --detections keeps what was seen, so that the next try takes secon
     type=click.Path(path_type=Path, dir_okay=False),
     help="JSON Lines file of what was seen: read if it is there, else written.",
 )
-@click.option("--fps", type=click.FloatRange(1, 240), help="Frames per second of a file that does not say.")
+@fps_option
+@hfov_option
+@lens_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of a simulated world.")
 @journal_option
 @json_option
 def replay(
-    source: str,
+    source: str | None,
+    everything: bool,
+    where: Where,
+    html: Path | None,
     config_file: Path | None,
     against_file: Path | None,
     detections_file: Path | None,
     fps: float | None,
+    hfov_deg: float | None,
+    lens: str,
     seed: int,
     journal: Path | None,
     as_json: bool,
@@ -81,12 +108,28 @@ def replay(
     SOURCE is the number of an outing in the journal (`rearguard outings`), or a video, a folder of pictures
     or sim:NAME.
     """
-    if re.fullmatch(r"\d{1,18}", source):
+    if everything:
+        from rearguard.cli.replay_all import replay_all
+
         if detections_file or fps:
-            raise BadInput("--detections and --fps are for videos; of an outing the journal holds the traces")
+            raise BadInput("--detections and --fps are for one video, not for --all")
+        folder = find_folder(Path(source) if source else journal)
+        if not folder.is_dir():
+            raise BadInput(f"{folder}: no such folder; --all takes a journal, or a folder of traces")
+        replay_all(folder, config_file, against_file, where, html, as_json)
+        return
+    if html or where.jobs or where.out or where.cluster:
+        raise BadInput("--html, --jobs, --out and --cluster go with --all")
+    if source is None:
+        raise click.UsageError("say what: an outing's number, a video, a folder, sim:NAME, or --all")
+    if re.fullmatch(r"\d{1,18}", source):
+        if detections_file or fps or hfov_deg or lens:
+            raise BadInput(
+                "--detections, --fps, --hfov and --lens are for videos; of an outing the journal holds the traces"
+            )
         _outing(int(source), journal, config_file, against_file, as_json)
     else:
-        _video(source, config_file, against_file, detections_file, fps, seed, as_json)
+        _video(source, config_file, against_file, detections_file, fps, hfov_deg, lens, seed, as_json)
 
 
 def _outing(
@@ -94,26 +137,49 @@ def _outing(
 ) -> None:
     from rearguard.cli.progress import over
     from rearguard.config import load
-    from rearguard.replay import outing
+    from rearguard.lab.replay import from_journal
 
     after = load(config_file)
     with open_journal(folder) as journal:
-        row, traced = outing.near_misses(journal, number)
-    before = load(against_file) if against_file else outing.recorded_config(row)
+        row, traced = from_journal.near_misses(journal, number)
+    before = load(against_file) if against_file else from_journal.recorded_config(row)
     try:
-        own = outing.recorded_config(row)
+        own = from_journal.recorded_config(row)
     except BadInput:
         own = before
     found = [
-        outing.again(row, near, trace, own, before, after)
+        from_journal.again(row, near, trace, own, before, after)
         for near, trace in over(traced, "near misses", len(traced))
     ]
+    from rearguard.lab.replay.outings import rejudge_outing
+
+    whole = rejudge_outing(find_folder(folder), row, after, load(against_file) if against_file else None)
     if as_json:
-        _print_json({"outing": number, "near_misses": found})
-    elif found:
+        _print_json({"outing": number, "near_misses": found, "whole": whole})
+        return
+    if whole is not None:
+        _whole_outing(whole)
+    if found:
         _near_miss_table(found)
-    else:
-        click.echo(f"Outing {number} has no traced near miss: nothing to replay.")
+    elif whole is None:
+        click.echo(f"Outing {number} has neither a trace nor a traced near miss: nothing to replay.")
+
+
+def _whole_outing(whole: OutingChanges) -> None:
+    """What differs over the whole outing, silence included."""
+    if whole.changes:
+        _cue_table(whole.changes)
+    same = (
+        ""
+        if whole.identical is None
+        else f"; {whole.identical:.2%} of frames as they were judged, to the last bit"
+    )
+    click.echo(
+        f"{whole.frames} frames, {whole.duration_s:.1f} s: {whole.before} cues before, {whole.after} after, "
+        f"{len(whole.changes)} differ{same}"
+    )
+    for line in whole.missing:
+        click.echo(f"rearguard: {line}", err=True)
 
 
 def _video(
@@ -122,15 +188,17 @@ def _video(
     against_file: Path | None,
     detections_file: Path | None,
     fps: float | None,
+    hfov_deg: float | None,
+    lens: str,
     seed: int,
     as_json: bool,
 ) -> None:
     from rearguard.config import Config, load
-    from rearguard.replay.compare import changes
+    from rearguard.lab.replay.compare import changes
 
     after = load(config_file)
     before = load(against_file) if against_file else Config()
-    recording = _recording(source, before, detections_file, fps, seed)
+    recording = _recording(source, before, detections_file, fps, hfov_deg, lens, seed)
     if (after.camera, after.detect, after.looming, after.health) != (
         before.camera,
         before.detect,
@@ -142,10 +210,14 @@ def _video(
             "is as under --against",
             err=True,
         )
+    for line in (*recording.header.assumed, recording.header.cut):
+        if line:
+            click.echo(f"rearguard: {line}", err=True)
     one, two = (_judged(recording, config) for config in (before, after))
     rows = changes(one.cues, two.cues)
     if as_json:
-        _print_json({"source": source, "before": one, "after": two, "changes": rows})
+        told = {"source": source, "assumed": recording.header.assumed, "cut": recording.header.cut or None}
+        _print_json({**told, "before": one, "after": two, "changes": rows})
         return
     _cue_table(rows)
     differ = sum(row.what != "same" for row in rows)
@@ -157,47 +229,53 @@ def _video(
 
 def _judged(recording: Recording, config: Config) -> Replayed:
     from rearguard.cli.progress import over
-    from rearguard.replay.again import felt, verdicts
+    from rearguard.lab.replay.rejudge import felt, verdicts
 
-    return felt(over(verdicts(recording, config), "judging", len(recording.looks)), config)
+    return felt(over(verdicts(recording, config), "judging", len(recording.seen)), config)
 
 
-def _recording(source: str, config: Config, file: Path | None, fps: float | None, seed: int) -> Recording:
+def _recording(
+    source: str,
+    config: Config,
+    file: Path | None,
+    fps: float | None,
+    hfov_deg: float | None,
+    lens: str,
+    seed: int,
+) -> Recording:
     """What is seen in the source: from the file, or from the pictures."""
-    from rearguard.replay.recording import read, write
+    from rearguard.lab.replay.record import looked, record
+    from rearguard.lab.replay.recording import read, write
 
     if file is not None and os.path.exists(file):  # Path.exists would raise of a name too long
         recording = read(file)
-        _check(file, recording, source, config, fps, seed)
+        _check(file, recording, source, looked(source, config, fps, seed, hfov_deg, lens))
         return recording
     from rearguard.cli.progress import progress_bar
     from rearguard.output import check_output
-    from rearguard.replay.see import see
 
     if file is not None:
         check_output(file)
 
     with progress_bar("looking") as bar:
-        recording = see(source, config, fps=fps, seed=seed, on_frame=bar.reach)
+        recording = record(
+            source, config, fps=fps, hfov_deg=hfov_deg, lens=lens, seed=seed, on_frame=bar.reach
+        )
     if file is not None:
         write(file, recording)
     return recording
 
 
-def _check(
-    file: Path, recording: Recording, source: str, config: Config, fps: float | None, seed: int
-) -> None:
+def _check(file: Path, recording: Recording, source: str, looked: str) -> None:
     """A file of detections of something else must not pass for this source's."""
-    from rearguard.replay.see import looked
-
     if recording.header.source != source:
         raise BadInput(f"{file}: holds what was seen in {recording.header.source[:80]!r}; name another file")
-    if recording.header.looked != looked(source, config, fps, seed):
+    if recording.header.looked != looked:
         raise BadInput(
-            f"{file}: was seen with other [camera], [detect], [looming], [health], --fps or --seed, or in another "
-            "file of that name; delete it to have it made anew"
+            f"{file}: was seen with other [camera], [detect], [looming], [health], --fps, --hfov, --lens or --seed, "
+            "or in another file of that name; delete it to have it made anew"
         )
-    if not recording.looks:
+    if not recording.seen:
         raise BadInput(f"{file}: no frame in it")
 
 
@@ -207,14 +285,10 @@ def _print_json(what: object) -> None:
     click.echo(msgspec.json.encode(what).decode())
 
 
-def _cue(cue: Cue | None) -> str:
-    from rearguard.review.text import clean
-
+def _cue(cue: CueLine | None) -> str:
     if cue is None:
         return "–"
-    left = "" if cue.ttc_s is None else f", {cue.ttc_s:.1f} s left"
-    times = f" ×{cue.repeats + 1}" if cue.repeats else ""
-    return f"{cue.line}{' ' + clean(cue.label) if cue.label else ''}{left}{times}"
+    return cue.told + (f" ×{cue.repeats + 1}" if cue.repeats else "")
 
 
 def _what(row: Change) -> str:
@@ -237,12 +311,12 @@ def _cue_table(rows: list[Change], title: str | None = None) -> None:
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
-def _near_miss_table(found: list[Again]) -> None:
+def _near_miss_table(found: list[RejudgedNearMiss]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    from rearguard.review.text import clean
+    from rearguard.text import clean
 
     def left(value: float | None) -> str:
         return "–" if value is None else f"{value:.1f} s"

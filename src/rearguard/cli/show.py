@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rearguard.cli.journal import ID, journal_option, open_journal
+from rearguard.cli.journal import journal_option, near_miss_id, newest, open_journal
 
 if TYPE_CHECKING:
-    from rearguard.journal.rows import NearMissRow
+    from rearguard.journal.db.rows import NearMissRow
     from rearguard.review.story import Story
 
 _EPILOG = """
 \b
 Examples:
+  rearguard show last
   rearguard show 12
   rearguard show 12 --no-image          over a slow link
   rearguard show 12 --json | jq .trace
@@ -24,7 +25,7 @@ _MOST_REASONS = 12
 
 
 @click.command("show", epilog=_EPILOG)
-@click.argument("near_miss", type=ID, metavar="ID")
+@click.argument("near_miss", type=near_miss_id, metavar="ID")
 @click.option(
     "--image",
     type=click.Choice(["auto", "kitty", "sixel", "blocks", "ascii", "none"]),
@@ -37,14 +38,16 @@ _MOST_REASONS = 12
     "--json", "as_json", is_flag=True, help="One JSON object with the trace, the cues and the outing."
 )
 @journal_option
-def show(near_miss: int, image: str, no_image: bool, as_json: bool, journal: Path | None) -> None:
-    """Tell near miss ID: what happened, time to collision over time, why it warned, and the picture.
+def show(near_miss: int | None, image: str, no_image: bool, as_json: bool, journal: Path | None) -> None:
+    """Tell near miss ID, or the `last` one: what happened, time to collision over time, why it warned, and the picture.
 
     Exit code 1 when there is no such near miss.
     """
     from rearguard.review.story import read
 
     with open_journal(journal) as opened:
+        if near_miss is None:
+            near_miss = newest(opened)
         story = read(opened, near_miss)
     if as_json:
         click.echo(_as_json(story))
@@ -70,10 +73,11 @@ def _as_json(story: Story) -> str:
 def _print(story: Story, image: str) -> None:
     from rich.text import Text
 
-    from rearguard.journal.place import CLIPS, is_clip_name
+    from rearguard.journal.paths import CLIPS, is_clip_name
     from rearguard.review.plot import plot
     from rearguard.review.terminal import columns, console
-    from rearguard.review.text import clean, sentence
+    from rearguard.review.text import sentence
+    from rearguard.text import clean
 
     out, wide = console(), min(columns(), 100)
     out.print(Text(f"Near miss {story.row.id}", "bold") + Text(f"  outing {story.row.outing}", "dim"))
@@ -93,7 +97,7 @@ def _print(story: Story, image: str) -> None:
             overflow="ignore",
         )
     out.print()
-    _print_reasons(story)
+    _print_reasons(story, wide)
     o = story.outing
     judged = f"judged by rearguard {o.version}, model {o.model} {o.model_digest[:12]}, settings {o.config_digest[:12]}"
     out.print(Text(clean(judged), "dim"), width=wide)
@@ -101,7 +105,7 @@ def _print(story: Story, image: str) -> None:
 
 def _said(row: NearMissRow) -> str:
     """What the wearer said of it; empty when nothing."""
-    from rearguard.review.text import clean
+    from rearguard.text import clean
 
     words = [f"a {clean(row.verdict, 8)} alarm"] if row.verdict else []
     words += ["flagged, kept until you take the flag back"] if row.flagged else []
@@ -109,27 +113,29 @@ def _said(row: NearMissRow) -> str:
     return f"You said: {'; '.join(words)}." if words else ""
 
 
-def _print_reasons(story: Story) -> None:
+def _print_reasons(story: Story, wide: int) -> None:
+    from textwrap import wrap
+
     from rich.text import Text
 
     from rearguard.review.plot import STYLE
     from rearguard.review.terminal import console
-    from rearguard.review.text import clean
-    from rearguard.words import Level
 
-    changes = story.reasons()
-    if changes:
+    turns = story.turns()
+    if turns:
         console().print(Text("Why", "bold"))
-    for t_s, number, reasons in changes[:_MOST_REASONS]:
-        level = Level(min(3, max(0, number)))
-        why = clean("; ".join(reasons)) or "no reason given"
-        console().print(Text(f"{t_s:+6.2f} s  ") + Text(f"{level.name:<9}", STYLE[level]) + Text(why))
-    if len(changes) > _MOST_REASONS:
-        console().print(Text(f"... and {len(changes) - _MOST_REASONS} more changes, see --json", "dim"))
+    for turn in turns[:_MOST_REASONS]:
+        when, level = f"{turn.t_s:+6.2f} s  ", f"{turn.level.name:<9}"
+        told = wrap(turn.words, max(20, wide - len(when) - len(level))) or [""]
+        console().print(Text(when) + Text(level, STYLE[turn.level]) + Text(told[0]))
+        for more in told[1:]:
+            console().print(Text(" " * (len(when) + len(level)) + more))
+    if len(turns) > _MOST_REASONS:
+        console().print(Text(f"... and {len(turns) - _MOST_REASONS} more changes, see --json", "dim"))
 
 
 def _print_picture(story: Story, image: str, wide: int) -> None:
-    from rearguard.journal.strip import key
+    from rearguard.journal.media.thumbnails import key
     from rearguard.review.image import Way, best_way, draw
 
     if image == "none":

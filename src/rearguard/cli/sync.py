@@ -10,9 +10,10 @@ import msgspec
 
 from rearguard import __version__
 from rearguard.cli.journal import journal_option, open_journal
-from rearguard.journal import schema
-from rearguard.journal.parcel import Greeting, pack, states
-from rearguard.journal.place import CLIPS
+from rearguard.journal.db import schema
+from rearguard.journal.paths import CLIPS
+from rearguard.journal.trace.files import TRACES, trace_files
+from rearguard.journal.transfer import Greeting, TraceEntry, pack, states
 
 _MAX_KEYS = 1 << 20
 
@@ -27,9 +28,19 @@ def sync() -> None:
 def sync_list(journal: Path | None) -> None:
     """Print which outings there are, and a digest of the state of each."""
     with open_journal(journal) as opened:
-        _say(Greeting(__version__, schema.VERSION, str((opened.folder / CLIPS).absolute())))
+        folder = opened.folder.absolute()
+        _write_line(Greeting(__version__, schema.VERSION, str(folder / CLIPS), str(folder / TRACES)))
         for state in states(opened):
-            _say(state)
+            _write_line(state)
+
+
+@sync.command("traces")
+@journal_option
+def sync_traces(journal: Path | None) -> None:
+    """Print which files of traces there are."""
+    with open_journal(journal) as opened:
+        for file in trace_files(opened.folder):
+            _write_line(TraceEntry(file.path.name, file.bytes))
 
 
 @sync.command("send")
@@ -41,9 +52,9 @@ def sync_send(journal: Path | None) -> None:
         for key in keys:
             parcel = pack(opened, key)
             if parcel is not None:
-                _say(parcel)
+                _write_line(parcel)
 
 
-def _say(line: msgspec.Struct) -> None:
+def _write_line(line: msgspec.Struct) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
     sys.stdout.buffer.flush()

@@ -22,6 +22,12 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         float,
         within(20, 140, "lens's horizontal field of view; 66 sees a cyclist at 25 m, 102 walls and crowds"),
     ] = 66.0
+    lens: Annotated[
+        str,
+        about(
+            "a lens that bends lines: the file of `rearguard calibrate`, gopro-wide or module3-wide; empty: none"
+        ),
+    ] = ""
     width_px: Annotated[int, within(160, 1920, "picture width; more reaches further and costs time")] = 1280
     height_px: Annotated[int, within(120, 1440, "picture height")] = 720
     fps: Annotated[

@@ -30,14 +30,15 @@ def _about(kind: msgspec.inspect.Type) -> str:
     if isinstance(kind, msgspec.inspect.Metadata):
         text = str((kind.extra_json_schema or {}).get("description", ""))
         kind = kind.type
-    accepts = _accepts(kind)
-    return f"{text} [{accepts}]" if accepts else text
+    allowed = accepts(kind)
+    return f"{text} [{allowed}]" if allowed else text
 
 
-def _accepts(kind: msgspec.inspect.Type) -> str:
+def accepts(kind: msgspec.inspect.Type) -> str:
+    """What a setting of this type accepts, in a few words; empty where that is free."""
     match kind:
         case msgspec.inspect.Metadata(type=inner):
-            return _accepts(inner)
+            return accepts(inner)
         case msgspec.inspect.IntType(ge=low, le=high) | msgspec.inspect.FloatType(ge=low, le=high) if (
             low is not None and high is not None
         ):
@@ -47,7 +48,7 @@ def _accepts(kind: msgspec.inspect.Type) -> str:
         case msgspec.inspect.BoolType():
             return "true | false"
         case msgspec.inspect.ListType(item_type=item) | msgspec.inspect.VarTupleType(item_type=item):
-            return f"list of {_accepts(item) or 'text'}"
+            return f"list of {accepts(item) or 'text'}"
         case _:
             return ""
 

@@ -43,8 +43,8 @@ class Detect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ] = 0.6
     ignore: Annotated[
         tuple[str, ...],
-        about("labels never reported; by default what people carry (their bearer is seen anyway)"),
-    ] = ("backpack", "umbrella", "handbag")
+        about("labels never reported; by default what people carry (their bearer is seen anyway) and balls"),
+    ] = ("backpack", "umbrella", "handbag", "sports ball")
     heights_m: Annotated[
         dict[str, Annotated[float, msgspec.Meta(ge=0.05, le=10)]],
         about("true heights where the built-in ones do not fit, such as {person = 1.25} among children"),

@@ -40,3 +40,16 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             4, 512, "memory for the last seconds of pictures; 24 MB hold about 40 s at 15 frames per second"
         ),
     ] = 24
+    trace: Annotated[
+        bool,
+        about("every frame as numbers, silence included, so that an outing can be judged again; no pictures"),
+    ] = True
+    trace_keep_days: Annotated[float, within(0, 3650, "traces expire after this many days")] = 90.0
+    trace_max_mb: Annotated[
+        int,
+        within(
+            1,
+            1_000_000,
+            "traces beyond this go, oldest outing first; an hour takes 2 to 10 MB, 18 in a crowd",
+        ),
+    ] = 2000

@@ -22,28 +22,24 @@ class Judge(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         within(
             0.0, 1.5, "added to CAUTION and CRITICAL for what estimating and confirming take; more is earlier"
         ),
-    ] = 0.25
+    ] = 0.4
+    critical_probability: Annotated[
+        float,
+        within(0.1, 0.99, "probability of contact within that time that makes it CRITICAL; less is earlier"),
+    ] = 0.5
+    caution_probability: Annotated[
+        float, within(0.1, 0.99, "probability of contact within that time that makes it CAUTION")
+    ] = 0.5
+    notice_probability: Annotated[
+        float, within(0.1, 0.99, "probability of contact within that time that makes it NOTICE")
+    ] = 0.5
+    hold_share: Annotated[
+        float, within(0.2, 1.0, "share of these probabilities that keeps a level once it is given; 1: flaps")
+    ] = 0.7
     motor_onset_s: Annotated[
         float, within(0.0, 0.5, "time from pin to felt vibration; subtracted from TTC")
     ] = 0.08
     corridor_half_width_m: Annotated[
         float, within(0.3, 3.0, "half the width the body sweeps, with margin; wider warns of passers-by")
     ] = 0.9
-    guard_range_m: Annotated[
-        float, within(0.0, 5.0, "closing and nearer than this is CRITICAL whatever the TTC says")
-    ] = 1.5
-    near_range_m: Annotated[
-        float,
-        within(0.0, 8.0, "closing, however slowly, and nearer than this is CAUTION; wider warns of company"),
-    ] = 2.0
-    young_s: Annotated[
-        float,
-        within(0.0, 2.0, "a thing seen for less than this is CAUTION at most; longer startles less, later"),
-    ] = 0.45
-    young_range_m: Annotated[
-        float, within(0.0, 30.0, "nearer than this a new thing may be CRITICAL at once")
-    ] = 8.0
-    young_critical_ttc_s: Annotated[
-        float, within(0.0, 6.0, "with less time left than this a new thing is CRITICAL at any range")
-    ] = 1.6
     release_s: Annotated[float, within(0.0, 5.0, "how long a level must be gone before it is let go")] = 0.7

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+from rearguard.config.explain import explain, line_of
 from rearguard.config.root import Config
+from rearguard.config.sense import Problem, problems
 from rearguard.errors import BadInput
 
 SYSTEM_FILE = Path("/etc/rearguard/rearguard.toml")
@@ -30,7 +32,8 @@ def found() -> Path | None:
 def load(path: Path | None = None) -> Config:
     """The configuration from `path`, or from the first file of `search_path`, or the defaults.
 
-    Raises `BadInput` naming the file and the field: missing file, bad TOML, unknown key, out of bounds.
+    Raises `BadInput` naming the file and the field: missing file, bad TOML, unknown key, out of bounds,
+    settings that together cannot start or protect.
     """
     path = path or found()
     if path is None:
@@ -42,37 +45,42 @@ def load(path: Path | None = None) -> Config:
         raise BadInput(f"{path}: cannot read the configuration: {e.strerror}") from e
     if len(raw) > _MAX_BYTES:
         raise BadInput(f"{path}: larger than {_MAX_BYTES // 1024} KiB, not a rearguard configuration")
+    text, config = _parsed(path, raw)
+    for problem in problems(config):
+        raise BadInput(told(path, text, problem))
+    return config
+
+
+def all_problems(path: Path) -> list[str]:
+    """Every clash of settings in a file, a line each; none of a file that cannot be read to its end."""
     try:
-        config = msgspec.convert(tomllib.loads(raw.decode("utf-8")), Config)
+        text, config = _parsed(path, path.read_bytes()[:_MAX_BYTES])
+    except (OSError, BadInput):
+        return []
+    return [told(path, text, problem) for problem in problems(config)]
+
+
+def told(path: Path, text: str, problem: Problem) -> str:
+    """A problem with its file and line."""
+    line = line_of(text, problem.section, problem.key)
+    return f"{path}{f':{line}' if line else ''}: {problem.section}.{problem.key}: {problem.text}"
+
+
+def _parsed(path: Path, raw: bytes) -> tuple[str, Config]:
+    """The file's text and what it sets; raises `BadInput`."""
+    try:
+        text = raw.decode("utf-8")
+        return text, msgspec.convert(tomllib.loads(text), Config)
     except msgspec.ValidationError as e:
-        raise BadInput(f"{path}: {_plain(str(e))}; see `rearguard config show`") from e
+        line, words = explain(text, e)
+        where = f"{path}:{line}" if line else str(path)
+        raise BadInput(f"{where}: {words}; see `rearguard config show`") from e
     except ValueError as e:  # also of bytes that are no text, and of a number with thousands of digits
         raise BadInput(f"{path}: not valid TOML: {e}") from e
     except RecursionError as e:
         raise BadInput(f"{path}: nested too deeply, not a rearguard configuration") from e
-    _check_order(path, config)
-    return config
 
 
 def digest(config: Config) -> str:
     """SHA-256 over all settings, so that a logged near miss names what judged it."""
     return hashlib.sha256(msgspec.json.encode(config, order="deterministic")).hexdigest()
-
-
-def _plain(message: str) -> str:
-    """msgspec's message with its `$.judge.caution_ttc_s` path moved to the front as `judge.caution_ttc_s`."""
-    text, _, where = message.partition(" - at `$")
-    where = where.strip("`. ")
-    return f"{where}: {text[:1].lower()}{text[1:]}" if where else text[:1].lower() + text[1:]
-
-
-def _check_order(path: Path, config: Config) -> None:
-    """Bounds that span fields."""
-    judge = config.judge
-    if not judge.notice_ttc_s >= judge.caution_ttc_s >= judge.critical_ttc_s:
-        raise BadInput(
-            f"{path}: judge: notice_ttc_s, caution_ttc_s and critical_ttc_s must fall in that order, "
-            f"not {judge.notice_ttc_s:g}, {judge.caution_ttc_s:g}, {judge.critical_ttc_s:g}"
-        )
-    if config.detect.weak_score > config.detect.min_score:
-        raise BadInput(f"{path}: detect: weak_score must not exceed min_score")

@@ -28,8 +28,12 @@ class Looming(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     ] = 4.0
     half_width_m: Annotated[
         float,
-        within(0.3, 3.0, "half the width watched; kept within the judge's corridor, kerbs lie beside it"),
-    ] = 0.8
+        within(
+            0.2,
+            3.0,
+            "half the width watched: what the body and its arms sweep; kerbs and hedges lie beside it",
+        ),
+    ] = 0.5
     reach_s: Annotated[
         float, within(2.0, 10.0, "nothing further away than this time to collision is looked for")
     ] = 5.0

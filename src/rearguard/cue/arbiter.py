@@ -16,12 +16,14 @@ The rules, in the order they matter:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from rearguard.clock import NS_PER_S
 from rearguard.config.cue import Cue as CueConfig
-from rearguard.cue.table import CUES, LEVEL_CUE, TROUBLES, CueRow, Kind
-from rearguard.words import CueName, Level, Side, Trouble
+from rearguard.cue.table import CUES, FAULTS, LEVEL_CUE, Kind
+from rearguard.types import Cue, CueName, Fault, Level, Reason, Side
 
 # A fault that flickers is not told more often than this, from the end of one telling to the next.
 _FLICKER_GAP_S = 1.0
@@ -47,37 +49,18 @@ class Situation:
     level: Level = Level.CLEAR
     side: Side = Side.CENTRE
     track: int | None = None
-    ttc_s: float | None = None
-    reason: str = ""
+    reason: Reason | None = None
     seq: int | None = None
-    troubles: frozenset[Trouble] = frozenset()
+    faults: frozenset[Fault] = frozenset()
     watching: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """A cue to start now. `repeat`: the same cue for the same reason goes on."""
-
-    at_ns: int
-    cue: CueName
-    side: Side = Side.CENTRE
-    seq: int | None = None
-    track: int | None = None
-    ttc_s: float | None = None
-    reason: str = ""
-    repeat: bool = False
-
-    @property
-    def row(self) -> CueRow:
-        return CUES[self.cue]
-
-
-def fault_cues(troubles: frozenset[Trouble]) -> dict[CueName, str]:
-    """The fault cues these troubles call for, each with the troubles' names as its reason."""
-    reasons: dict[CueName, list[str]] = {}
-    for trouble in sorted(troubles):
-        reasons.setdefault(TROUBLES[trouble].cue, []).append(trouble.value)
-    return {cue: ", ".join(names) for cue, names in reasons.items()}
+def fault_cues(faults: frozenset[Fault]) -> dict[CueName, tuple[Fault, ...]]:
+    """The fault cues these faults call for, each with the faults it tells of."""
+    found: dict[CueName, tuple[Fault, ...]] = {}
+    for fault in sorted(faults):
+        found[FAULTS[fault].cue] = (*found.get(FAULTS[fault].cue, ()), fault)
+    return found
 
 
 class Arbiter:
@@ -89,7 +72,7 @@ class Arbiter:
         self._clear_cue = config.clear_cue
         self._repeat_s = repeat_every_s
         self._mute_ns = _ns(mute_s)
-        self._playing: Start | None = None
+        self._playing: Cue | None = None
         self._hold_ns = 0
         self._ends_ns = 0
         self._felt_ns: int | None = None  # end of the last cue of any kind
@@ -99,12 +82,12 @@ class Arbiter:
         self._standing: dict[
             CueName, bool
         ] = {}  # fault cues called for at the last look → told since they came
-        self._news: dict[CueName, tuple[int, str]] = {}  # announcement → when it goes stale, reason
+        self._news: dict[CueName, int] = {}  # announcement → when it goes stale
         self._muted_until_ns: int | None = None
         self._was = Level.CLEAR
 
     @property
-    def playing(self) -> Start | None:
+    def playing(self) -> Cue | None:
         """What plays, or played last."""
         return self._playing
 
@@ -120,17 +103,17 @@ class Arbiter:
     def mute(self, now_ns: int) -> None:
         """Hold back everything below CRITICAL for a while; the wearer feels MUTED."""
         self._muted_until_ns = now_ns + self._mute_ns
-        self.announce(CueName.MUTED, now_ns, "button")
+        self._news[CueName.MUTED] = self._muted_until_ns  # no mute unknown to the wearer, after CRITICAL too
 
-    def announce(self, cue: CueName, now_ns: int, reason: str = "") -> None:
+    def announce(self, cue: CueName, now_ns: int) -> None:
         """Ask for a one-off cue; it plays as soon as nothing more urgent does, or is dropped after 3 s."""
-        self._news[cue] = (now_ns + _ns(_STALE_S), reason)
+        self._news[cue] = now_ns + _ns(_STALE_S)
 
-    def decide(self, now_ns: int, situation: Situation) -> Start | None:
+    def decide(self, now_ns: int, situation: Situation) -> Cue | None:
         """The cue to start now, replacing what plays, or None to leave things as they are."""
-        self._look(now_ns, situation)
+        self._note_changes(now_ns, situation)
         due = [start for at_ns, start in self._wanted(now_ns, situation) if at_ns <= now_ns]
-        best = max(due, key=lambda start: start.row.priority, default=None)
+        best = max(due, key=lambda start: CUES[start.cue].priority, default=None)
         if best is None or not self._may_start(best, now_ns, situation):
             return None
         best = replace(best, at_ns=now_ns, repeat=self._is_repeat(best, now_ns))
@@ -147,17 +130,23 @@ class Arbiter:
         """What played was cut off from outside."""
         self._ends_ns = min(self._ends_ns, now_ns)
 
-    def _look(self, now_ns: int, situation: Situation) -> None:
+    def lasts_until(self, ends_ns: int) -> None:
+        """What plays takes longer than its row says: it is felt on other motors than its own."""
+        if self._playing is None or ends_ns <= self._ends_ns:
+            return
+        self._end_at(ends_ns)
+
+    def _note_changes(self, now_ns: int, situation: Situation) -> None:
         """Take note of what changed since the last look."""
-        cues = fault_cues(situation.troubles)
+        cues = fault_cues(situation.faults)
         self._standing = {cue: self._standing.get(cue, False) for cue in cues}
         if self._clear_cue and situation.level == Level.CLEAR and self._was >= Level.CAUTION:
-            self.announce(CueName.CLEAR, now_ns, "danger passed")
+            self.announce(CueName.CLEAR, now_ns)
         self._was = situation.level
-        self._news = {cue: news for cue, news in self._news.items() if news[0] > now_ns}
+        self._news = {cue: stale_ns for cue, stale_ns in self._news.items() if stale_ns > now_ns}
         self._told = {track: end for track, end in self._told.items() if now_ns - end < self._notice_ns}
 
-    def _wanted(self, now_ns: int, situation: Situation) -> Iterator[tuple[int, Start]]:
+    def _wanted(self, now_ns: int, situation: Situation) -> Iterator[tuple[int, Cue]]:
         """Every cue there is a reason for, with the time it is due (in the past: at once)."""
         for at_ns, start in self._reasons(situation):
             if not self.muted(now_ns) or start.cue in _NEVER_MUTED or self._is_new_blindness(start.cue):
@@ -165,58 +154,64 @@ class Arbiter:
             elif self._muted_until_ns is not None:
                 yield max(at_ns, self._muted_until_ns), start
 
-    def _reasons(self, situation: Situation) -> Iterator[tuple[int, Start]]:
+    def _reasons(self, situation: Situation) -> Iterator[tuple[int, Cue]]:
         if situation.level in LEVEL_CUE:
             cue = LEVEL_CUE[situation.level]
-            start = Start(
-                0, cue, situation.side, situation.seq, situation.track, situation.ttc_s, situation.reason
+            start = Cue(
+                at_ns=0,
+                cue=cue,
+                side=situation.side,
+                seq=situation.seq,
+                track=situation.track,
+                reason=situation.reason,
             )
             yield (self._notice_due_ns(situation.track) if cue is CueName.NOTICE else 0), start
-        cues = fault_cues(situation.troubles)
-        for cue, reason in cues.items():
-            yield self._fault_due_ns(cue), Start(0, cue, seq=situation.seq, reason=reason)
-        for cue, (_, reason) in self._news.items():
-            yield 0, Start(0, cue, reason=reason)
+        cues = fault_cues(situation.faults)
+        for cue, faults in cues.items():
+            yield self._fault_due_ns(cue, faults), Cue(at_ns=0, cue=cue, seq=situation.seq, faults=faults)
+        for cue in self._news:
+            yield 0, Cue(at_ns=0, cue=cue)
         if situation.watching and not _NO_SIGHT & cues.keys():
             due = 0 if self._felt_ns is None else self._felt_ns + self._alive_ns
-            yield due, Start(0, CueName.ALIVE, seq=situation.seq)
+            yield due, Cue(at_ns=0, cue=CueName.ALIVE, seq=situation.seq)
 
     def _notice_due_ns(self, track: int | None) -> int:
         apart = 0 if self._threat_ns is None else self._threat_ns + _ns(_NOTICE_APART_S)
         return max(apart, self._told[track] + self._notice_ns if track in self._told else 0)
 
-    def _fault_due_ns(self, cue: CueName) -> int:
+    def _fault_due_ns(self, cue: CueName, faults: tuple[Fault, ...]) -> int:
         if cue not in self._ended:
             return 0
-        factor = CUES[cue].repeat_gap_s or 1.0
+        as_blind = any(FAULTS[fault].hides_path for fault in faults)
+        factor = 1.0 if as_blind else CUES[cue].repeat_gap_s or 1.0
         gap_s = self._repeat_s * factor if self._standing.get(cue) else _FLICKER_GAP_S
         return self._ended[cue] + _ns(gap_s)
 
     def _is_new_blindness(self, cue: CueName) -> bool:
         return cue in _NO_SIGHT and not self._standing.get(cue, False)
 
-    def _may_start(self, start: Start, now_ns: int, situation: Situation) -> bool:
+    def _may_start(self, start: Cue, now_ns: int, situation: Situation) -> bool:
         if self._playing is None or now_ns >= self._ends_ns:
             return True
-        if start.row.priority > self._playing.row.priority:
+        if CUES[start.cue].priority > CUES[self._playing.cue].priority:
             return True
         return now_ns >= self._hold_ns and start.cue != self._playing.cue and not self._still_due(situation)
 
     def _still_due(self, situation: Situation) -> bool:
         """Whether there is still a reason for what plays."""
         playing = self._playing
-        if playing is None or playing.row.kind is Kind.INFO:
+        if playing is None or CUES[playing.cue].kind is Kind.INFO:
             return True
-        if playing.row.kind is Kind.FAULT:
-            return playing.cue in fault_cues(situation.troubles)
+        if CUES[playing.cue].kind is Kind.FAULT:
+            return playing.cue in fault_cues(situation.faults)
         return LEVEL_CUE.get(situation.level) is playing.cue
 
-    def _is_repeat(self, start: Start, now_ns: int) -> bool:
-        if start.row.kind is Kind.FAULT:
+    def _is_repeat(self, start: Cue, now_ns: int) -> bool:
+        if CUES[start.cue].kind is Kind.FAULT:
             return self._standing.get(start.cue, False)
         last = self._playing
         return (
-            start.row.kind is Kind.THREAT
+            CUES[start.cue].kind is Kind.THREAT
             and last is not None
             and last.cue is start.cue
             and last.track == start.track
@@ -226,19 +221,24 @@ class Arbiter:
     def _cut(self, by: CueName, now_ns: int) -> None:
         """A fault whose first telling was too short to be felt has not been told."""
         cut = self._playing
-        if cut is None or cut.row.kind is not Kind.FAULT or cut.cue is by or cut.repeat:
+        if cut is None or CUES[cut.cue].kind is not Kind.FAULT or cut.cue is by or cut.repeat:
             return
         if now_ns < self._hold_ns:
             self._standing[cut.cue], self._ended[cut.cue] = False, now_ns
 
-    def _begin(self, start: Start, now_ns: int) -> None:
-        row = start.row
+    def _begin(self, start: Cue, now_ns: int) -> None:
+        row = CUES[start.cue]
         self._cut(start.cue, now_ns)
         self._playing = start
         self._hold_ns = now_ns + _ns(row.min_hold_s)
-        self._ends_ns = self._felt_ns = self._ended[start.cue] = now_ns + _ns(row.length_s)
+        self._end_at(now_ns + _ns(row.length_s))
         self._news.pop(start.cue, None)
-        if row.kind is Kind.THREAT:
-            self._threat_ns = self._told[start.track] = self._ends_ns
-        elif row.kind is Kind.FAULT:
+        if row.kind is Kind.FAULT:
             self._standing[start.cue] = True
+
+    def _end_at(self, ends_ns: int) -> None:
+        """What plays ends then."""
+        assert self._playing is not None
+        self._ends_ns = self._felt_ns = self._ended[self._playing.cue] = ends_ns
+        if CUES[self._playing.cue].kind is Kind.THREAT:
+            self._threat_ns = self._told[self._playing.track] = ends_ns

@@ -7,16 +7,17 @@ from collections.abc import Callable
 
 from rearguard.clock import NS_PER_S, Clock, HandClock, MonotonicClock
 from rearguard.config import Config
-from rearguard.cue.arbiter import Arbiter, Situation, Start
+from rearguard.cue.arbiter import Arbiter, Situation
 from rearguard.cue.motors import Motors, Player
+from rearguard.cue.table import CUES
 from rearguard.errors import PartFailed
-from rearguard.words import CueName
+from rearguard.types import Cue, CueName, Fault
 
 _MEND_EVERY_NS = NS_PER_S
 _MEND_FOR_NS = 10 * NS_PER_S
 
 
-class Feeler:
+class HapticOutput:
     """Turns situations into motor movements; `on_start` hears of each cue as it begins.
 
     Cue time is CLOCK_MONOTONIC when `realtime`, else the frames' own time, wound on by `run_to`.
@@ -26,7 +27,7 @@ class Feeler:
         self,
         config: Config,
         motors: Motors,
-        on_start: Callable[[Start], None],
+        on_start: Callable[[Cue], None],
         on_pin: Callable[[int, tuple[float, ...]], None] | None,
         *,
         realtime: bool,
@@ -38,6 +39,8 @@ class Feeler:
         self._motors = motors
         self._player = Player(motors, config.cue, on_pin)
         self._due_ns: int | None = None
+        self._frame_ns: int | None = None  # a file's last frame
+        self._silent_ns = round(config.warden.heartbeat_s * NS_PER_S)
         self._on_start = on_start
         self._broken_since_ns: int | None = None  # real time
         self._mend_ns = 0
@@ -52,23 +55,24 @@ class Feeler:
         """Whether the wearer has muted a blindness that was told."""
         return self._arbiter.blindness_is_muted(self._clock.now_ns())
 
-    def announce(self, cue: CueName, reason: str) -> None:
+    def announce(self, cue: CueName) -> None:
         """Ask for a one-off cue."""
-        self._arbiter.announce(cue, self._clock.now_ns(), reason)
+        self._arbiter.announce(cue, self._clock.now_ns())
 
     def mute(self) -> None:
         """Hold back everything below CRITICAL for a while."""
         self._arbiter.mute(self._clock.now_ns())
 
-    def act(self, situation: Situation) -> None:
+    def play_due(self, situation: Situation) -> None:
         """Start the cue that is due, if any, and drive the motors as the pattern wants them now."""
         now_ns = self._clock.now_ns()
         start = self._arbiter.decide(now_ns, situation)
         try:
             if start is not None:
-                self._due_ns = self._player.play(start.row, start.side, now_ns)
+                self._due_ns = self._player.play(CUES[start.cue], start.side, now_ns)
             elif self._due_ns is not None and now_ns >= self._due_ns:
                 self._due_ns = self._player.tick(now_ns)
+            self._arbiter.lasts_until(self._player.ends_ns)
         except PartFailed:  # no motor is left; `broken` says so, and `mend` keeps trying
             self._due_ns = None
         if start is not None:
@@ -78,12 +82,27 @@ class Feeler:
         """Wind a file's time on to `until_ns`, playing everything that falls due on the way."""
         while (due_ns := self.next_ns(situation)) is not None and due_ns <= until_ns:
             self._hand.set_ns(due_ns)
-            self.act(situation)
+            self.play_due(situation)
         self._hand.set_ns(until_ns)
 
+    def run_to_frame(self, captured_ns: int, situation: Situation) -> bool:
+        """Wind a file's time on to its next frame.
+
+        A gap as long as the silence that means BLIND says that the camera stood still: what was judged before no longer
+        counts, and BLIND is felt, as it would have been live. Returns whether that was so.
+        """
+        last_ns, self._frame_ns = self._frame_ns, captured_ns
+        gap = last_ns is not None and captured_ns - last_ns > self._silent_ns
+        if last_ns is not None and gap:
+            self.run_to(last_ns + self._silent_ns, situation)
+            situation = Situation(faults=frozenset({Fault.NO_FRAME}))
+            self.play_due(situation)
+        self.run_to(captured_ns, situation)
+        return gap
+
     def let_end(self, situation: Situation) -> None:
-        """Tell what is due; as a file's time now stands still for good, also what has to wait for a cue."""
-        self.act(situation)
+        """Play what is due. A file's time has ended, so this includes what would have had to wait for another cue."""
+        self.play_due(situation)
         if not self._realtime:
             self.run_to(self._hand.now_ns() + NS_PER_S, situation)
 
@@ -102,7 +121,7 @@ class Feeler:
         self._due_ns = None
 
     def play_out(self) -> None:
-        """Let the cue that plays end; blocks for at most its length."""
+        """Let the present cue play to its end; blocks for at most its length."""
         while self._due_ns is not None:
             if self._realtime:
                 time.sleep(max(0.0, (self._due_ns - time.monotonic_ns()) / NS_PER_S))

@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from rearguard.clock import NS_PER_S
 from rearguard.config.cue import Cue as CueConfig
 from rearguard.cue.table import CueRow
 from rearguard.errors import PartFailed
-from rearguard.words import Side
+from rearguard.types import Side
 
 _MODEL = Path("/proc/device-tree/model")
 _DEV = Path("/dev")
@@ -43,12 +44,18 @@ class Motors:
     `PartFailed` is raised only when none is left. `absent` is why there are no real pins, or None.
     """
 
-    def __init__(self, devices: Sequence[Any], absent: str | None = None, pin_factory: Any = None) -> None:
+    def __init__(
+        self,
+        devices: Sequence[Any],
+        absent: str | None = None,
+        pin_factory: Any = None,
+        broken: dict[int, str] | None = None,
+    ) -> None:
         self._devices = list(devices)
         self._duty = [0.0] * len(self._devices)
         self.absent = absent
-        self.pin_factory = pin_factory  # gpiozero's, for what else is wired to the same header
-        self.broken: dict[int, str] = {}
+        self.pin_factory = pin_factory  # gpiozero's, for the button and the dead-man on the same header
+        self.broken = broken or {}
 
     def __len__(self) -> int:
         return len(self._devices)
@@ -59,10 +66,14 @@ class Motors:
         return [device.pin for device in self._devices]
 
     def route(self, side: Side | None) -> tuple[int, ...]:
-        """Which motors tell of `side` (None: all), broken ones replaced by whatever is left."""
+        """Which motors play a cue of `side` (None: all); where those are broken, whichever are left."""
         everyone = tuple(i for i in range(len(self)) if i not in self.broken)
         wanted = everyone if side is None else _ROUTES[len(self)][side]
         return tuple(i for i in wanted if i not in self.broken) or everyone
+
+    def are_lost(self, side: Side) -> bool:
+        """Whether a cue of `side` cannot be felt, or not only, where it belongs."""
+        return any(i in self.broken for i in _ROUTES[len(self)][side])
 
     def write(self, duties: Sequence[float]) -> None:
         """Set each motor's duty cycle 0..1. Raises `PartFailed` when no motor can be driven any more."""
@@ -89,7 +100,7 @@ class Motors:
         return not self.broken
 
     def off(self) -> None:
-        """All motors off, whatever else is wrong."""
+        """Switch all motors off, whatever else is wrong."""
         for i, device in enumerate(self._devices):
             with suppress(Exception):
                 device.value = 0.0
@@ -107,7 +118,8 @@ class Motors:
 def open_motors(config: CueConfig) -> Iterator[Motors]:
     """The configured motors, off now and off at the end whatever happens.
 
-    Raises `PartFailed` naming the pin when a Pi's GPIO is missing, busy or not permitted.
+    Raises `PartFailed` naming the pin when a Pi's GPIO is missing, busy or not permitted. One of several that cannot
+    be opened is `broken`, and is opened when it can be.
     """
     motors = _open(config)
     try:
@@ -139,14 +151,43 @@ def _open(config: CueConfig) -> Motors:
     from gpiozero import PWMOutputDevice
 
     devices: list[Any] = []
-    for pin in config.pins:
+    broken: dict[int, str] = {}
+    for i, pin in enumerate(config.pins):
+        make = partial(PWMOutputDevice, pin, frequency=config.pwm_hz, pin_factory=factory)
         try:
-            devices.append(PWMOutputDevice(pin, frequency=config.pwm_hz, pin_factory=factory))
+            devices.append(make())
         except Exception as e:
-            Motors(devices).close()
             hint = "another program holds it" if "busy" in str(e).lower() else "see `rearguard doctor`"
-            raise PartFailed(f"GPIO {pin} cannot be driven: {e}; {hint}") from e
-    return Motors(devices, absent, factory)
+            broken[i] = f"GPIO {pin} cannot be driven: {e}; {hint}"
+            devices.append(_Unopened(make))
+    if len(broken) == len(devices):
+        raise PartFailed("; ".join(broken.values()))
+    return Motors(devices, absent, factory, broken)
+
+
+class _Unopened:
+    """A motor's pin that could not be opened. Each write tries again, and raises what gpiozero raises."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._device: Any = None
+
+    @property
+    def pin(self) -> Any:
+        return self._device and self._device.pin
+
+    @property
+    def value(self) -> float:
+        return float(self._device.value) if self._device else 0.0
+
+    @value.setter
+    def value(self, duty: float) -> None:
+        self._device = self._device or self._make()
+        self._device.value = duty
+
+    def close(self) -> None:
+        if self._device is not None:
+            self._device.close()
 
 
 def _mock_factory() -> Any:
@@ -173,15 +214,16 @@ def real_factory() -> Any:
 def _room_for_lgpio() -> Iterator[None]:
     """A folder for the pipe that lgpio makes when it is imported, where the caller has none ($LG_WD).
 
-    It makes it in, and moves to, that folder; without one, in the working directory, where two programs or
-    two users get in each other's way and a read-only folder ends in an error. We come back to where we were.
+    lgpio makes the pipe there and changes to that folder. Without one it takes the working directory, where two
+    programs or two users get in each other's way and a read-only folder is an error. Afterwards the working directory
+    is what it was.
     """
     if "LG_WD" not in os.environ:
         folder = tempfile.mkdtemp(prefix="rearguard-lgpio-")
         os.environ["LG_WD"] = folder
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
     here = None
-    with suppress(OSError):  # a folder that is gone is no place to come back to
+    with suppress(OSError):  # the folder has gone meanwhile
         here = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield
@@ -193,7 +235,7 @@ def _room_for_lgpio() -> Iterator[None]:
 
 
 def say_if_absent(motors: Motors) -> None:
-    """One line on stderr when a mock stands in for the pins."""
+    """Print one line on stderr when a mock stands in for the pins."""
     if motors.absent is not None:
         with suppress(OSError, ValueError):
             print(f"rearguard: no GPIO here: {motors.absent}; cues are shown, not felt", file=sys.stderr)
@@ -204,6 +246,7 @@ class Player:
 
     Each pulse starts with full duty for `overdrive_s`, which gets an eccentric-mass motor up to speed in
     about half the time, then runs at the capped duty. `on_pin` hears of each change: time, duties.
+    A cue whose own motor fails, before it or in the middle of it, is played on the others in the rhythm that says so.
     """
 
     def __init__(
@@ -218,6 +261,9 @@ class Player:
         self._overdrive_ns = round(config.overdrive_s * NS_PER_S)
         self._on_pin = on_pin
         self._steps: list[tuple[int, tuple[float, ...]]] = []
+        self._row: CueRow | None = None
+        self._side = Side.CENTRE
+        self.ends_ns = 0  # of the pattern that plays, or played last, its last silence included
 
     @property
     def busy(self) -> bool:
@@ -226,9 +272,12 @@ class Player:
 
     def play(self, row: CueRow, side: Side, now_ns: int) -> int | None:
         """Start a pattern now, cutting off what plays. Returns when to tick next."""
+        self._row, self._side = row, side
         who = self._motors.route(side if row.sided else None)
-        self._steps = list(self._timeline(row, who, now_ns))
+        felt = row.elsewhere if row.sided and self._motors.are_lost(side) else row
+        self._steps = list(self._timeline(felt, who, now_ns))
         self._steps.reverse()
+        self.ends_ns = now_ns + round(felt.length_s * NS_PER_S)
         return self.tick(now_ns)
 
     def tick(self, now_ns: int) -> int | None:
@@ -239,12 +288,16 @@ class Player:
         while self._steps and self._steps[-1][0] <= now_ns:
             duties = self._steps.pop()[1]
         if duties is not None:
+            worked = [i for i, duty in enumerate(duties) if duty and i not in self._motors.broken]
             self._set(duties, now_ns)
+            if self._row and self._row.sided and any(i in self._motors.broken for i in worked):
+                return self.play(self._row, self._side, now_ns)  # on those that are left, at once
         return self._steps[-1][0] if self._steps else None
 
     def stop(self, now_ns: int) -> None:
         """Cut off what plays; motors off."""
         self._steps = []
+        self.ends_ns = min(self.ends_ns, now_ns)
         self._motors.off()
         if self._on_pin:
             self._on_pin(now_ns, (0.0,) * len(self._motors))

@@ -12,11 +12,16 @@ from msgspec import Meta
 from rearguard.errors import BadInput
 
 _MAX_BYTES = 64 * 1024
+# decoder → how many output tensors its card names by number
+TENSORS = {"centernet": 0, "ssd": 0, "postprocess": 4, "yolov5": 1, "yolov8": 1, "yolo-nms": 1}
 _Side = Annotated[int, Meta(ge=32, le=4096)]
 
 
 class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The input tensor, (1, height, width, 3): value = (pixel − mean) · scale, pixel 0..255.
+    """The input tensor, (1, height, width, 3), or (1, 3, height, width) if `channels_first`: value =
+    (pixel − mean) · scale, pixel 0..255.
+
+    `type`: what the tensor holds; for uint8 and int8 the value is stored as value / `quant_scale` + `quant_zero`.
 
     `sizes_at`: where the file holds the (rows, columns) of its internal resizes, as two little-endian
     int32 at each byte offset; rewriting them lets the model run at other multiples of 32. Empty: it cannot.
@@ -25,9 +30,13 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     width_px: _Side
     height_px: _Side
     colour: Literal["bgr", "rgb"]
+    channels_first: bool = False
     mean: float = 0.0
     scale: float = 1.0
     sizes_at: tuple[int, ...] = ()
+    type: Literal["float32", "uint8", "int8"] = "float32"
+    quant_scale: Annotated[float, Meta(ge=0)] = 0.0
+    quant_zero: Annotated[int, Meta(ge=-128, le=255)] = 0
 
 
 class Scores(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,10 +47,14 @@ class Scores(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Boxes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The output with four numbers per cell; `stride_px` is a cell's size in input pixels."""
+    """The output with four numbers per cell or box; `stride_px` is a cell's size in input pixels.
+
+    `unit`: whether boxes are told in input pixels or as shares of the input's sides; only YOLO's differ.
+    """
 
     shape: tuple[int, ...]
     stride_px: Annotated[int, Meta(ge=1, le=128)] = 4
+    unit: Literal["px", "share"] = "px"
 
 
 class Classes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,18 +64,23 @@ class Classes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One model; see models/README.md for where the weights come from and what was measured."""
+    """One model; see models/README.md for where the weights come from and what was measured.
+
+    `tensors`: the numbers of the output tensors in the file, for decoders that have several of one shape or one for
+    all: of `postprocess` boxes, classes, scores and count, of the YOLOs the only one.
+    """
 
     name: str
     file: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+\.tflite$")]
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
-    decoder: Literal["centernet", "ssd"]
+    decoder: Literal["centernet", "ssd", "postprocess", "yolov5", "yolov8", "yolo-nms"]
     origin: str
     licence: str
     input: Input
     scores: Scores
     boxes: Boxes
     classes: Classes
+    tensors: tuple[Annotated[int, Meta(ge=0)], ...] = ()
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -81,6 +99,18 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def boxes_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
         """The shape of the boxes at an input of `size`."""
         return self._at(self.boxes.shape, size)
+
+    @property
+    def scored_classes(self) -> int | None:
+        """How many classes the shape of the scores says there are; None where it says nothing."""
+        shape = self.scores.shape
+        if self.decoder in ("postprocess", "yolo-nms"):
+            return None
+        if self.decoder == "yolov8":
+            return shape[1] - 4 if len(shape) == 3 else -1
+        if self.decoder == "yolov5":
+            return shape[2] - 5 if len(shape) == 3 else -1
+        return shape[-1] if shape else -1
 
     def _at(self, shape: tuple[int, ...], size: tuple[int, int]) -> tuple[int, ...]:
         if size == self.input_size:
@@ -104,7 +134,12 @@ def read_card(path: Path) -> Card:
     grids = {len(card.scores.shape), len(card.boxes.shape)}
     if card.input.sizes_at and grids != {4}:
         raise BadInput(f"{path}: sizes_at needs outputs of four dimensions")
-    if not card.scores.shape or card.scores.shape[-1] != len(card.classes.labels):
+    if card.input.type != "float32" and card.input.quant_scale <= 0:
+        raise BadInput(f"{path}: an input of {card.input.type} needs quant_scale and quant_zero")
+    if len(card.tensors) != TENSORS[card.decoder]:
+        raise BadInput(f"{path}: decoder {card.decoder} needs {TENSORS[card.decoder]} numbers in `tensors`")
+    scored = card.scored_classes
+    if scored is not None and scored != len(card.classes.labels):
         raise BadInput(
             f"{path}: {len(card.classes.labels)} labels do not fit scores of shape {card.scores.shape}"
         )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rearguard.detect.card import Card
 from rearguard.detect.model import Model
+from rearguard.detect.others import PostProcess, Yolo, YoloNms
 from rearguard.errors import BadInput
 
 Floats = NDArray[np.float32]
@@ -119,7 +120,14 @@ class Ssd:
         return boxes, 1.0 / (1.0 + np.exp(-values)) if self._logits else values, classes
 
 
-DECODERS: dict[str, Callable[[Card, tuple[int, int]], Decoder]] = {"centernet": CenterNet, "ssd": Ssd}
+DECODERS: dict[str, Callable[[Card, tuple[int, int]], Decoder]] = {
+    "centernet": CenterNet,
+    "ssd": Ssd,
+    "postprocess": PostProcess,
+    "yolov5": Yolo,
+    "yolov8": Yolo,
+    "yolo-nms": YoloNms,
+}
 
 
 def suppress(

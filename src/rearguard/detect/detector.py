@@ -15,10 +15,10 @@ from rearguard.detect.foveate import Hints, Memory, Sight, aim, merge
 from rearguard.detect.model import Model, Size, load_model
 from rearguard.detect.network import Network, input_size_for, network_size
 from rearguard.detect.picture import as_bgr
-from rearguard.words import Box, Detection
+from rearguard.types import Box, Detection
 
 if TYPE_CHECKING:
-    from rearguard.words import Image
+    from rearguard.types import Image
 
 # The closer look must show things at least this much larger than the whole frame does.
 WORTH_IT = 0.75
@@ -110,9 +110,9 @@ class Detector:
             [d.box for d in reported if d.score >= self.config.min_score],
             [d.box for d in reported if d.score < self.config.min_score and d.label in MOVERS],
         )
-        scale = self.config.closer_scale
-        region = (round(network.model.input_size[0] / scale), round(network.model.input_size[1] / scale))
-        self._memory, place = aim(self._memory, hints, sight, size, region, shrunk)
+        self._memory, place = aim(
+            self._memory, hints, sight, size, network.model.input_size, shrunk, self.config.closer_scale
+        )
         if place is None:
             return found
         part = picture[place.y : place.y + place.height, place.x : place.x + place.width]

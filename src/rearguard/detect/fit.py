@@ -42,7 +42,7 @@ class Fit:
 
 
 def times_s(detector: Detector, width_px: int, height_px: int, rounds: int) -> list[float]:
-    """Seconds each of `rounds` pictures of this size took, after as much as a third to warm up; any content will do."""
+    """Seconds that each of `rounds` pictures of this size takes, warmed up by a third as many; any content will do."""
     import numpy as np
 
     picture = np.random.default_rng(0).integers(0, 256, (height_px, width_px, 3), np.uint8)

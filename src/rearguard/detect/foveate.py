@@ -1,8 +1,9 @@
 """Where to look closer: a fixed budget beside the whole frame, spent where the next warning may come from.
 
 The network sees the whole frame shrunk, so what is far is a few pixels tall there. One more, small run per
-frame looks at a *region* nearly at the camera's own resolution. `aim` decides which; it is pure, so that every
-rule is tested without a network. `merge` joins what both runs found without double boxes.
+frame looks at a *region*: a followed thing at the size at which the network boxes it best, or a stretch of the
+horizon nearly at the camera's own resolution. `aim` decides which; it is pure, so that every rule is tested without a
+network. `merge` joins what both runs found without double boxes.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rearguard.detect.decode import Found
-from rearguard.words import Box
+from rearguard.types import Box
 
 Size = tuple[int, int]
 
-# A thing this tall in the network's input is seen well enough in the whole frame (measured in the
-# simulated world: from about 40 px on, box heights of both runs agree).
+# A thing smaller than this in the network's input is easily missed in the whole frame.
 WELL_SEEN_PX = 40.0
+# Enlarged or shrunk to this height, people are boxed two to four times as truly as at 30 to 90 pixels (measured on
+# rendered figures and photographs); a thing that is as tall in the whole frame gains nothing by a closer look.
+BEST_PX = 110.0
+_WIDEST_SHARE = 0.6  # of the region's width: a car must fit into its region
 _SAME_IOU = 0.4  # boxes of both runs that share this much show one thing
 _PART = 0.7  # a box this far inside a larger one that the region cannot hold is a part of it
 _EDGE_PX = 6.0  # boxes of things the region cuts end a few pixels short of its edge
@@ -66,36 +70,48 @@ class Region:
 
 
 def aim(
-    memory: Memory, hints: Hints, sight: Sight, picture: Size, region: Size, shrunk: float
+    memory: Memory,
+    hints: Hints,
+    sight: Sight,
+    picture: Size,
+    region: Size,
+    shrunk: float,
+    closer: float,
 ) -> tuple[Memory, Region | None]:
     """Where to look closer in this frame, given the whole frame's `sight`; None: nowhere.
 
-    `shrunk` is the whole frame's scale (network pixels per picture pixel). In this order:
+    `region` is the network's input, `shrunk` the whole frame's scale (network pixels per picture pixel), `closer` that
+    of a search. In this order:
 
-    1. in any frame, a far track that the whole frame lost: the one unseen longest, then the most urgent;
-    2. in three of four frames, the best of the far things that it half saw, which may be one about to be;
-    3. in every fourth frame, a far track that it did see, each in its turn, for a finer box;
-    4. in every fourth frame, or second while no track is far, search: straight ahead, and in between from
-       left to right at the same height.
+    1. a far track that the whole frame lost: the one unseen longest, then the most urgent;
+    2. in every fourth frame, the best of the far things that it half saw, which may be one about to be, or a
+       search: straight ahead, and in between from left to right at the same height;
+    3. a track that would be seen better at its own size: in every second frame the most urgent, in between the
+       others, each in its turn;
+    4. in every second frame while there is none, a search.
     """
     turn = memory.turn + 1
     far = {id_: box for id_, box in hints.tracks if box.height * shrunk < WELL_SEEN_PX}
+    small = [box for _, box in hints.tracks if box.height * shrunk < BEST_PX]
     lost = [id_ for id_, box in far.items() if not any(_could_be(box, s) for s in sight.seen)]
     half = [box for box in sight.half_seen if box.height * shrunk < WELL_SEEN_PX]
     last = {id_: memory.seen.get(id_, turn - 1) if id_ in lost else turn for id_ in far}
-    place = None
+    wide = (round(region[0] / closer), round(region[1] / closer))
     if lost:
         target = min(lost, key=lambda id_: last[id_])  # the first of equals is the most urgent
         last[target] = turn
-        place = _around(far[target], picture, region)
-    elif half and turn % 4 != 3:
-        place = _around(half[0], picture, region)
-    elif far and turn % 4 == 1:
-        place = _around(list(far.values())[turn // 4 % len(far)], picture, region)
-    elif turn % 2 == 1:
-        place = _search(memory.searches, hints.ahead_px, picture, region)
-        return Memory(turn, memory.searches + 1, last), place
-    return Memory(turn, memory.searches, last), place
+        return Memory(turn, memory.searches, last), _around(far[target], picture, wide)
+    if half and (turn % 4 == 3 or not small):
+        return Memory(turn, memory.searches, last), _around(half[0], picture, wide)
+    if small and turn % 4 != 3:
+        others = small[1:] or small
+        box = small[0] if turn % 2 == 0 else others[turn // 4 % len(others)]
+        return Memory(turn, memory.searches, last), _at_own_size(box, picture, region)
+    if small or turn % 2 == 1:
+        return Memory(turn, memory.searches + 1, last), _search(
+            memory.searches, hints.ahead_px, picture, wide
+        )
+    return Memory(turn, memory.searches, last), None
 
 
 def _search(number: int, ahead: tuple[float, float] | None, picture: Size, region: Size) -> Region:
@@ -109,6 +125,13 @@ def _search(number: int, ahead: tuple[float, float] | None, picture: Size, regio
 
 def _around(box: Box, picture: Size, region: Size) -> Region:
     return _at((box.cx, box.cy), picture, region)
+
+
+def _at_own_size(box: Box, picture: Size, region: Size) -> Region:
+    """The region in which a thing is as tall as it is boxed best, or as wide as fits in."""
+    scale = max(box.height / BEST_PX, box.width / (_WIDEST_SHARE * region[0]))
+    size = (max(round(region[0] * scale), 8), max(round(region[1] * scale), 8))
+    return _at((box.cx, box.cy), picture, size)
 
 
 def _at(centre: tuple[float, float], picture: Size, region: Size) -> Region:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from rearguard.words import Image
+    from rearguard.types import Image
 
 _MAX_HALVINGS = 8
 

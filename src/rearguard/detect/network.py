@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rearguard.config.detect import Detect
+from rearguard.detect.card import Card
 from rearguard.detect.decode import DECODERS, Found
 from rearguard.detect.letterbox import Letterbox
 from rearguard.detect.model import Model, Size, card_of, load_model
 from rearguard.errors import PartFailed
 
 if TYPE_CHECKING:
-    from rearguard.words import Image
+    from rearguard.types import Image
 
 _STEP_PX = 32
 _MAX_SIDE_PX = 2048
@@ -41,6 +43,7 @@ class Network:
     def __init__(self, model: Model) -> None:
         self.model = model
         self._letterbox = Letterbox(model.input_size)
+        self._table = _table(model.card)
         self._decode = DECODERS[model.card.decoder](model.card, model.input_size)
 
     @classmethod
@@ -58,18 +61,32 @@ class Network:
         card = self.model.card.input
         source = buffer if card.colour == "bgr" else buffer[:, :, ::-1]
         view = self.model.input
-        if card.mean == 0.0 and card.scale == 1.0:
+        if self._table is not None:
+            np.take(self._table, source, out=view[0], mode="clip")  # "raise" would copy
+        elif card.mean == 0.0 and card.scale == 1.0:
             np.copyto(view[0], source)
         else:
             np.subtract(source, card.mean, out=view[0], casting="unsafe")
             view *= card.scale
         del view  # the interpreter refuses to run while anyone holds its memory
         self.model.invoke()
-        # A sum is not a number if any part is not; to drop such parts silently would be to see nothing.
-        if not (np.isfinite(self.model.scores.sum()) and np.isfinite(self.model.boxes.sum())):
+        if not self.model.finite():  # to drop such boxes silently would be to see nothing
             raise PartFailed(f"detector {self.model.name}: its output is not a number; it is loaded anew")
         boxes, scores, classes = self._decode(self.model, min_score)
         return fit.to_picture(boxes).astype(np.float32), scores, classes
+
+
+def _table(card: Card) -> NDArray[Any] | None:
+    """What is stored for each of a pixel's 256 values where the input is quantised."""
+    if card.input.type == "float32":
+        return None
+    values = (np.arange(256) - card.input.mean) * card.input.scale / card.input.quant_scale
+    kind = np.dtype(card.input.type)
+    limits = np.iinfo(kind)
+    table: NDArray[Any] = np.clip(np.round(values + card.input.quant_zero), limits.min, limits.max).astype(
+        kind
+    )
+    return table
 
 
 def network_size(config: Detect, picture: Size) -> Size:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rearguard.errors import BadInput
 
 if TYPE_CHECKING:
-    from rearguard.words import Image
+    from rearguard.types import Image
 
 _TO_BGR = {1: cv2.COLOR_GRAY2BGR, 4: cv2.COLOR_BGRA2BGR}
 _MAX_SIDE_PX = 16384

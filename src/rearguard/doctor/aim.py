@@ -16,10 +16,10 @@ from statistics import median
 import msgspec
 
 from rearguard.config import Config
-from rearguard.ego.geometry import Pinhole
+from rearguard.ego.pinhole import Pinhole
 from rearguard.errors import BadInput
 from rearguard.output import output
-from rearguard.words import Box, Detection
+from rearguard.types import Box, Detection
 
 _EDGE_PX = 3.0
 _NEAREST_M, _FARTHEST_M = 1.2, 60.0

@@ -29,7 +29,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Patient:
+class CheckContext:
     """What is examined: the configuration (defaults if it is broken) and where things are.
 
     `root` is where /proc, /sys, /dev and /etc are looked for, so that a test can lay out a machine.
@@ -40,7 +40,7 @@ class Patient:
     config_error: str | None = None
     root: Path = Path("/")
     service_active: bool = False
-    quick: bool = False  # a single run of the model says that it works, not how fast it is
+    quick: bool = False  # one run of the model shows that it works, but not how fast
 
     def path(self, name: str) -> Path:
         """An absolute path of the machine."""

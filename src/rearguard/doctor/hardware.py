@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from rearguard.cue.motors import no_gpio, open_motors
-from rearguard.doctor.finding import Finding, Patient, fail, ok, warn
-from rearguard.errors import RearguardError
-from rearguard.journal.place import DATABASE, is_there, journal_folder
-from rearguard.journal.store import Journal
+from rearguard.doctor.finding import CheckContext, Finding, fail, ok, warn
+from rearguard.errors import PartFailed, RearguardError
+from rearguard.journal.db.store import Journal
+from rearguard.journal.paths import DATABASE, is_there, journal_folder
 
 
-def pins(patient: Patient) -> Finding:
-    """The motors' pins, taken and given back, not driven; `rearguard buzz` makes them felt."""
+def pins(patient: CheckContext) -> Finding:
+    """Open and release the motors' pins without driving them; `rearguard buzz` lets them be felt."""
     names = ", ".join(f"GPIO {pin}" for pin in patient.config.cue.pins)
     try:
         absent = no_gpio()
@@ -19,6 +19,8 @@ def pins(patient: Patient) -> Finding:
         if patient.service_active:
             return ok("pins", f"{names}, held by the running service")
         with open_motors(patient.config.cue) as motors:
+            if motors.broken:
+                raise PartFailed("; ".join(motors.broken.values()))
             return ok(
                 "pins", f"{names}: {len(motors)} driven by software PWM; feel them with `rearguard buzz`"
             )
@@ -26,8 +28,8 @@ def pins(patient: Patient) -> Finding:
         return fail("pins", str(e), "group gpio, python3-lgpio, and no other program on that pin")
 
 
-def journal(patient: Patient) -> Finding:
-    """Whether the near-miss log is whole, read as `log` reads it: also one that may only be read."""
+def journal(patient: CheckContext) -> Finding:
+    """Whether the near-miss log is whole. It is opened as `log` opens it, so read permission is enough."""
     folder = journal_folder(patient.config.journal, reading=True)
     path = folder / DATABASE
     if not is_there(path):
@@ -38,7 +40,7 @@ def journal(patient: Patient) -> Finding:
             kept = opened.select("SELECT count(*) AS n FROM near_miss", [])[0]["n"]
     except RearguardError as e:
         what, _, way_out = str(e).rpartition("; ")
-        if isinstance(e.__cause__, PermissionError):  # a journal of somebody else's is not a broken one
+        if isinstance(e.__cause__, PermissionError):  # a journal that belongs to another user is not broken
             return warn("journal", what, way_out)
         return fail("journal", what or str(e), way_out if what else "check the SD card: `dmesg | grep mmc`")
     if answer != "ok":

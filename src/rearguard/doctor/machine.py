@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from rearguard.clock import clock_synced
-from rearguard.doctor.finding import Finding, Patient, State, fail, ok, warn
-from rearguard.journal.place import journal_folder
+from rearguard.doctor.finding import CheckContext, Finding, State, fail, ok, warn
+from rearguard.journal.paths import journal_folder
 
 UNIT = "rearguard.service"
 WARM_C, HOT_C = 70.0, 80.0  # a Pi slows down from 80 °C on; 70 °C at rest leaves nothing for a run
@@ -29,7 +29,7 @@ _THROTTLED = (
 )
 
 
-def board(patient: Patient) -> Finding:
+def board(patient: CheckContext) -> Finding:
     """A Raspberry Pi, 64-bit, with a Python that has wheels."""
     python = f"Python {platform.python_version()} on {platform.machine()}"
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
@@ -43,7 +43,7 @@ def board(patient: Patient) -> Finding:
     return ok("board", f"{patient.board}; {python}")
 
 
-def power(patient: Patient) -> Finding:
+def power(patient: CheckContext) -> Finding:
     """Undervoltage and throttling, now and since boot."""
     bits = _get_throttled(patient)
     if bits is None:
@@ -60,7 +60,7 @@ def power(patient: Patient) -> Finding:
     return ok("power", "no undervoltage, no throttling since boot")
 
 
-def _get_throttled(patient: Patient) -> int | None:
+def _get_throttled(patient: CheckContext) -> int | None:
     for sysfs in ("/sys/devices/platform/soc/soc:firmware/get_throttled", "/sys/class/thermal/get_throttled"):
         with suppress(OSError, ValueError):
             return int(patient.path(sysfs).read_text(), 16)
@@ -73,7 +73,7 @@ def _get_throttled(patient: Patient) -> int | None:
     return None
 
 
-def temperature(patient: Patient) -> Finding:
+def temperature(patient: CheckContext) -> Finding:
     """The hottest sensor of the processor."""
     readings = []
     for zone in sorted(patient.path("/sys/class/thermal").glob("thermal_zone*/temp")):
@@ -91,7 +91,7 @@ def temperature(patient: Patient) -> Finding:
     return ok("temperature", text, temperature_c=hottest)
 
 
-def disk(patient: Patient) -> Finding:
+def disk(patient: CheckContext) -> Finding:
     """Room for the journal, and how long it takes to get a near miss onto the card for good."""
     folder = journal_folder(patient.config.journal, reading=True)
     there = folder
@@ -135,7 +135,7 @@ def _fsync_ms(folder: Path) -> float:
         probe.unlink(missing_ok=True)
 
 
-def clock(patient: Patient) -> Finding:
+def clock(patient: CheckContext) -> Finding:
     """Whether wall times in the log can be believed; no decision depends on it."""
     text = time.strftime("%Y-%m-%d %H:%M:%S %Z")
     if clock_synced():
@@ -146,8 +146,8 @@ def clock(patient: Patient) -> Finding:
     return warn("clock", f"{text}, not synchronised: dates in the log may be wrong", remedy)
 
 
-def permissions(patient: Patient) -> Finding:
-    """Groups that let this user at cameras and pins."""
+def permissions(patient: CheckContext) -> Finding:
+    """The groups that give this user access to cameras and pins."""
     if patient.board is None:
         return ok("permissions", "nothing needed: not a Raspberry Pi")
     if os.geteuid() == 0:
@@ -163,7 +163,7 @@ def permissions(patient: Patient) -> Finding:
     return ok("permissions", "in the groups video and gpio")
 
 
-def service(patient: Patient) -> Finding:
+def service(patient: CheckContext) -> Finding:
     """Whether rearguard starts by itself, and how often it had to be started anew."""
     state = service_state()
     if state is None:
@@ -204,7 +204,7 @@ def _run(command: list[str]) -> str:
         return ""
 
 
-def configuration(patient: Patient) -> Finding:
+def configuration(patient: CheckContext) -> Finding:
     """The configuration that would be used."""
     if patient.config_error is not None:
         return fail("config", patient.config_error, "mend the file; `rearguard config check` tells more")

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from rearguard.detect.fit import FULL_FPS, detect_s, fit
 from rearguard.doctor.boards import promise
-from rearguard.doctor.finding import Finding, Patient, fail, ok, warn
+from rearguard.doctor.finding import CheckContext, Finding, fail, ok, warn
 from rearguard.errors import RearguardError
 
 if TYPE_CHECKING:
     from rearguard.camera.picam import PicamSource
-    from rearguard.words import Frame
+    from rearguard.types import Frame
 
 _RUNTIMES = (
     ("ai_edge_litert.interpreter", "ai-edge-litert"),
@@ -27,7 +27,7 @@ _DIM_LUMA, _FLAT_SD, _SOFT = 15.0, 8.0, 20.0
 _KEEP_UP = 0.8  # a camera this much slower than asked for is too slow
 
 
-def runtime(patient: Patient) -> Finding:  # noqa: ARG001
+def runtime(patient: CheckContext) -> Finding:  # noqa: ARG001
     """The libraries that see, imported; importing alone proves little, so the model check invokes them."""
     found, broken = [], []
     for module, package in _RUNTIMES:
@@ -40,7 +40,7 @@ def runtime(patient: Patient) -> Finding:  # noqa: ARG001
             broken.append(f"{package}: {_line(e)}")
     try:
         cv2, numpy = import_module("cv2"), import_module("numpy")
-    except Exception as e:  # a foreign NumPy ends in more than ImportError
+    except Exception as e:  # with a NumPy it was not built for, it raises more than ImportError
         return fail("runtime", f"OpenCV or NumPy cannot be imported: {_line(e)}", _REINSTALL)
     if not found:
         return fail("runtime", "; ".join(broken) or "neither LiteRT nor tflite-runtime", _REINSTALL)
@@ -48,10 +48,10 @@ def runtime(patient: Patient) -> Finding:  # noqa: ARG001
     return warn("runtime", f"{text}; {'; '.join(broken)}", _REINSTALL) if broken else ok("runtime", text)
 
 
-def model(patient: Patient) -> Finding:
+def model(patient: CheckContext) -> Finding:
     """The model, checked against its card and invoked, and the frame rate that allows on this machine."""
     from rearguard.detect.detector import Detector
-    from rearguard.vision.selftest import SelfTest
+    from rearguard.health.selftest import SelfTest
 
     size = (patient.config.camera.width_px, patient.config.camera.height_px)
     began = time.perf_counter()
@@ -79,7 +79,7 @@ def model(patient: Patient) -> Finding:
     return warn("model", text, remedy, **numbers)
 
 
-def _quicker(patient: Patient, size: tuple[int, int]) -> str:
+def _quicker(patient: CheckContext, size: tuple[int, int]) -> str:
     """What this machine could keep up with, tried out."""
     from rearguard.detect.detector import Detector
 
@@ -91,7 +91,7 @@ def _quicker(patient: Patient, size: tuple[int, int]) -> str:
     return way if gained.name == "full" else f"{way}; a Pi 5 is quicker"
 
 
-def camera(patient: Patient) -> Finding:
+def camera(patient: CheckContext) -> Finding:
     """The camera: found, delivering in time, lit, focused, and seeing what the configuration says."""
     from rearguard.camera.picam import PicamSource
 
@@ -114,7 +114,7 @@ def camera(patient: Patient) -> Finding:
         source.close()
 
 
-def _examine(source: PicamSource, patient: Patient) -> Finding:
+def _examine(source: PicamSource, patient: CheckContext) -> Finding:
     import cv2
     import numpy as np
 

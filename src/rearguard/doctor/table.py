@@ -6,39 +6,39 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rearguard.config import Config, load, search_path
-from rearguard.doctor import body, machine, sight
-from rearguard.doctor.finding import Finding, Patient, fail
+from rearguard.doctor import hardware, machine, sight
+from rearguard.doctor.finding import CheckContext, Finding, fail
 from rearguard.errors import RearguardError
 
-CHECKS: dict[str, Callable[[Patient], Finding]] = {
+CHECKS: dict[str, Callable[[CheckContext], Finding]] = {
     "board": machine.board,
     "config": machine.configuration,
     "runtime": sight.runtime,
     "model": sight.model,
     "camera": sight.camera,
-    "pins": body.pins,
+    "pins": hardware.pins,
     "permissions": machine.permissions,
     "power": machine.power,
     "temperature": machine.temperature,
     "disk": machine.disk,
-    "journal": body.journal,
+    "journal": hardware.journal,
     "clock": machine.clock,
     "service": machine.service,
 }
 
 
-def patient(config_file: Path | None, *, quick: bool = False) -> Patient:
-    """This machine, with the configuration that would be used; a broken one is a finding, not an end."""
+def patient(config_file: Path | None, *, quick: bool = False) -> CheckContext:
+    """This machine, with the configuration that would be used. A broken one is a finding and stops nothing."""
     state = machine.service_state() or {}
     active = state.get("ActiveState") in ("active", "activating", "reloading")
     found = config_file or next((path for path in search_path() if path.is_file()), None)
     try:
-        return Patient(load(config_file), found, service_active=active, quick=quick)
+        return CheckContext(load(config_file), found, service_active=active, quick=quick)
     except RearguardError as e:
-        return Patient(Config(), found, str(e), service_active=active, quick=quick)
+        return CheckContext(Config(), found, str(e), service_active=active, quick=quick)
 
 
-def examine(who: Patient, names: tuple[str, ...] = tuple(CHECKS)) -> Iterator[Finding]:
+def examine(who: CheckContext, names: tuple[str, ...] = tuple(CHECKS)) -> Iterator[Finding]:
     """One finding for each check named, as they come; a check that breaks is a finding, too."""
     for name in names:
         try:

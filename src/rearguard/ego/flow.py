@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rearguard.ego.geometry import Pinhole, turn
-from rearguard.words import Box, EgoMotion, Image
+from rearguard.ego.pinhole import Pinhole, turn
+from rearguard.types import Box, EgoMotion, Image
 
 Points = NDArray[np.float32]
 
@@ -36,7 +36,7 @@ class FlowEgo:
         self._previous: Image | None = None
         self._window: NDArray[np.float32] | None = None
 
-    def look(self, image: Image, moving: tuple[Box, ...] = ()) -> EgoMotion:
+    def estimate_turn(self, image: Image, moving: tuple[Box, ...] = ()) -> EgoMotion:
         """The turn since the last call; `moving` are boxes (frame pixels) whose flow is not background."""
         grey = self.small_grey(image)
         previous, self._previous = self._previous, grey

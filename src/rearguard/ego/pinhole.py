@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rearguard.words import Box, EgoMotion
+from rearguard.types import Box, EgoMotion
 
 Array = NDArray[np.float64]
 

@@ -1,6 +1,6 @@
 """The golden picture: a rendered scene with one person in it, which a working detector must find.
 
-    python -m rearguard.vision.golden     draws it anew, after a change to the simulated world
+    python -m rearguard.lab.world.golden     draws it anew, after a change to the simulated world
 
 It is kept as a file, because drawing it would take a Raspberry Pi longer than the whole self-test may.
 """
@@ -13,11 +13,9 @@ import cv2
 import numpy as np
 
 from rearguard.errors import PartFailed
-from rearguard.words import Box, Image
+from rearguard.types import Box, Image
 
-_FILE = "golden.png"
-_WORLD = "sim:stand?gait=off&start=4.5&speed=1&noise=0"
-_SIZE_PX = (640, 360)
+FILE = "golden.png"
 # Where the person stands, as shares of the picture; measured from the world's exact truth when it was drawn.
 PERSON = Box(0.4577, 0.4690, 0.5423, 0.9633)
 
@@ -28,10 +26,10 @@ def golden(size: tuple[int, int]) -> tuple[Image, Box]:
     The scene keeps its proportions; what is missing above and below is filled with its edge. Raises
     `PartFailed` when the file is missing or broken.
     """
-    with as_file(files("rearguard.vision") / _FILE) as path:
+    with as_file(files("rearguard.health") / FILE) as path:
         picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
-        raise PartFailed(f"golden picture {_FILE} is missing or broken; install rearguard again")
+        raise PartFailed(f"golden picture {FILE} is missing or broken; install rearguard again")
     width, height = size
     scale = min(width / picture.shape[1], height / picture.shape[0])
     inner = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
@@ -46,24 +44,3 @@ def golden(size: tuple[int, int]) -> tuple[Image, Box]:
         top + PERSON.y1 * inner[1],
     )
     return np.asarray(framed, dtype=np.uint8), box
-
-
-def _draw() -> None:
-    from pathlib import Path
-
-    from rearguard.camera.catalogue import open_source
-    from rearguard.config.camera import Camera
-
-    source = open_source(_WORLD, Camera(), fps=10)
-    frame = next(iter(source.frames()))
-    source.close()
-    box = frame.truth[0].box
-    assert box is not None
-    small = cv2.resize(frame.image, _SIZE_PX, interpolation=cv2.INTER_AREA)
-    cv2.imwrite(str(Path(__file__).with_name(_FILE)), small, [cv2.IMWRITE_PNG_COMPRESSION, 9])
-    w, h = source.info.width_px, source.info.height_px
-    print(f"PERSON = Box({box.x0 / w:.4f}, {box.y0 / h:.4f}, {box.x1 / w:.4f}, {box.y1 / h:.4f})")
-
-
-if __name__ == "__main__":
-    _draw()

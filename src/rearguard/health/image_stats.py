@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rearguard.words import Image
+from rearguard.types import Image
 
 WIDTH_PX = 160  # of the small copy: enough to see fog and hands, about 2 % of the pixels of 1280x720
 _TILES = 8
 _BURNT = 250
 _DAY_LUMA = 64.0
 _DUSK_SHARE = 0.35
-_BUFFERS = 8  # more than cameras have
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +69,3 @@ def measure(small: NDArray[np.uint8], flat_std: float) -> PictureStats:
         burnt_share=float((small >= _BURNT).mean()),
         sharpness=float(deviation[0, 0] ** 2),
     )
-
-
-class Repeats:
-    """Tells pictures that came before.
-
-    Noise of a live sensor differs in every frame, so equality means that the same buffer came twice; a camera
-    hands out a handful of them in turn, so it need not be the last one.
-    """
-
-    def __init__(self) -> None:
-        self._past: deque[Image] = deque(maxlen=_BUFFERS)
-
-    def look(self, coarse: Image) -> bool:
-        """Whether this coarse copy holds the same pixels as one of the last few."""
-        again = any(p.shape == coarse.shape and np.array_equal(p, coarse) for p in reversed(self._past))
-        self._past.append(coarse)
-        return again

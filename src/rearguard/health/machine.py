@@ -1,7 +1,7 @@
 """Whether the machine can keep up: heat, throttling, undervoltage, disk, and the wall clock's jumps.
 
 Reading a sensor can block on a sick card or firmware, so a thread of its own reads them once a second; the
-loop only picks up what is known. A reader that hangs is told as a fault too, not as "all is well".
+loop only picks up what is known. A reader that hangs is a fault of its own.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pathlib import Path
 
 from rearguard.clock import NS_PER_S
 from rearguard.config.health import Health
-from rearguard.vision.health import Lasting
-from rearguard.words import Trouble
+from rearguard.health.picture import Lasting
+from rearguard.types import Fault
 
 _READ_EVERY_S = 1.0
 _HUNG_S = 10.0
-_COOLER_C = 5.0  # a hot machine is let go this much cooler
+_COOLER_C = 5.0  # HOT ends this much below its limit
 _JUMP_S = 2.0
 _MB = 1_000_000
 
@@ -62,30 +62,30 @@ def read_machine(folder: Path) -> Readings:
     )
 
 
-def judge_machine(readings: Readings, config: Health, was: frozenset[Trouble]) -> frozenset[Trouble]:
-    """The troubles these readings amount to; `was`: those of the readings before, which end with hysteresis."""
-    troubles = set()
+def judge_machine(readings: Readings, config: Health, was: frozenset[Fault]) -> frozenset[Fault]:
+    """The faults that follow from these readings; `was`: those of the readings before, which end with hysteresis."""
+    faults = set()
     if readings.temperature_c is not None:
-        limit_c = config.hot_c - (_COOLER_C if Trouble.HOT in was else 0.0)
+        limit_c = config.hot_c - (_COOLER_C if Fault.HOT in was else 0.0)
         if readings.temperature_c >= limit_c:
-            troubles.add(Trouble.HOT)
+            faults.add(Fault.HOT)
     if readings.throttled is not None:
         if readings.throttled & _UNDERVOLTAGE:
-            troubles.add(Trouble.UNDERVOLTAGE)
+            faults.add(Fault.UNDERVOLTAGE)
         if readings.throttled & _SLOWED:
-            troubles.add(Trouble.THROTTLED)
+            faults.add(Fault.THROTTLED)
     if readings.free_mb is not None:
-        limit_mb = config.min_disk_mb * (1.1 if Trouble.DISK_FULL in was else 1.0)
+        limit_mb = config.min_disk_mb * (1.1 if Fault.DISK_FULL in was else 1.0)
         if readings.free_mb < limit_mb:
-            troubles.add(Trouble.DISK_FULL)
-    return frozenset(troubles)
+            faults.add(Fault.DISK_FULL)
+    return frozenset(faults)
 
 
 class MachineWatch:
     """Watches the machine in the background.
 
         with MachineWatch(config.health, journal_folder) as machine:
-            troubles = machine.look(time.monotonic_ns())
+            faults = machine.check_machine(time.monotonic_ns())
 
     `clock_jumps_s` are the jumps of the wall clock so far, in seconds: a fact for the log; they change nothing.
     `read` is what reads the sensors, given by tests.
@@ -95,7 +95,7 @@ class MachineWatch:
         self._config = config
         self._folder = folder
         self._read = read
-        self._troubles: frozenset[Trouble] = frozenset()
+        self._faults: frozenset[Fault] = frozenset()
         self._power = Lasting(0.0, 3.0)  # undervoltage comes in blinks of a few ms; hold it to be told once
         self._slowed = Lasting(2.0, 5.0)
         self._stop = threading.Event()
@@ -114,30 +114,30 @@ class MachineWatch:
         if self._thread.is_alive():
             self._thread.join(timeout=0.2)
 
-    def look(self, now_ns: int) -> tuple[Trouble, ...]:
+    def check_machine(self, now_ns: int) -> tuple[Fault, ...]:
         """What is wrong with the machine, as far as known at this monotonic time. Never blocks."""
-        troubles = self._troubles
+        faults = self._faults
         last_ns = self.readings.at_ns if self.readings else self._began_ns
         if self._thread.is_alive() and now_ns - last_ns > _HUNG_S * NS_PER_S:
-            return (*sorted(troubles), Trouble.JOURNAL_FAILED)  # a disk that does not answer takes no journal
-        return tuple(sorted(troubles))
+            return (*sorted(faults), Fault.SENSORS_SILENT)  # it hangs in a read, of the disk for example
+        return tuple(sorted(faults))
 
-    def take(self, readings: Readings) -> None:
+    def judge_readings(self, readings: Readings) -> None:
         """Judge one set of readings."""
         if self.readings is not None:
             jump_s = readings.wall_offset_s - self.readings.wall_offset_s
             if abs(jump_s) > _JUMP_S:
                 self.clock_jumps_s.append(round(jump_s, 3))
-        found = set(judge_machine(readings, self._config, self._troubles))
-        for trouble, lasting in ((Trouble.UNDERVOLTAGE, self._power), (Trouble.THROTTLED, self._slowed)):
-            found = found | {trouble} if lasting.feed(readings.at_ns, trouble in found) else found - {trouble}
+        found = set(judge_machine(readings, self._config, self._faults))
+        for fault, lasting in ((Fault.UNDERVOLTAGE, self._power), (Fault.THROTTLED, self._slowed)):
+            found = found | {fault} if lasting.feed(readings.at_ns, fault in found) else found - {fault}
         self.readings = readings
-        self._troubles = frozenset(found)
+        self._faults = frozenset(found)
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            with suppress(Exception):  # a sensor that fails is a sensor that is not there
-                self.take(self._read(self._folder))
+            with suppress(Exception):  # a sensor that fails counts as absent
+                self.judge_readings(self._read(self._folder))
             self._stop.wait(_READ_EVERY_S)
 
     def __enter__(self) -> MachineWatch:

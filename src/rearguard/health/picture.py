@@ -1,7 +1,7 @@
 """Whether the picture can be trusted: one watch for the lens, fed every frame; pure, its time is the frame's.
 
-    watch = PictureWatch(config.health)
-    troubles = watch.look(frame, ego, detect_s=0.04)     # () when all is well
+    watch = PictureWatch(config.health, config.camera)
+    faults = watch.check_picture(frame, ego, detect_s=0.04)     # () when all is well
 
 Each fault is a row of `RULES`: it must last before it counts, and be gone for longer before it is let go, so
 that one odd frame says nothing and a flickering fault does not flicker on the motor.
@@ -14,16 +14,20 @@ from collections import deque
 from dataclasses import dataclass
 
 from rearguard.clock import NS_PER_S
+from rearguard.config.camera import Camera
 from rearguard.config.health import Health
-from rearguard.vision.picture import PictureStats, Repeats, coarse_copy, measure, small_grey
-from rearguard.words import EgoMotion, Frame, Image, Trouble
+from rearguard.health.image_stats import PictureStats, coarse_copy, measure, small_grey
+from rearguard.health.mount import MountWatch, Wrong
+from rearguard.health.old_pictures import Lookalikes, Repeats, Seen
+from rearguard.health.tiles import TileHealth, TileWatch, path_weights
+from rearguard.types import EgoMotion, Fault, Frame, Image
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """How long a condition must last to become a fault, and how long be gone to end it, in seconds."""
 
-    trouble: Trouble
+    fault: Fault
     after_s: float
     clear_s: float
 
@@ -31,18 +35,28 @@ class Rule:
 # The deadlines leave the cue 0.1 s or more: 0.5 s for a frozen picture, 1 s for a dark or covered lens and
 # glare, 3 s for fog, 2 s more for a rate, which is itself measured over 2 s.
 RULES: tuple[Rule, ...] = (
-    Rule(Trouble.FROZEN_FRAME, 0.15, 0.5),
-    Rule(Trouble.REPEATED_PICTURE, 0.25, 0.5),
-    Rule(Trouble.DARK, 0.8, 1.0),
-    Rule(Trouble.DIM, 0.8, 2.0),
-    Rule(Trouble.COVERED, 0.8, 0.5),
-    Rule(Trouble.GLARE, 0.8, 1.0),
-    Rule(Trouble.BLURRED, 2.0, 1.0),
-    Rule(Trouble.OUT_OF_AIM, 0.8, 60.0),
-    Rule(Trouble.LOW_FRAME_RATE, 0.3, 2.0),
-    Rule(Trouble.SLOW_DETECTOR, 1.0, 2.0),
+    Rule(Fault.FROZEN_FRAME, 0.15, 1.0),
+    Rule(Fault.REPEATED_PICTURE, 0.1, 1.0),
+    Rule(Fault.DARK, 0.8, 1.0),
+    Rule(Fault.DIM, 0.8, 2.0),
+    Rule(Fault.COVERED, 0.8, 0.5),
+    Rule(Fault.PATH_HIDDEN, 0.1, 0.5),
+    Rule(Fault.PART_HIDDEN, 0.5, 1.0),
+    Rule(Fault.GLARE, 0.8, 1.0),
+    Rule(Fault.BLURRED, 2.0, 1.0),
+    Rule(Fault.OUT_OF_AIM, 0.8, 60.0),
+    # Five seconds are looked at, so that it is told after 7.5 s.
+    Rule(Fault.WRONG_MOUNT, 2.5, 5.0),
+    Rule(Fault.LOW_FRAME_RATE, 0.3, 2.0),
+    Rule(Fault.SLOW_DETECTOR, 1.0, 2.0),
 )
 _REPEATS = 3  # so many pictures alike, and the third repeat is no coincidence
+_OFTEN = 0.25  # a fault that comes and goes stands once it held in this share of the last second's pictures
+_OFTEN_WITHIN_S = 1.0
+_PATH_DEAD, _PART_DEAD = (
+    0.4,
+    0.14,
+)  # shares of path and picture: half of the path, less what cannot be judged of it
 _RATE_WINDOW_S = 2.0
 _STRIDE_S = 0.7  # the sharpest frame of a stride is compared: steps blur single frames
 _USUAL_S = 30.0  # time constant of the usual sharpness
@@ -75,16 +89,38 @@ class Lasting:
         return self.on
 
 
+class Often:
+    """A condition that counts by share of time, not in a row: true while it held in a quarter of the last second's
+    pictures, and in three of them at least."""
+
+    def __init__(self) -> None:
+        self._past: deque[tuple[int, bool]] = deque()
+
+    def feed(self, now_ns: int, holds: bool) -> bool:
+        """Take note of the condition now; whether it holds often."""
+        self._past.append((now_ns, holds))
+        while len(self._past) > _REPEATS and now_ns - self._past[0][0] > _OFTEN_WITHIN_S * NS_PER_S:
+            self._past.popleft()
+        count = sum(held for _, held in self._past)
+        return count >= max(_REPEATS, _OFTEN * len(self._past))
+
+
 class PictureWatch:
     """Looks at each frame and tells what is wrong with the picture; one per source.
 
     Never raises on any uint8 picture of one shape or another.
     """
 
-    def __init__(self, config: Health) -> None:
+    def __init__(self, config: Health, camera: Camera | None = None) -> None:
         self._config = config
-        self._lasting = {rule.trouble: Lasting(rule.after_s, rule.clear_s) for rule in RULES}
+        self._lasting = {rule.fault: Lasting(rule.after_s, rule.clear_s) for rule in RULES}
         self._seen = Repeats()
+        self._lookalikes = Lookalikes()
+        self._old, self._late = Often(), Often()
+        self._tile_watch = TileWatch(path_weights(camera or Camera()))
+        self.tiles: TileHealth | None = None
+        self._mount_watch = MountWatch()
+        self.mount = Wrong.NOTHING
         self._last_ns: int | None = None
         self._alike = 0
         self._stuck = 0
@@ -95,26 +131,32 @@ class PictureWatch:
         self._aim = Aim()
         self.stats: PictureStats | None = None
 
-    def look(
+    def check_picture(
         self, frame: Frame, ego: EgoMotion | None = None, detect_s: float | None = None
-    ) -> tuple[Trouble, ...]:
+    ) -> tuple[Fault, ...]:
         """Judge one frame. `ego`: how the camera turned since the last; `detect_s`: what detection took."""
         now_ns = self._time(frame.captured_ns)
         coarse = coarse_copy(frame.image)
-        stats = self.stats = measure(small_grey(coarse), self._config.covered_std)
+        small = small_grey(coarse)
+        stats = self.stats = measure(small, self._config.covered_std)
+        tiles = self.tiles = self._tile_watch.check_tiles(small, now_ns)
+        self.mount = self._mount_watch.check_mount(small, now_ns)
         if detect_s is not None:
             self._detect_s.append(detect_s)
         holds = {
-            Trouble.FROZEN_FRAME: self._stuck >= 2,
-            Trouble.REPEATED_PICTURE: self._repeats(coarse) >= _REPEATS - 1,
-            Trouble.DARK: stats.luma < self._config.dark_luma,
-            Trouble.DIM: frame.dim,
-            Trouble.COVERED: stats.flat_share >= self._config.covered_share,
-            Trouble.GLARE: stats.burnt_share > self._config.glare_share,
-            Trouble.BLURRED: self._is_blurred(now_ns, stats),
-            Trouble.OUT_OF_AIM: self._aim.turn(now_ns, ego) > math.radians(self._config.aim_deg),
-            Trouble.LOW_FRAME_RATE: self._is_slow(now_ns),
-            Trouble.SLOW_DETECTOR: self._median_detect_s() > self._config.slow_detect_ms / 1000,
+            Fault.FROZEN_FRAME: self._late.feed(now_ns, self._stuck > 0) or self._stuck >= 2,
+            Fault.REPEATED_PICTURE: self._is_old(coarse, small, now_ns) or tiles.stood_still,
+            Fault.DARK: stats.luma < self._config.dark_luma,
+            Fault.DIM: frame.dim,
+            Fault.COVERED: stats.flat_share >= self._config.covered_share,
+            Fault.PATH_HIDDEN: tiles.path_dead >= _PATH_DEAD,
+            Fault.PART_HIDDEN: tiles.dead >= _PART_DEAD,
+            Fault.GLARE: stats.burnt_share > self._config.glare_share,
+            Fault.BLURRED: self._is_blurred(now_ns, stats),
+            Fault.OUT_OF_AIM: self._aim.turn(now_ns, ego) > math.radians(self._config.aim_deg),
+            Fault.WRONG_MOUNT: self.mount is not Wrong.NOTHING,
+            Fault.LOW_FRAME_RATE: self._is_slow(now_ns),
+            Fault.SLOW_DETECTOR: self._median_detect_s() > self._config.slow_detect_ms / 1000,
         }
         return tuple(t for t, lasting in self._lasting.items() if lasting.feed(now_ns, holds[t]))
 
@@ -130,15 +172,18 @@ class PictureWatch:
             self._stuck += 1
         return self._last_ns + self._stuck * NS_PER_S // 15  # stuck frames: at least 15 a second is assumed
 
-    def _repeats(self, coarse: Image) -> int:
-        self._alike = self._alike + 1 if self._seen.look(coarse) else 0
-        return self._alike
+    def _is_old(self, coarse: Image, small: Image, now_ns: int) -> bool:
+        """Whether the last one comes again and again, or old ones come too often."""
+        seen = self._seen.classify_picture(coarse)
+        self._alike = 0 if seen is Seen.NEW else self._alike + 1
+        often = self._old.feed(now_ns, seen is Seen.OLD or self._lookalikes.shows_old_picture(small, now_ns))
+        return often or self._alike >= _REPEATS - 1
 
     def _is_blurred(self, now_ns: int, stats: PictureStats) -> bool:
         # Dark, covered and burnt-out pictures have no sharpness to speak of; they have names of their own.
         if stats.flat_share >= self._config.covered_share or stats.luma < self._config.dark_luma:
-            return self._lasting[Trouble.BLURRED].on
-        share = self._sharp.share(now_ns, stats.sharpness, frozen=self._lasting[Trouble.BLURRED].on)
+            return self._lasting[Fault.BLURRED].on
+        share = self._sharp.share(now_ns, stats.sharpness, frozen=self._lasting[Fault.BLURRED].on)
         return share < self._config.blur_share
 
     def _is_slow(self, now_ns: int) -> bool:

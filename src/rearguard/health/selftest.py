@@ -2,7 +2,7 @@
 
     test = SelfTest(config)
     test.check_detector(detector.detect, (width, height))          # the golden picture
-    problems = test.look(frame, watch.stats, machine.readings)     # each live frame; None until decided
+    problems = test.check_frame(frame, watch.stats, machine.readings)     # each live frame; None until decided
 
 Nothing waits for it: frames are judged and warned of from the first one on. The decision comes with the tenth
 live frame, or when `LIMIT_S` have passed without ten good ones. What a hand before the lens, a hot machine or a slow
@@ -15,10 +15,11 @@ from collections.abc import Callable, Sequence
 
 from rearguard.clock import NS_PER_S
 from rearguard.config import Config
-from rearguard.vision.golden import golden
-from rearguard.vision.machine import Readings
-from rearguard.vision.picture import PictureStats, Repeats, coarse_copy
-from rearguard.words import Box, Detection, Frame, Image
+from rearguard.health.golden import golden
+from rearguard.health.image_stats import PictureStats, coarse_copy
+from rearguard.health.machine import Readings
+from rearguard.health.old_pictures import Repeats, Seen
+from rearguard.types import Detection, Frame, Image
 
 LIMIT_S = 3.0
 _LIVE_FRAMES = 10
@@ -56,7 +57,7 @@ class SelfTest:
         found = [
             d for d in detect(picture) if d.label == "person" and d.score >= self._config.detect.min_score
         ]
-        best = max((overlap(d.box, person) for d in found), default=0.0)
+        best = max((d.box.iou(person) for d in found), default=0.0)
         if not found:
             self.problems.append("golden picture: the detector does not find the person")
         elif best < _LEAST_OVERLAP:
@@ -64,15 +65,21 @@ class SelfTest:
                 f"golden picture: the person is found in the wrong place (overlap {best:.2f})"
             )
 
-    def look(self, frame: Frame, stats: PictureStats, readings: Readings | None) -> tuple[str, ...] | None:
-        """Feed a live frame; the problems (none: all passed) when they are decided or have changed, else None."""
+    def check_frame(
+        self, frame: Frame, stats: PictureStats, readings: Readings | None, blind: str = ""
+    ) -> tuple[str, ...] | None:
+        """Feed a live frame; the problems (none: all passed) when they are decided or have changed, else None.
+
+        `blind`: why the picture watch calls this picture no sight; empty while it is one.
+        """
         if self._told == ():
             return None
         self._looks += 1
         if self._first_ns is None:
             self._first_ns = frame.captured_ns
         if self._is_live(frame, stats):
-            self._live += 1
+            self._live += not blind
+            self._picture_problem = blind or self._picture_problem
         late = frame.captured_ns - self._first_ns > LIMIT_S * NS_PER_S or self._looks > _MOST_LOOKS
         if not late and (self._live < _LIVE_FRAMES or readings is None):
             return None
@@ -85,7 +92,7 @@ class SelfTest:
 
     def _is_live(self, frame: Frame, stats: PictureStats) -> bool:
         """Whether this picture is new, newer and shows something."""
-        again = self._seen.look(coarse_copy(frame.image))
+        again = self._seen.classify_picture(coarse_copy(frame.image)) is not Seen.NEW
         last_ns, self._last_ns = self._last_ns, frame.captured_ns
         if last_ns is None:
             return False
@@ -120,11 +127,3 @@ class SelfTest:
 def _kinds(problems: tuple[str, ...]) -> list[str]:
     """What is wrong, without how much: one degree more is no news."""
     return [problem.partition(":")[0] for problem in problems]
-
-
-def overlap(a: Box, b: Box) -> float:
-    """Intersection over union, 0..1."""
-    w = min(a.x1, b.x1) - max(a.x0, b.x0)
-    h = min(a.y1, b.y1) - max(a.y0, b.y0)
-    both = max(0.0, w) * max(0.0, h)
-    return both / (a.area + b.area - both) if both else 0.0

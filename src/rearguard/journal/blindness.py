@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rearguard.cue.table import TROUBLES
-from rearguard.words import CueName
+from rearguard.cue.table import FAULTS
+from rearguard.types import CueName
 
-_CANNOT_PROTECT = {t.value for t, row in TROUBLES.items() if row.cue in (CueName.BLIND, CueName.FAULT)}
+_CANNOT_PROTECT = {t.value for t, row in FAULTS.items() if row.cue in (CueName.BLIND, CueName.FAULT)}
 
 
 def episodes(outings: int) -> str:
@@ -15,8 +15,8 @@ def episodes(outings: int) -> str:
 
     An episode without an end lasts as long as the outing was worn.
     """
-    return f"""SELECT f.outing, f.trouble, f.began_ns,
-          coalesce(f.ended_ns, o.origin_ns + CAST(o.worn_s * 1e9 AS INTEGER)) AS ended_ns
+    return f"""SELECT f.outing, f.fault, CAST(f.began_ns AS INTEGER) AS began_ns,
+          CAST(coalesce(f.ended_ns, o.origin_ns + CAST(o.worn_s * 1e9 AS INTEGER)) AS INTEGER) AS ended_ns
         FROM fault f JOIN outing o ON o.id = f.outing
         WHERE f.outing IN ({",".join("?" * outings)}) ORDER BY f.began_ns"""
 
@@ -26,9 +26,9 @@ def blindness(
 ) -> dict[int, tuple[int, float]]:
     """By outing: how many of the episodes found, and the seconds covered by those in which it could not protect."""
     sums: dict[int, tuple[int, list[tuple[int, int]]]] = {i: (0, []) for i in outing_ids}
-    for outing, trouble, began_ns, ended_ns in found:
+    for outing, fault, began_ns, ended_ns in found:
         count, spans = sums[outing]
-        if trouble in _CANNOT_PROTECT:
+        if fault in _CANNOT_PROTECT:
             spans.append((began_ns, ended_ns))
         sums[outing] = count + 1, spans
     return {i: (count, _covered_s(spans)) for i, (count, spans) in sums.items()}

@@ -8,8 +8,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from rearguard.journal.place import CLIPS, is_clip_name
-from rearguard.journal.store import Journal
+from rearguard.journal.db.store import Journal
+from rearguard.journal.paths import CLIPS, is_clip_name
 
 _LOCK = ".lock"
 
@@ -25,7 +25,7 @@ class WriterLock:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[bool]:
-        """Whether nobody else writes; inside, nobody begins to. Afterwards the lock is shared."""
+        """Whether this is the only writer; inside, no other can begin. Afterwards the lock is shared."""
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield True
@@ -35,11 +35,11 @@ class WriterLock:
             self.share()  # waits while another tidies, which is short
 
     def share(self) -> None:
-        """Hold it together with others, so that nobody tidies up meanwhile."""
+        """Share it with other writers, so that none tidies up meanwhile."""
         fcntl.flock(self._fd, fcntl.LOCK_SH)
 
     def release(self) -> None:
-        """Let go; also happens by itself when the process dies."""
+        """Release it; the system does so too when the process dies."""
         os.close(self._fd)
 
 

@@ -23,8 +23,8 @@ _CLIP_NAME = re.compile(r"[a-z0-9]{1,40}-[0-9]{1,9}[a-z]?\.(jpg|strip|avi|mp4)")
 def journal_folder(settings: Settings, *, reading: bool = False) -> Path:
     """The folder of the configuration, else systemd's state folder, else the user's data folder.
 
-    A reader that systemd did not start (somebody over SSH) finds the service's journal where it exists, also one
-    that is not for them: reading it then says who may, and nobody takes it for a journal without near misses.
+    A reader over SSH finds the service's journal where there is one, even without permission to read it: the error then
+    says who may, instead of showing an empty journal.
     """
     if settings.folder:
         return Path(settings.folder).expanduser()
@@ -38,11 +38,26 @@ def journal_folder(settings: Settings, *, reading: bool = False) -> Path:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is such a file or folder; what nobody lets us look at is there."""
+    """Whether there is such a file or folder; True where permission to look is missing."""
     try:
         return path.exists()
     except OSError:
         return True
+
+
+def make_inner_folder(folder: Path) -> None:
+    """Make a folder within the journal's, for owner and group only. Raises `BadInput` where a link is, OSError."""
+    refuse_link(folder)
+    folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+
+
+def refuse_link(path: Path) -> None:
+    """Raises `BadInput` when `path` is a link: what is written through it may land anywhere.
+
+    The journal's folder itself may be one: its owner chose where it leads.
+    """
+    if path.is_symlink():
+        raise BadInput(f"{path}: a link; put the file or folder itself there, or set journal.folder")
 
 
 def make_folder(folder: Path) -> None:
@@ -50,6 +65,7 @@ def make_folder(folder: Path) -> None:
 
     Raises `BadInput` when something else is in the way, `PartFailed` when it cannot be made.
     """
+    refuse_link(folder / CLIPS)
     for path in (folder, folder / CLIPS):
         try:
             path.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
@@ -100,7 +116,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make names made, renamed or removed in a folder last. Raises OSError."""
+    """Force the names in a folder to the disk: those made, renamed or removed. Raises OSError."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -3,7 +3,8 @@
 A device without a clock of its own lives in the past until the network tells it the time. Numbers are only
 deleted by a clock that is right. Pictures go by a doubtful one too: it is late rather than early, so that the
 difference of two of its times is never too long. What a wrong clock dated would seem too old to a right one;
-the age of such rows counts from when a right clock first saw them.
+the age of such rows counts from when a right clock first saw them. A clock that leaps ahead while the machine runs, or
+comes back from the time before any outing, was wrong before and counts as right for that.
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from rearguard.clock import stamp
 from rearguard.config.journal import Journal as Settings
-from rearguard.journal.place import CLIPS, is_clip_name, sync_folder
-from rearguard.journal.store import Journal
+from rearguard.journal.db.store import Journal
+from rearguard.journal.paths import CLIPS, is_clip_name, sync_folder
+from rearguard.journal.trace.files import by_outing, delete_traces, too_much, trace_files
 
 _BATCH = 500
 _DATED = "(o.clock_synced OR o.wall_corrected)"
+_UNDATED = "kept_from_s IS NULL AND NOT clock_synced AND NOT wall_corrected"
+_NO_OUTING_BEFORE_S = 1_577_836_800.0  # 2020: older than this program
+_LEAP_S = 3600.0  # more than any clock drifts in a boot
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +46,9 @@ def expire(
     `now_s` is the wall time, `synced` whether it is to be believed. Outings that were fetched from another
     device were fetched to be kept; only `fetched_too` deletes them by age. Raises OSError or `sqlite3.Error`.
     """
-    if synced:
-        with journal.transaction(durable=False) as db:
-            db.execute(
-                """UPDATE outing SET kept_from_s = ?
-                   WHERE kept_from_s IS NULL AND NOT clock_synced AND NOT wall_corrected""",
-                (now_s,),
-            )
+    which = _wrongly_dated(journal, now_s, synced=synced)
+    with journal.transaction(durable=False) as db:
+        db.execute(f"UPDATE outing SET kept_from_s = ? WHERE {_UNDATED} AND {which}", (now_s,))
     age_from = f"CASE WHEN {_DATED} THEN n.wall_s ELSE coalesce(o.kept_from_s, n.wall_s) END"
     ours = "1" if fetched_too else "NOT EXISTS (SELECT 1 FROM pulled p WHERE p.outing_key = o.key)"
     old = (
@@ -67,7 +69,50 @@ def expire(
     with_files = "AND EXISTS (SELECT 1 FROM media m WHERE m.near_miss = n.id)"
     files += drop_media(journal, _ids(journal, f"SELECT n.id {old} {with_files}", pictures_s), "expired")
     files += drop_media(journal, _too_much(journal, settings.pictures_max_mb << 20), "expired")
+    files += _expire_traces(journal, settings, now_s, synced=synced, fetched_too=fetched_too)
     return Gone(near_misses, outings, files)
+
+
+def _wrongly_dated(journal: Journal, now_s: float, *, synced: bool) -> str:
+    """Which outings not yet dated had a clock that was wrong, as seen from the present one: SQL."""
+    if synced:
+        return "1"
+    if now_s < _NO_OUTING_BEFORE_S:
+        return "0"
+    now = stamp()
+    leapt = journal.db.execute(
+        f"""SELECT 1 FROM outing WHERE {_UNDATED} AND boot_id = ?
+            AND ? - wall_s - (? - mono_ns) / 1e9 > {_LEAP_S} LIMIT 1""",
+        (now.boot_id, now_s, now.mono_ns),
+    ).fetchone()
+    return "1" if leapt else f"wall_s < {_NO_OUTING_BEFORE_S}"
+
+
+def _expire_traces(
+    journal: Journal, settings: Settings, now_s: float, *, synced: bool, fetched_too: bool
+) -> int:
+    """Delete traces that are too old, by a clock that is right, or too much; the number of files deleted.
+
+    A trace whose outing is not in the database (it was damaged and moved aside) ages by its files' own time.
+    """
+    files = trace_files(journal.folder)
+    if not files:
+        return 0
+    rows = journal.select(
+        f"""SELECT key, ended, CASE WHEN {_DATED} THEN wall_s ELSE kept_from_s END AS dated_s,
+            EXISTS (SELECT 1 FROM pulled p WHERE p.outing_key = o.key) AS fetched FROM outing o""",
+        [],
+    )
+    known = {row["key"]: row for row in rows}
+    keep = {k for k, row in known.items() if row["ended"] is None or (row["fetched"] and not fetched_too)}
+    before_s = now_s - settings.trace_keep_days * 86400
+    old = set()
+    for key, of_outing in by_outing(files).items() if synced else ():
+        dated_s = known[key]["dated_s"] if key in known else max(f.changed_s for f in of_outing)
+        if key not in keep and dated_s is not None and dated_s < before_s:
+            old.add(key)
+    left = [f for f in files if f.key not in old]
+    return delete_traces(journal.folder, old | too_much(left, settings.trace_max_mb << 20, keep))
 
 
 def outings(journal: Journal) -> list[int]:
@@ -105,12 +150,17 @@ def purge(journal: Journal, near_miss_ids: Iterable[int], *, pictures_only: bool
 
 
 def purge_outings(journal: Journal, outing_ids: Iterable[int]) -> Gone:
-    """Delete whole outings: near misses, pictures, cues, faults and marks. Raises OSError or `sqlite3.Error`."""
+    """Delete whole outings: near misses, pictures, cues, faults, marks and traces.
+
+    Raises OSError or `sqlite3.Error`.
+    """
     near_misses = files = outings = 0
     for outing_id in outing_ids:
+        keys = [row["key"] for row in journal.select("SELECT key FROM outing WHERE id = ?", [outing_id])]
         a, b = _delete(journal, _ids(journal, "SELECT id FROM near_miss WHERE outing = ?", outing_id))
         near_misses, files = near_misses + a, files + b
         outings += _delete_outings(journal, "SELECT id FROM outing WHERE id = ?", outing_id)
+        files += delete_traces(journal.folder, keys)
     return Gone(near_misses, outings, files, _empty_log(journal))
 
 

@@ -24,19 +24,18 @@ from pathlib import Path
 from rearguard.clock import Stamp, clock_synced, stamp
 from rearguard.config.journal import Journal as Settings
 from rearguard.errors import PartFailed, RearguardError
-from rearguard.journal import insert, keep
-from rearguard.journal.album import clip_files, picture_files, store
-from rearguard.journal.clips import ClipRing, Cut
-from rearguard.journal.picture import Snapshot, encode
-from rearguard.journal.rows import OutingStart, OutingStats
-from rearguard.journal.store import Journal, damaged
-from rearguard.journal.tidy import WriterLock, tidy
-from rearguard.warden.link import Felt
-from rearguard.words import NearMiss, Trouble
+from rearguard.journal import retention
+from rearguard.journal.db import insert
+from rearguard.journal.db.rows import MediaKind, OutingStart, OutingStats
+from rearguard.journal.db.store import Journal, damaged
+from rearguard.journal.housekeeping import WriterLock, tidy
+from rearguard.journal.media.clips import ClipRing, Cut
+from rearguard.journal.media.files import clip_files, picture_files, store
+from rearguard.journal.media.snapshot import Snapshot, encode
+from rearguard.journal.telling import FaultTeller, OnFault
+from rearguard.types import Cue, Fault, FaultSpan, NearMiss, Passage
 
-OnTrouble = Callable[[Trouble | None, str], None]
-
-_MAX_ROWS = 4096  # an hour of cues at a bad time; older ones are dropped first, and counted
+_MAX_ROWS = 4096  # an hour of frequent cues; the oldest are dropped first, and counted
 _MAX_NEAR_MISSES = 512
 _MAX_PICTURES = 8  # full frames kept waiting: 2.8 MB each at 1280x720
 _MAX_CLIPS = 8
@@ -45,6 +44,7 @@ _RETRY_S = 1.0
 _STATS_EVERY_S = 5.0
 _CLOCK_EVERY_S = 10.0
 _EXPIRY_EVERY_S = 600.0
+_FACES_S, _FACES_LAST_S = 3.0, 0.3  # to look for faces in a clip; at the end of an outing there is less time
 _DEFAULTS = Settings()
 _log = logging.getLogger(__name__)
 
@@ -75,19 +75,19 @@ class JournalWriter:
         self,
         folder: Path,
         outing: OutingStart,
-        on_trouble: OnTrouble,
+        on_fault: OnFault,
         *,
         settings: Settings = _DEFAULTS,
         min_free_mb: int = 0,
         ring: ClipRing | None = None,
         true_clock: Callable[[], Stamp | None] | None = None,
     ) -> None:
-        """`on_trouble(trouble, line)` is called on the writer's thread when the journal fails, and with None
+        """`on_fault(fault, line)` is called on the writer's thread when the journal fails, and with None
         when it works again. Below `min_free_mb` of free disk no pictures are written. Near misses get a clip from
         `ring`, if there is one. `true_clock` gives the present moment once the wall clock is synchronised,
         None before (by default systemd says so).
         """
-        self._folder, self._outing, self._on_trouble = folder, outing, on_trouble
+        self._folder, self._outing = folder, outing
         self._settings, self._min_free_mb = settings, min_free_mb
         self._ring = ring
         self._true_clock = true_clock or (lambda: stamp() if clock_synced() else None)
@@ -98,7 +98,7 @@ class JournalWriter:
         self._stats, self._stats_due = OutingStats(), True
         self._numbers = 0
         self._closing = False
-        self._told: Trouble | None = None
+        self._faults = FaultTeller(on_fault)
         self.dropped = 0  # rows that no longer fitted into memory
         self._journal: Journal | None = None
         self._lock: WriterLock | None = None
@@ -126,13 +126,18 @@ class JournalWriter:
             self._wake.notify()
         return item.committed
 
-    def cue(self, felt: Felt) -> None:
+    def cue(self, felt: Cue) -> None:
         """Log a cue that was felt."""
         self._put(lambda db, outing: insert.cue(db, outing, felt))
 
-    def fault(self, trouble: Trouble, began_ns: int, ended_ns: int | None = None) -> None:
+    def passage(self, seen: Passage) -> None:
+        """Log what passed, warned of or not."""
+        self._put(lambda db, outing: insert.passage(db, outing, seen))
+
+    def fault(self, fault: Fault, began_ns: int, ended_ns: int | None = None) -> None:
         """Log that a fault began (`ended_ns` None) or, with the same beginning, that it ended."""
-        self._put(lambda db, outing: insert.fault(db, outing, trouble, began_ns, ended_ns))
+        span = FaultSpan(fault=fault, began_ns=began_ns, ended_ns=ended_ns)
+        self._put(lambda db, outing: insert.fault(db, outing, span))
 
     def mark(self, at_ns: int) -> None:
         """Log that the wearer pressed the button."""
@@ -151,7 +156,7 @@ class JournalWriter:
             self._closing = True
             self._wake.notify()
         self._thread.join(timeout_s)
-        return not self._thread.is_alive() and self._told is None and not self.dropped
+        return not self._thread.is_alive() and self._faults.told is None and not self.dropped
 
     def _put(self, store: Callable[[sqlite3.Connection, int], None]) -> None:
         with self._wake:
@@ -179,7 +184,7 @@ class JournalWriter:
         self._finish()
 
     def _turn(self, last: bool) -> bool:
-        """Write what waits; False, with the trouble told, when that did not work."""
+        """Write what waits; False, with the fault told, when that did not work."""
         try:
             journal = self._opened()
             while self._near_misses:
@@ -195,11 +200,11 @@ class JournalWriter:
             self._expire(journal)
         except Exception as e:  # whatever it is, the thread lives on and tries again
             self._suspect = isinstance(e, sqlite3.Error) and damaged(e)
-            self._tell(_which(e), f"the journal cannot be written: {e}")
+            self._faults.report_fault(_which(e), f"the journal cannot be written: {e}")
             self._drop_connection()
             return False
-        if self._told is Trouble.JOURNAL_FAILED or (self._told and self._room()):
-            self._tell(None, "the journal is being written again")
+        if self._faults.told is Fault.JOURNAL_FAILED or (self._faults.told and self._room()):
+            self._faults.report_fault(None, "the journal is being written again")
         return True
 
     def _opened(self) -> Journal:
@@ -223,7 +228,7 @@ class JournalWriter:
         if not item.committed.done():
             try:
                 with journal.transaction(durable=True) as db:
-                    self._outing_id = insert.outing(db, self._outing)  # somebody may have purged it
+                    self._outing_id = insert.outing(db, self._outing)  # it may have been purged
                     found = insert.near_miss(db, self._outing_id, item.number, self._outing, item.near_miss)
             except Exception as e:
                 if not _hopeless(e):
@@ -239,7 +244,7 @@ class JournalWriter:
         if snapshot is not None and self._settings.clips != "off":
             self._store(journal, item, "", partial(self._picture, item, snapshot))
 
-    def _picture(self, item: _Seen, snapshot: Snapshot) -> dict[str, bytes]:
+    def _picture(self, item: _Seen, snapshot: Snapshot) -> dict[MediaKind, bytes]:
         encoded = encode(snapshot, self._settings.clips)
         item.pictured = encoded is not None
         return picture_files(encoded) if encoded is not None else {}
@@ -250,9 +255,13 @@ class JournalWriter:
             item = self._clips.popleft()
             cut, item.cut = item.cut, None
             if cut is not None:
-                self._store(journal, item, "c", partial(clip_files, cut, with_picture=not item.pictured))
+                faces_s = None if self._settings.clips == "full" else _FACES_LAST_S if last else _FACES_S
+                made = partial(clip_files, cut, with_picture=not item.pictured, faces_s=faces_s)
+                self._store(journal, item, "c", made)
 
-    def _store(self, journal: Journal, item: _Seen, mark: str, made: Callable[[], dict[str, bytes]]) -> None:
+    def _store(
+        self, journal: Journal, item: _Seen, mark: str, made: Callable[[], dict[MediaKind, bytes]]
+    ) -> None:
         """Write the files that `made` makes. What cannot be encoded costs only itself."""
         if not self._room():
             return
@@ -284,7 +293,7 @@ class JournalWriter:
                     self._rows.popleft()
 
     def _write_one_by_one(self, journal: Journal, batch: list[_Row]) -> None:
-        """A row that no database would take must not hold up the others."""
+        """Write rows one by one: a row that the database refuses must not hold up the others."""
         for row in batch:
             try:
                 with journal.transaction(durable=False) as db:
@@ -319,27 +328,19 @@ class JournalWriter:
             return
         self._next_expiry_s = time.monotonic() + _EXPIRY_EVERY_S
         true = self._true_clock()
-        keep.expire(journal, self._settings, true.wall_s if true else time.time(), synced=true is not None)
+        retention.expire(
+            journal, self._settings, true.wall_s if true else time.time(), synced=true is not None
+        )
 
     def _room(self) -> bool:
         """Whether pictures may still be written."""
         disk = os.statvfs(self._folder)
         if disk.f_bavail * disk.f_frsize >= self._min_free_mb << 20:
             return True
-        self._tell(
-            Trouble.DISK_FULL, f"{self._folder}: less than {self._min_free_mb} MB free; no more pictures"
+        self._faults.report_fault(
+            Fault.DISK_FULL, f"{self._folder}: less than {self._min_free_mb} MB free; no more pictures"
         )
         return False
-
-    def _tell(self, trouble: Trouble | None, line: str) -> None:
-        """Once per change, and never so that a mistake in the listener stops the journal."""
-        if trouble is self._told:
-            return
-        self._told = trouble
-        try:
-            self._on_trouble(trouble, line)
-        except Exception:
-            _log.exception("on_trouble failed")
 
     def _give_up(self, item: _Seen, why: str) -> None:
         self.dropped += 1
@@ -371,15 +372,15 @@ class JournalWriter:
 
 
 def _hopeless(error: Exception) -> bool:
-    """Whether trying again cannot help, because the row itself is at fault and not the disk."""
+    """Whether trying again is useless, because the row itself is at fault and not the disk."""
     row = (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.DataError)
     return isinstance(error, row) or not isinstance(error, (sqlite3.Error, OSError, RearguardError))
 
 
-def _which(error: Exception) -> Trouble:
+def _which(error: Exception) -> Fault:
     full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
     code = getattr(error, "sqlite_errorcode", None)
     if full or (code is not None and code & 0xFF == sqlite3.SQLITE_FULL):
-        return Trouble.DISK_FULL
+        return Fault.DISK_FULL
     cause = error.__cause__
-    return _which(cause) if isinstance(cause, Exception) else Trouble.JOURNAL_FAILED
+    return _which(cause) if isinstance(cause, Exception) else Fault.JOURNAL_FAILED

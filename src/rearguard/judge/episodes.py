@@ -1,116 +1,117 @@
-"""Near misses out of verdicts: an episode runs from a track's first sight to its release.
+"""Near misses out of verdicts: one for each thing met, from its first sight to its release.
 
-Pure: verdicts in, finished near misses out.
+A thing may pass through several tracks, and be followed by the detector and by its looming at once. Tracks that warn of
+the same contact, its moment and its place, are one encounter, unless they were seen apart. Pure: verdicts and
+tracks in, finished near misses out.
 """
 
 from __future__ import annotations
 
-import math
-from collections import deque
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from itertools import combinations
 
-from rearguard.words import Level, NearMiss, Threat, TracePoint, Verdict
+from rearguard.clock import NS_PER_S
+from rearguard.judge.encounter import Encounter, Sighting, follows, one_thing, same_contact, sightings
+from rearguard.types import NearMiss, Passage, Track, Verdict
 
-# About a minute at 15 fps: the rest of a longer episode is not where the danger was.
-_LONGEST_TRACE = 900
-
-
-@dataclass
-class Episode:
-    """One track's story so far."""
-
-    first_ns: int
-    trace: deque[TracePoint] = field(default_factory=lambda: deque(maxlen=_LONGEST_TRACE))
-    warned_ns: int | None = None
-    lead_time_s: float | None = None
-    peak: Threat | None = None
-    worst: tuple[TracePoint, Threat] | None = None
-    last_ns: int = 0
+# What is let go is the same thing still when it warns again within this time: lost from sight, and found anew.
+LINGER_S = 2.5
 
 
 class Episodes:
     """Watches verdicts, gives out near misses as they end."""
 
     def __init__(self) -> None:
-        self._open: dict[int, Episode] = {}
+        self._open: list[Encounter] = []
+        self._passages: list[Passage] = []
+        self._of: dict[int, Encounter] = {}  # track → what it is a track of
+        self._apart: Counter[frozenset[int]] = (
+            Counter()
+        )  # pairs of tracks → frames in which both were seen, apart
 
-    def step(self, verdict: Verdict) -> list[NearMiss]:
-        """Take in a verdict; return the near misses that ended with it."""
-        ended: list[NearMiss] = []
-        seen = set()
-        for threat in verdict.threats:
-            seen.add(threat.track)
-            episode = self._open.setdefault(threat.track, Episode(verdict.captured_ns))
-            if episode.warned_ns is not None and threat.level is Level.CLEAR:
-                ended.append(_close(threat.track, episode, verdict.captured_ns))
-                # What it does from here on is a new episode.
-                episode = self._open[threat.track] = Episode(verdict.captured_ns)
-            _add(episode, threat, verdict)
-        for track in [t for t in self._open if t not in seen]:
-            episode = self._open.pop(track)
-            if episode.warned_ns is not None:
-                ended.append(_close(track, episode, verdict.captured_ns))
-        return ended
+    def add_verdict(self, verdict: Verdict, tracks: Sequence[Track]) -> list[NearMiss]:
+        """Take in a frame's verdict and the tracks it was made of; return the near misses that ended with it."""
+        now_ns = verdict.captured_ns
+        found = list(sightings(verdict, tracks))
+        self._note_apart(found)
+        groups: dict[int, list[Sighting]] = {}
+        for sighting in found:
+            encounter = self._of.get(sighting.threat.track)
+            if encounter is None:
+                encounter = self._of[sighting.threat.track] = Encounter(now_ns)
+                self._open.append(encounter)
+            groups.setdefault(id(encounter), []).append(sighting)
+        for encounter in self._open:
+            if id(encounter) in groups:
+                encounter.add(groups[id(encounter)])
+            else:
+                encounter.pause(now_ns)
+        self._unite()
+        return self._end(now_ns, set(groups))
 
     def finish(self, at_ns: int) -> list[NearMiss]:
-        """End all open episodes, at the end of an outing."""
-        ended = [_close(t, e, at_ns) for t, e in self._open.items() if e.warned_ns is not None]
+        """End all open encounters, at the end of an outing."""
+        ended = [e.tell(at_ns) for e in self._open if e.warned_ns is not None]
+        for encounter in self._open:
+            self._note_passage(encounter)
         self._open.clear()
+        self._of.clear()
+        self._apart.clear()
         return ended
 
+    def take_passages(self) -> list[Passage]:
+        """What has passed since this was last asked, warned of or not."""
+        taken, self._passages = self._passages, []
+        return taken
+
+    def _note_passage(self, encounter: Encounter) -> None:
+        passage = encounter.passage()
+        if passage is not None:
+            self._passages.append(passage)
+
     @property
-    def worst_now(self) -> set[int]:
-        """Tracks whose worst moment so far is the newest frame: the picture worth keeping."""
-        return {t for t, e in self._open.items() if e.worst is not None and e.worst[0].t_ns == e.last_ns}
+    def worst_seqs(self) -> set[int]:
+        """The frames that are the worst moment so far of what is going on: the pictures worth keeping."""
+        return {e.worst.seq for e in self._open if e.worst is not None}
 
+    def _note_apart(self, found: list[Sighting]) -> None:
+        for a, b in combinations([s for s in found if s.seen and s.detected], 2):
+            pair = frozenset((a.threat.track, b.threat.track))
+            self._apart[pair] += -1 if one_thing(a.threat.box, b.threat.box) else 1
 
-def _add(episode: Episode, threat: Threat, verdict: Verdict) -> None:
-    point = TracePoint(
-        t_ns=verdict.captured_ns,
-        seq=verdict.seq,
-        box=threat.box,
-        ttc_s=threat.ttc_s,
-        ttc_sd_s=threat.ttc_sd_s,
-        range_m=threat.range_m,
-        miss_m=threat.miss_m,
-        level=threat.level,
-        reasons=threat.reasons,
-    )
-    episode.trace.append(point)
-    episode.last_ns = verdict.captured_ns
-    if threat.level < Level.CAUTION:
-        return
-    if episode.warned_ns is None:
-        episode.warned_ns = verdict.captured_ns
-        episode.lead_time_s = threat.ttc_s
-    if episode.peak is None or threat.level > episode.peak.level:
-        episode.peak = threat
-    if episode.worst is None or _time_left(point) < _time_left(episode.worst[0]):
-        episode.worst = (point, threat)
+    def _unite(self) -> None:
+        """Make one of encounters that warn of the same contact."""
+        warned = [e for e in self._open if e.warned_ns is not None]
+        for a, b in combinations(sorted(warned, key=lambda e: e.first_ns), 2):
+            if a in self._open and b in self._open and self._same(a, b):
+                a.absorb(b)
+                self._open.remove(b)
+                for track in b.tracks:
+                    self._of[track] = a
 
+    def _same(self, a: Encounter, b: Encounter) -> bool:
+        one, two = a.newest, b.newest
+        if one is None or two is None or not (same_contact(one, two) or follows(a, b)):
+            return False
+        return all(self._apart[frozenset((x, y))] <= 0 for x in a.tracks for y in b.tracks)
 
-def _time_left(point: TracePoint) -> float:
-    return math.inf if point.ttc_s is None else point.ttc_s
+    def _end(self, now_ns: int, present: set[int]) -> list[NearMiss]:
+        ended: list[NearMiss] = []
+        for encounter in list(self._open):
+            warned = encounter.warned_ns is not None
+            cooled = encounter.released_ns is not None
+            if warned and cooled and now_ns - encounter.last_hot_ns > LINGER_S * NS_PER_S:
+                ended.append(encounter.tell(now_ns))
+            elif warned or id(encounter) in present:
+                continue
+            self._note_passage(encounter)
+            self._open.remove(encounter)
+            for track in encounter.tracks:
+                self._of.pop(track, None)
+            self._forget(encounter.tracks)
+        return ended
 
-
-def _close(track: int, episode: Episode, at_ns: int) -> NearMiss:
-    assert episode.peak is not None
-    assert episode.worst is not None
-    assert episode.warned_ns is not None
-    point, threat = episode.worst
-    return NearMiss(
-        track=track,
-        label=threat.label,
-        kind=threat.kind,
-        side=threat.side,
-        level=episode.peak.level,
-        min_ttc_s=point.ttc_s,
-        range_m=point.range_m,
-        lead_time_s=episode.lead_time_s,
-        first_ns=episode.first_ns,
-        warned_ns=episode.warned_ns,
-        worst_ns=point.t_ns,
-        released_ns=at_ns,
-        worst_seq=point.seq,
-        trace=tuple(episode.trace),
-    )
+    def _forget(self, tracks: set[int]) -> None:
+        for pair in [p for p in self._apart if p & tracks]:
+            del self._apart[pair]

@@ -1,40 +1,36 @@
 """The judge: tracks in, verdict out. Pure: same memory and same tracks, same verdict.
 
-A level is raised at once and let go slowly. A veto (outside the corridor, not closing) needs positive
-evidence; where evidence is missing the answer is a warning. Every threat carries its reasons, also when it
-is judged harmless.
+Each level has one pair of numbers: a time, and the probability of contact within it from which on it is due. That
+probability, times that of there being such a thing at all, is all that is compared. A level is raised at once and let
+go slowly. Every threat carries the numbers that decided, also when it is judged harmless.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
+
+from msgspec.structs import replace
 
 from rearguard.clock import NS_PER_S
 from rearguard.config.judge import Judge as Settings
-from rearguard.judge import path
-from rearguard.words import Level, Side, Threat, Track, Trouble, Verdict
+from rearguard.judge.contact import Contact, foresee
+from rearguard.types import (
+    STILL_PER_S,
+    EgoState,
+    Fault,
+    Level,
+    Reason,
+    ReasonCode,
+    Side,
+    Threat,
+    Track,
+    Verdict,
+)
 
-# While a level is held its threshold is wider by this factor, so that an estimate that trembles about the
-# threshold does not flap.
-_HOLD_FACTOR = 1.2
-# Below this rate of expansion (1/s) a thing is 50 s away: it keeps its distance.
-_STILL_PER_S = 0.02
-# r is taken this many of its standard deviations slower for the lower levels, faster for CRITICAL: not knowing
-# well how fast a thing comes makes it more urgent, not less, by a fifth at most. Not so at first, when the doubt
-# is all prior and the box still settles.
-_MOST_HASTE = 1.2
-_DOUBT = {Level.NOTICE: 1.0, Level.CAUTION: 0.5, Level.CRITICAL: -0.4}
-# Slower than this is standing together, not running into each other.
-_GUARD_CLOSING_M_S = 0.5
-_NEAR_CLOSING_M_S = 0.2
-_SURELY_SD = 2.0
-# Plausibility of coming into the corridor above which a thing is in the path, and below which it is certainly not.
-# Not knowing (a wide spread about the middle) is above both; between them a thing is worth a NOTICE.
-_IN_PATH = 0.36
-_OUT_OF_PATH = 0.05
+_CENTRE_M = 0.35  # a thing this near the middle of the path is told as ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +53,13 @@ def judge(
     memory: Memory,
     tracks: Sequence[Track],
     settings: Settings,
+    ego: EgoState,
     *,
     seq: int,
     captured_ns: int,
     latency_s: float = 0.0,
     mount: str = "back",
-    troubles: tuple[Trouble, ...] = (),
+    faults: tuple[Fault, ...] = (),
 ) -> tuple[Memory, Verdict]:
     """Judge one frame; `latency_s` is how old the frame already is. Returns the new memory and the verdict."""
     late_s = max(0.0, latency_s) + settings.motor_onset_s
@@ -70,7 +67,7 @@ def judge(
     threats: list[Threat] = []
     for track in tracks:
         before = memory.held.get(track.id)
-        threat = _weigh(track, before.level if before else Level.CLEAR, settings, late_s, mount)
+        threat = _weigh(track, before.level if before else Level.CLEAR, settings, ego, late_s, mount)
         threat, kept = _hold(threat, before, captured_ns, settings.release_s)
         threats.append(threat)
         if kept is not None:
@@ -85,7 +82,7 @@ def judge(
     threats.sort(key=_urgency)
     level = threats[0].level if threats else Level.CLEAR
     side = threats[0].side if level > Level.CLEAR else Side.CENTRE
-    verdict = Verdict(seq, captured_ns, level, side, tuple(threats), troubles)
+    verdict = Verdict(seq, captured_ns, level, side, tuple(threats), faults)
     return Memory(MappingProxyType(held)), verdict
 
 
@@ -93,111 +90,61 @@ def _urgency(threat: Threat) -> tuple[int, float, int]:
     return (-threat.level, threat.ttc_s if threat.ttc_s is not None else math.inf, threat.track)
 
 
-def _weigh(track: Track, was: Level, settings: Settings, late_s: float, mount: str) -> Threat:
-    """The level a track has earned by this frame alone; `was` widens the thresholds of a level held."""
-    felt_s = None if track.ttc_s is None else max(0.0, track.ttc_s - late_s)
-    miss = path.miss(track)
-    level, reasons = _level(track, felt_s, miss, was, settings)
-    # For the side, where it will pass; without an offset, where it stands in the picture is not known.
-    side = path.side(miss.offset_m, mount) if miss is not None else Side.CENTRE
-    return Threat(
-        track=track.id,
-        label=track.label,
-        kind=track.kind,
-        level=level,
-        side=side,
-        ttc_s=felt_s,
+def _weigh(track: Track, was: Level, settings: Settings, ego: EgoState, late_s: float, mount: str) -> Threat:
+    """The level a track has earned by this frame alone; `was` lowers what it takes to keep a level held."""
+    contact = foresee(track.motion, ego, appears=track.appears)
+    miss_m, miss_sd_m = contact.miss
+    known = Reason(
+        code=ReasonCode.NOT_CLOSING,
+        ttc_s=None if track.ttc_s is None else max(0.0, track.ttc_s - late_s),
         ttc_sd_s=track.ttc_sd_s,
         range_m=track.range_m,
-        miss_m=None if miss is None else miss.offset_m,
-        box=track.box,
-        reasons=reasons,
+        miss_m=miss_m,
+        miss_sd_m=miss_sd_m,
     )
+    level, reason = _level(track, contact, known, was, settings, late_s)
+    return Threat(track.id, track.label, track.kind, level, side_of(miss_m, mount), track.box, reason)
 
 
 def _level(
-    track: Track, felt_s: float | None, miss: path.Miss | None, was: Level, settings: Settings
-) -> tuple[Level, tuple[str, ...]]:
-    rate, rate_sd = track.closing_per_s, track.closing_sd_per_s
-    if rate + rate_sd < _STILL_PER_S:
-        return Level.CLEAR, ("not closing",)
-    half = settings.corridor_half_width_m
-    plausible = 1.0 if miss is None else miss.plausible(half)
-    if _guards(track, settings) and plausible >= _IN_PATH:
-        assert track.range_m is not None
-        return Level.CRITICAL, (
-            f"closing at {track.range_m:.1f} m, nearer than {settings.guard_range_m:g} m",
-        )
-    if felt_s is None:
-        return Level.CLEAR, ("not closing so far",)
-    level, reason = _by_ttc(track, felt_s, was, settings)
-    if level < Level.CAUTION and _closes_in(track, settings):
-        level, reason = (
-            Level.CAUTION,
-            f"closing in at {track.range_m:.1f} m, nearer than {settings.near_range_m:g} m",
-        )
-    if level is Level.CLEAR:
-        return level, (reason,)
-    if miss is None:
-        return level, (reason, "offset unknown: taken as in the path")
-    where = (
-        f"passes {abs(miss.offset_m):.1f} ± {miss.sd_m:.1f} m off, {plausible:.0%} plausible in the corridor"
+    track: Track, contact: Contact, known: Reason, was: Level, settings: Settings, late_s: float
+) -> tuple[Level, Reason]:
+    probability = 0.0
+    for level, within_s, due in _pairs(settings):
+        limit = due * (settings.hold_share if was >= level else 1.0)
+        probability = track.existence * contact.probability(within_s + late_s, settings.corridor_half_width_m)
+        if probability >= limit:
+            return level, replace(known, code=ReasonCode.SOON, limit_s=within_s, probability=probability)
+    if track.closing_per_s + track.closing_sd_per_s < STILL_PER_S:
+        return Level.CLEAR, known
+    soon = known.ttc_s is not None and known.ttc_s <= settings.notice_ttc_s
+    code = ReasonCode.PASSES if soon else ReasonCode.NOT_SOON
+    return Level.CLEAR, replace(known, code=code, probability=probability)
+
+
+def _pairs(settings: Settings) -> tuple[tuple[Level, float, float], ...]:
+    """Each level with its time, as felt, and the probability of contact within it that calls for it."""
+    return (
+        (Level.CRITICAL, settings.critical_ttc_s + settings.lead_s, settings.critical_probability),
+        (Level.CAUTION, settings.caution_ttc_s + settings.lead_s, settings.caution_probability),
+        (Level.NOTICE, settings.notice_ttc_s + settings.lead_s, settings.notice_probability),
     )
-    if plausible >= _IN_PATH:
-        return level, (reason, where)
-    if plausible < _OUT_OF_PATH:
-        return Level.CLEAR, (reason, f"{where}: not in the path")
-    return min(level, Level.NOTICE), (reason, f"{where}: NOTICE at most")
 
 
-def _guards(track: Track, settings: Settings) -> bool:
-    """Very near and truly closing, not trembling: whatever the time to collision says."""
-    if track.range_m is None or track.range_m >= settings.guard_range_m:
-        return False
-    return track.closing_per_s * track.range_m >= _GUARD_CLOSING_M_S
-
-
-def _closes_in(track: Track, settings: Settings) -> bool:
-    """Within a stride or two and surely coming nearer, if slowly: one stumble of either is a collision."""
-    if track.range_m is None or track.range_m >= settings.near_range_m or _is_young(track, settings):
-        return False
-    surely = track.closing_per_s > _SURELY_SD * track.closing_sd_per_s
-    return surely and track.closing_per_s * track.range_m >= _NEAR_CLOSING_M_S
-
-
-def _is_young(track: Track, settings: Settings) -> bool:
-    """Just found: its box still settles, and its rate of expansion is mostly assumed."""
-    return track.at_ns - track.first_ns < settings.young_s * NS_PER_S
-
-
-def _by_ttc(track: Track, felt_s: float, was: Level, settings: Settings) -> tuple[Level, str]:
-    """The most urgent level whose threshold the time left has passed."""
-    assert track.ttc_s is not None
-    late_s = track.ttc_s - felt_s
-    young = _is_young(track, settings)
-    near = track.range_m is None or track.range_m < settings.young_range_m
-    for level, limit_s in (
-        (Level.CRITICAL, settings.critical_ttc_s + settings.lead_s),
-        (Level.CAUTION, settings.caution_ttc_s + settings.lead_s),
-        (Level.NOTICE, settings.notice_ttc_s),
-    ):
-        doubted = track.closing_per_s - _DOUBT[level] * track.closing_sd_per_s
-        most = track.closing_per_s * (1.0 if young else _MOST_HASTE)
-        doubted = min(doubted, most)
-        within_s = limit_s * (_HOLD_FACTOR if was >= level else 1.0)
-        if level is Level.CRITICAL and young and not near and was < level:
-            within_s = min(within_s, settings.young_critical_ttc_s)
-        if doubted > 0 and 1.0 / doubted - late_s <= within_s:
-            return level, f"TTC {felt_s:.1f} s within {within_s:.1f} s"
-    return Level.CLEAR, f"TTC {felt_s:.1f} s"
+def side_of(offset_m: float, mount: str) -> Side:
+    """The wearer's side of a picture-side offset; a back-plate camera looks the other way round."""
+    if abs(offset_m) <= _CENTRE_M:
+        return Side.CENTRE
+    right_in_picture = offset_m > 0
+    return Side.RIGHT if right_in_picture == (mount == "front") else Side.LEFT
 
 
 def _hold(threat: Threat, before: Held | None, at_ns: int, release_s: float) -> tuple[Threat, Held | None]:
     """Raise at once, let go after `release_s`."""
     fresh = before is not None and at_ns - before.earned_ns < release_s * NS_PER_S
     if before is not None and fresh and threat.level < before.level:
-        reasons = (*threat.reasons, f"{before.level.name} held for {release_s:g} s")
-        return replace(threat, level=before.level, side=before.threat.side, reasons=reasons), before
+        held = replace(threat.reason, held_s=release_s)
+        return replace(threat, level=before.level, side=before.threat.side, reason=held), before
     if threat.level is Level.CLEAR:
         return threat, None
     return threat, Held(threat.level, at_ns, threat)
@@ -206,4 +153,6 @@ def _hold(threat: Threat, before: Held | None, at_ns: int, release_s: float) -> 
 def _lost(past: Held, at_ns: int, release_s: float) -> Threat | None:
     if at_ns - past.earned_ns >= release_s * NS_PER_S:
         return None
-    return replace(past.threat, level=past.level, reasons=(*past.threat.reasons, "lost from sight, held"))
+    return replace(
+        past.threat, level=past.level, reason=replace(past.threat.reason, held_s=release_s, lost=True)
+    )

@@ -3,7 +3,8 @@
 Walls, fences, hurdles, posts and gates are in no detector's vocabulary, but they grow in the picture as they
 come nearer. Points are followed over a step's time (`points`), the camera's turn is taken out and each point's
 nearness found (`parallax`), the ground is told from what stands on it (`ground`), and what keeps counting down
-for a stride is reported (`follow`) as a track of kind "looming", which the judge treats like any other.
+for a stride becomes a track of kind "looming" (`track.patches`), which the judge treats like any other. The ground
+also tells how fast the wearer moves.
 
 What has no texture cannot be seen this way: `blind` says when nothing in the path can be followed.
 """
@@ -21,12 +22,12 @@ from rearguard.clock import NS_PER_S
 from rearguard.config.camera import Camera
 from rearguard.config.looming import Looming as Settings
 from rearguard.ego.flow import SMALL_WIDTH_PX
-from rearguard.ego.geometry import Array, Pinhole, turn
+from rearguard.ego.level import axes
+from rearguard.ego.pinhole import Array, Pinhole, turn
 from rearguard.looming import ground, parallax
-from rearguard.looming.attitude import Attitude, Swing
-from rearguard.looming.follow import Follower, Sighting
-from rearguard.looming.points import CELL_PX, Points
-from rearguard.words import Box, EgoMotion, Image, Track
+from rearguard.looming.features import CELL_PX, Points
+from rearguard.looming.parallax import Attitude
+from rearguard.types import Box, EgoMotion, EgoState, Image, LoomingPatch, Speed, Track
 
 _MOST_BACK = 12  # frames kept; with the least spacing below they reach back for any baseline there is
 _LEAST_SPACING_S = 0.045  # faster frames are skipped: they cost time and tell little
@@ -36,7 +37,10 @@ _READOUT_S = (0.012, 0.004)  # usual rolling shutter and what is unsure of it
 _AGREES_PX = 1.0
 _LEAST_AGREEING = 0.6  # of all points; fewer, and the picture does not move as a still world would
 _LEARN = 0.1
-_LEARN_GRADE = 0.3
+_LEARN_GRADE = 0.3  # of a frame's own say: a near wall reaches down into the ground's part of the picture
+_SPEED_SD = 0.12  # of the speed that the ground's flow tells, as measured on rendered grounds
+_LEAST_SPEED_SD_M_S = 0.15
+_MANY_POINTS = 25.0
 _LEAST_MOVE_M_S = 0.4  # slower than this the wearer stands, and nothing is approached
 _LOOK_AHEAD_M = 6.0  # where the path must show texture
 # Of the path's cells, clear tracks and textured things show it in 0.8 and more, a blank wall in 0.5 or less.
@@ -52,69 +56,71 @@ class _Moment:
     rate: Array  # (3,) rad/s about x, y, z
 
 
-class Looming:
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one frame showed: patches that stand up from the ground, None where it could not be looked at; and the
+    wearer's speed, where the ground told it."""
+
+    patches: tuple[LoomingPatch, ...] | None = None
+    speed: Speed | None = None
+
+
+class LoomingDetector:
     """Feeds on small grey pictures and ego-motion, tells what is in the way. One frame at a time, in order."""
 
     def __init__(
         self, settings: Settings, lens: Pinhole, camera: Camera, usual_pace_m_s: float = 2.5
     ) -> None:
         self._settings = settings
+        self._usual = usual_pace_m_s
         self._zoom = SMALL_WIDTH_PX / lens.width_px
         self._lens = Pinhole(
             SMALL_WIDTH_PX, max(16, round(lens.height_px * self._zoom)), lens.focal_px * self._zoom
         )
         self._camera = camera
-        self._pace_m_s = usual_pace_m_s
         self._points = Points(self._lens, _MOST_BACK)
-        self._follower = Follower(settings.agree_s, settings.min_points)
-        self._swing = Swing(math.radians(camera.pitch_deg))
         self._moments: deque[_Moment] = deque(maxlen=_MOST_BACK + 1)
         self._pending = np.eye(3)
         self._last_w: Array | None = None
         self._last_ns: int | None = None
-        self._grade: float | None = None  # g per second: speed over height
         self._readout_s = _READOUT_S[0]
         self._textured = 1.0  # share of the path ahead that has texture, smoothed
         self.blind = False
 
-    def look(self, grey: Image, at_ns: int, ego: EgoMotion, tracks: Sequence[Track] = ()) -> list[Track]:
-        """What is in the way as of this frame, nearest in time first.
+    def detect(
+        self, grey: Image, at_ns: int, turned: EgoMotion, ego: EgoState, tracks: Sequence[Track] = (),
+        *, holds: bool = False,
+    ) -> Sight:  # fmt: skip
+        """What is in the way as of this frame.
 
-        `grey` is the small grey picture of `FlowEgo`, `ego` the turn since the previous frame, `tracks` what the
-        detector already follows: things of known size among them are left to it.
+        `grey` is the small grey picture of `FlowEgo`, `turned` the turn since the previous frame, `tracks` what the
+        detector already follows: it is left to it. `holds`: something is already believed to stand in the way.
         """
         dt = None if self._last_ns is None else (at_ns - self._last_ns) / NS_PER_S
-        if (dt is not None and dt > _LONGEST_GAP_S) or (dt is not None and dt < 0):
-            self._forget()
+        if dt is not None and not 0 <= dt <= _LONGEST_GAP_S:
+            self._forget_motion()
             dt = None
-        if not ego.known and not self._follower.holds:
+        if not turned.known and not holds:
             # What was followed through a torn or covered picture is something else now. But of a wall that fills the
             # picture little is far enough to tell the turn by: what counts down already is not let go for that.
             self._forget_motion()
-            ego = EgoMotion()
-        attitude = self._swing.turn(ego, at_ns)
-        self._pending = turn(ego) @ self._pending
+            turned = EgoMotion()
+        attitude = _attitude(ego)
+        self._pending = turn(turned) @ self._pending
         if dt is not None and dt < _LEAST_SPACING_S:
-            return self._follower.step(at_ns, (), looked=False)
+            return Sight()
         self._last_ns = at_ns
         self._points.follow(grey, self._pending, self._pixel(attitude))
         self._moments.append(self._moment(at_ns, dt))
         self._pending = np.eye(3)
         self._judge_texture(dt or 0.0, attitude)
-        seen = self._see(attitude, tracks)
-        found = self._follower.step(at_ns, seen or (), looked=seen is not None)
-        return sorted(found, key=lambda t: t.ttc_s if t.ttc_s is not None else math.inf)
+        return self._see(attitude, ego, tracks)
 
     # ── what there is to go by ──────────────────────────────────────────────────────────────────────────
-
-    def _forget(self) -> None:
-        self._follower.clear()
-        self._forget_motion()
 
     def _forget_motion(self) -> None:
         self._points.clear()
         self._moments.clear()
-        self._swing.forget()
         self._pending = np.eye(3)
         self._last_w = None
 
@@ -147,14 +153,14 @@ class Looming:
 
     # ── seeing ──────────────────────────────────────────────────────────────────────────────────────────
 
-    def _see(self, attitude: Attitude, tracks: Sequence[Track]) -> list[Sighting] | None:
+    def _see(self, attitude: Attitude, ego: EgoState, tracks: Sequence[Track]) -> Sight:
         back = self._baseline()
         if back == 0:
-            return None
+            return Sight()
         past = self._points.past
         usable = ~np.isnan(past[:, -1 - back, 0]) & ~self._of_tracks(past[:, -1], tracks)
         if int(usable.sum()) < _LEAST_POINTS:
-            return None
+            return Sight()
         then, now = past[usable, -1 - back], past[usable, -1]
         turned = np.eye(3)
         for moment in list(self._moments)[-back:]:
@@ -171,33 +177,31 @@ class Looming:
             (self._readout_s, _READOUT_S[1]),
         )
         if float((np.abs(seen.across_px) < _AGREES_PX).mean()) < _LEAST_AGREEING:
-            return None
+            return Sight()
         self._readout_s += _LEARN * (min(max(seen.readout_s, 0.0), 0.04) - self._readout_s)
-        g = self._ground(seen, span)
         height = self._camera.height_m
+        expected = max(ego.speed_m_s, _LEAST_MOVE_M_S) * span / height
+        told = ground.grade(seen, self._usual * span / height, expected)
+        g = expected if told is None else expected + _LEARN_GRADE * (told[0] - expected)
+        speed_m_s = (g if told is None else told[0]) * height / span
+        speed = None
+        if told is not None:
+            few = max(1.0, _MANY_POINTS / max(told[1], 1.0))  # a handful of points may be anything that moves
+            speed = Speed(min(speed_m_s, 15.0), few * max(_SPEED_SD * speed_m_s, _LEAST_SPEED_SD_M_S))
         if g * height / span < _LEAST_MOVE_M_S:
-            return []
+            return Sight((), speed)
         clusters = ground.standing(
             seen, g, height, half_width_m=self._settings.half_width_m, least=span / self._settings.reach_s
         )
-        return [self._sighting(c, now, g, span, back) for c in clusters]
+        return Sight(tuple(self._patch(c, now, g, span, back) for c in clusters), speed)
 
-    def _ground(self, seen: parallax.Parallax, span: float) -> float:
-        usual = self._pace_m_s * span / self._camera.height_m
-        before = usual if self._grade is None else self._grade * span
-        g = ground.grade(seen, usual, before)
-        if g is not None:
-            rate = g / span
-            self._grade = rate if self._grade is None else self._grade + _LEARN_GRADE * (rate - self._grade)
-        return usual if self._grade is None else self._grade * span
-
-    def _sighting(self, c: ground.Cluster, now: Array, g: float, span: float, back: int) -> Sighting:
+    def _patch(self, c: ground.Cluster, now: Array, g: float, span: float, back: int) -> LoomingPatch:
         at = now[c.members] / self._zoom
         (x0, y0), (x1, y1) = at.min(axis=0), at.max(axis=0)
         # Neighbouring frames share most of what they are compared with: their errors are nearly the same.
-        return Sighting(
-            rate=c.nearness / span,
-            sd=c.sd / span * math.sqrt(back),
+        return LoomingPatch(
+            rate_per_s=c.nearness / span,
+            sd_per_s=c.sd / span * math.sqrt(back),
             left_m=c.left_m,
             right_m=c.right_m,
             range_m=g * self._camera.height_m / c.nearness,
@@ -206,10 +210,10 @@ class Looming:
         )
 
     def _of_tracks(self, points: Array, tracks: Sequence[Track]) -> ground.Flags:
-        """Points on things of known size that the detector follows already; people also move by themselves."""
+        """Points on what the detector follows already; people also move by themselves."""
         inside = np.zeros(len(points), bool)
         for track in tracks:
-            if track.kind != "detected" or track.range_m is None or track.seen_ns < track.at_ns:
+            if track.kind != "detected" or track.seen_ns < track.at_ns:
                 continue
             b = track.box
             pad = 0.08 * b.height
@@ -235,6 +239,13 @@ class Looming:
         share = float((path > _LEAST_TEXTURE).mean()) if path.size else 1.0
         self._textured += min(1.0, dt / self._settings.blind_s) * (share - self._textured)
         self.blind = self._textured < (_TEXTURED_AGAIN if self.blind else _LEAST_TEXTURED)
+
+
+def _attitude(ego: EgoState) -> Attitude:
+    """Where the path vanishes as the camera sees it, as tangents, and the roll."""
+    right, down, forward = (r[2] for r in axes(ego))
+    forward = max(forward, 0.2)
+    return Attitude(right / forward, down / forward, ego.roll_rad)
 
 
 def _cell(px: float) -> int:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from rearguard.ego.geometry import Array, Pinhole
-from rearguard.words import Image
+from rearguard.ego.pinhole import Array, Pinhole
+from rearguard.types import Image
 
 CELL_PX = 10  # at most one new point in each cell of this size
 _HIGH_CELLS = 2

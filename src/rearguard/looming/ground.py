@@ -26,8 +26,9 @@ _BEHIND = 0.7
 _ANY_PACE = 0.25  # what a vote against both still counts: wearers walk and stand, too
 
 
-def grade(seen: Parallax, usual: float, before: float) -> float | None:
-    """g by the vote of all points below the horizon, 0 when standing, None where too few say anything.
+def grade(seen: Parallax, usual: float, before: float) -> tuple[float, float] | None:
+    """g by the vote of all points below the horizon, 0 when standing, and how many points are for it; None where too
+    few say anything.
 
     `usual` is g at the usual pace, `before` what it was last: votes are weighed towards the latter.
     """
@@ -57,7 +58,9 @@ def grade(seen: Parallax, usual: float, before: float) -> float | None:
         error = k - g * down
         weight = 1.0 / (1.0 + (error / np.hypot(seen.sd[low], g * _HORIZON_SD)) ** 2) ** 2
         g = float((weight * k * down).sum() / (weight * down * down).sum())
-    return max(g, 0.0)
+    return max(g, 0.0), float(
+        (weight * (np.abs(error) < 2.0 * np.hypot(seen.sd[low], g * _HORIZON_SD))).sum()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +119,8 @@ def standing(
                 mean,
                 float(np.sqrt(max(1.0, chi2) / weight.sum())),
                 members,
-                float(x.min()),
-                float(x.max()),
+                float(np.percentile(x, 10)),
+                float(np.percentile(x, 90)),
                 float(vote.max()),
             )
         )

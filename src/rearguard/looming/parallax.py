@@ -15,14 +15,22 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from rearguard.ego.geometry import Array, Pinhole
-from rearguard.looming.attitude import Attitude
+from rearguard.ego.pinhole import Array, Pinhole
 
 _STEPS = 4
 _SIGMA_PX = 0.35  # of a followed point, across
 _TURN_SD_RAD = 0.006  # what a chain of flow fits may be off by
 _FOE_SD = (0.04, 0.05)  # rad: swing left over, bob left over
 _CAUCHY = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attitude:
+    """Where the wearer is heading as the camera sees it, (x, y) as tangents, and the camera's roll in radians."""
+
+    x: float
+    y: float
+    roll_rad: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,107 +9,154 @@ import csv
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
+import msgspec
+
 from rearguard.errors import BadInput, PartFailed
-from rearguard.journal.columns import plain_json
-from rearguard.journal.rows import Filter
-from rearguard.journal.store import Journal, damaged
-from rearguard.review.text import clean
+from rearguard.journal.db.rows import Filter, NearMissRecord, OutingRecord, TraceRecord
+from rearguard.journal.db.store import Journal, damaged
+from rearguard.journal.db.tables import columns
+from rearguard.review.columns import MEANING, Row
+from rearguard.review.text import iso
+from rearguard.text import clean
+from rearguard.types import Cue, Level, Passage
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _ROWS = 10_000  # per Parquet row group
+FRAMES = "frames"  # the one table that is not in the database: the traces
 _FORMULA = ("=", "+", "-", "@")
 
-_OUTING = "o.key AS outing_key, o.device"
 _NEAR_MISS = "near_miss n JOIN outing o ON o.id = n.outing"
+_ABOUT = (
+    "source",
+    "model",
+    "model_digest",
+    "config_digest",
+    "version",
+)  # of its outing, beside each near miss
+_FROM_WORST = {"first_ns", "warned_ns", "released_ns", "t_ns"}  # these count from the worst moment
 
-# table → (columns, from, wall time of a row, does a near miss's filter fit)
-TABLES: dict[str, tuple[str, str, str, bool]] = {
-    "near_misses": (
-        f"{_OUTING}, n.number, n.wall_s, n.clock_synced, n.wall_corrected, n.mono_ns, n.boot_id, n.label, n.kind, "
-        "n.side, n.level, n.min_ttc_s, n.range_m, n.lead_time_s, n.first_ns - n.worst_ns AS first_ns, "
-        "n.warned_ns - n.worst_ns AS warned_ns, n.released_ns - n.worst_ns AS released_ns, n.track, n.worst_seq, "
-        "n.flagged, n.verdict, n.note, o.source, o.model, o.model_digest, o.config_digest, o.version",
+
+@dataclass(frozen=True)
+class Table:
+    """A table to export: its columns as (name, SQL, kind), where they come from, the wall time of a row, the order
+    of rows, and whether a near miss's filter fits."""
+
+    columns: tuple[tuple[str, str, type], ...]
+    source: str
+    wall: str
+    order: str
+    of_near_misses: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        return ["when", "when_local", *(name for name, _, _ in self.columns)]
+
+
+def _columns(kind: type[msgspec.Struct], of: str, *without: str) -> list[tuple[str, str, type]]:
+    return [
+        (c.name, f"{of}.{c.name} - n.worst_ns" if c.name in _FROM_WORST else f"{of}.{c.name}", c.kind)
+        for c in columns(kind)
+        if c.name not in without
+    ]
+
+
+def _seconds(name: str, of: str) -> tuple[str, str, type]:
+    return name, f"({of} - o.origin_ns) / 1e9", float
+
+
+def _level(of: str) -> tuple[str, str, type]:
+    words = " ".join(f"WHEN {level.value} THEN '{level.name}'" for level in Level)
+    return "level_name", f"CASE {of}.level {words} END", str
+
+
+_KEY: list[tuple[str, str, type]] = [("outing_key", "o.key", str), ("device", "o.device", str)]
+
+TABLES: dict[str, Table] = {
+    "near_misses": Table(
+        (
+            ("id", "n.id", int),
+            *_KEY,
+            *_columns(NearMissRecord, "n", "worst_ns"),
+            _level("n"),
+            *((name, f"o.{name}", str) for name in _ABOUT),
+        ),
         _NEAR_MISS,
         "n.wall_s",
+        "n.id",
         True,
     ),
-    "trace": (
-        f"{_OUTING}, n.number, t.n, t.t_ns - n.worst_ns AS t_ns, t.seq, t.x0, t.y0, t.x1, t.y1, t.ttc_s, "
-        "t.ttc_sd_s, t.range_m, t.miss_m, t.level, t.reasons",
+    "trace": Table(
+        (("id", "n.id", int), *_KEY, ("number", "n.number", int), *_columns(TraceRecord, "t"), _level("t")),
         f"trace t JOIN {_NEAR_MISS.replace('JOIN', 'ON n.id = t.near_miss JOIN')}",
         "n.wall_s",
+        "t.near_miss, t.n",
         True,
     ),
-    "outings": (
-        f"{_OUTING}, o.wall_s, o.clock_synced, o.wall_corrected, o.mono_ns, o.boot_id, o.source, o.realtime, "
-        "o.ended, o.frames, o.late, o.worn_s, o.blind_s, o.model, o.model_digest, o.config_digest, o.config, o.version",
-        "outing o",
-        "o.wall_s",
-        False,
+    "outings": Table(
+        (*_KEY, *_columns(OutingRecord, "o", "key", "device", "origin_ns")), "outing o", "o.wall_s", "o.id"
     ),
-    "cues": (
-        f"{_OUTING}, (c.at_ns - o.origin_ns) / 1e9 AS t_s, c.cue, c.side, c.track, c.ttc_s, c.reason",
+    "cues": Table(
+        (*_KEY, _seconds("t_s", "c.at_ns"), *_columns(Cue, "c", "at_ns")),
         "cue c JOIN outing o ON o.id = c.outing",
         "o.wall_s + (c.at_ns - o.origin_ns) / 1e9",
-        False,
+        "c.id",
     ),
-    "faults": (
-        f"{_OUTING}, f.trouble, (f.began_ns - o.origin_ns) / 1e9 AS began_s, "
-        "(f.ended_ns - o.origin_ns) / 1e9 AS ended_s",
+    "passages": Table(
+        (*_KEY, _seconds("t_s", "p.at_ns"), *_columns(Passage, "p", "at_ns"), _level("p")),
+        "passage p JOIN outing o ON o.id = p.outing",
+        "o.wall_s + (p.at_ns - o.origin_ns) / 1e9",
+        "p.id",
+    ),
+    "faults": Table(
+        (
+            *_KEY,
+            ("fault", "f.fault", str),
+            _seconds("began_s", "f.began_ns"),
+            _seconds("ended_s", "f.ended_ns"),
+        ),
         "fault f JOIN outing o ON o.id = f.outing",
         "o.wall_s + (f.began_ns - o.origin_ns) / 1e9",
-        False,
+        "f.id",
     ),
 }
-_BOOLEAN = {"clock_synced", "wall_corrected", "flagged", "realtime"}
-_WHOLE = {"number", "mono_ns", "level", "first_ns", "warned_ns", "released_ns", "track", "worst_seq"}
-_WHOLE |= {"n", "t_ns", "seq", "frames", "late"}
-_REAL = {
-    "wall_s",
-    "min_ttc_s",
-    "range_m",
-    "lead_time_s",
-    "x0",
-    "y0",
-    "x1",
-    "y1",
-    "ttc_s",
-    "ttc_sd_s",
-    "miss_m",
-}
-_REAL |= {"worn_s", "blind_s", "t_s", "began_s", "ended_s"}
-
-
-Row = dict[str, Any]
 
 
 def names(table: str) -> list[str]:
     """The columns of a table, in order; `when` is ISO 8601 in UTC."""
-    columns = TABLES[table][0]
-    return ["when", *(c.split(" AS ")[-1].split(".")[-1].strip() for c in columns.split(", "))]
+    if table == FRAMES:
+        from rearguard.review.export_frames import shapes
+
+        return ["when", *shapes()]
+    return TABLES[table].names
 
 
 def rows(journal: Journal, table: str, wanted: Filter) -> Iterator[Row]:
     """Rows of a table, oldest first, one at a time. Raises `BadInput` for a filter that does not fit it."""
+    if table == FRAMES:
+        from rearguard.review import export_frames
+
+        return export_frames.rows(journal, wanted)
     where, values = _where(table, wanted)  # now, before anything is written
     return _rows(journal, table, where, values)
 
 
 def _rows(journal: Journal, table: str, where: str, values: list[Any]) -> Iterator[Row]:
-    columns, source, wall, _ = TABLES[table]
-    order = f"{wall}, {'t.near_miss, t.n' if table == 'trace' else source.split()[1] + '.id'}"
+    t = TABLES[table]
+    columns = ", ".join(sql for _, sql, _ in t.columns)
+    kinds = [str, str, *(kind for _, _, kind in t.columns)]
     try:
         cursor = journal.db.execute(
-            f"SELECT {wall}, {columns} FROM {source} WHERE {where} ORDER BY {order}", values
+            f"SELECT {t.wall}, {columns} FROM {t.source} WHERE {where} ORDER BY {t.wall}, {t.order}", values
         )
-        keys = names(table)
         for row in cursor:
-            yield {key: _plain(key, value) for key, value in zip(keys, (_iso(row[0]), *row[1:]), strict=True)}
+            cells = zip(t.names, kinds, (iso(row[0]), iso(row[0], here=True), *row[1:]), strict=True)
+            yield {key: _plain(key, kind, value) for key, kind, value in cells}
     except sqlite3.Error as e:
         if damaged(e):
             raise BadInput(
@@ -120,15 +167,19 @@ def _rows(journal: Journal, table: str, where: str, values: list[Any]) -> Iterat
 
 def count(journal: Journal, table: str, wanted: Filter) -> int:
     """How many rows there will be. Raises `BadInput` for a filter that does not fit it."""
+    if table == FRAMES:
+        from rearguard.review import export_frames
+
+        return export_frames.count(journal, wanted)
     where, values = _where(table, wanted)
-    (row,) = journal.select(f"SELECT count(*) AS rows FROM {TABLES[table][1]} WHERE {where}", values)
+    (row,) = journal.select(f"SELECT count(*) AS rows FROM {TABLES[table].source} WHERE {where}", values)
     return int(row["rows"])
 
 
 def _where(table: str, wanted: Filter) -> tuple[str, list[Any]]:
     """A filter as SQL with its values."""
-    _, _, wall, fits = TABLES[table]
-    if not fits and (wanted.label is not None or wanted.level is not None):
+    wall = TABLES[table].wall
+    if not TABLES[table].of_near_misses and (wanted.label is not None or wanted.level is not None):
         raise BadInput(f"{table}: has no label or level to filter by")
     asked = [
         (f"{wall} >= ?", wanted.since_s),
@@ -142,17 +193,10 @@ def _where(table: str, wanted: Filter) -> tuple[str, list[Any]]:
     return where, [value for _, value in asked if value is not None]
 
 
-def _plain(key: str, value: Any) -> Any:
+def _plain(key: str, kind: type, value: Any) -> Any:
     if isinstance(value, str):
         return clean(value, 100_000) if key != "config" else value
-    return bool(value) if key in _BOOLEAN else value
-
-
-def _iso(wall_s: float) -> str:
-    try:
-        return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds")
-    except (ValueError, OverflowError, OSError):
-        return ""
+    return bool(value) if kind is bool and value is not None else value
 
 
 def write_csv(table: str, found: Iterable[Row], out: TextIO) -> int:
@@ -163,27 +207,24 @@ def write_csv(table: str, found: Iterable[Row], out: TextIO) -> int:
     writer, written = csv.writer(out, lineterminator="\n"), 0
     writer.writerow(names(table))
     for row in found:
-        writer.writerow(
-            [f"'{v}" if isinstance(v, str) and v.startswith(_FORMULA) else v for v in row.values()]
-        )
+        writer.writerow([_cell(v) for v in row.values()])
         written += 1
     return written
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list | dict):
+        return json.dumps(value)
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def write_jsonl(found: Iterable[Row], out: TextIO) -> int:
     """Write rows as JSON Lines; their number."""
     written = 0
     for row in found:
-        if "reasons" in row:
-            row["reasons"] = _list(row["reasons"])
         out.write(json.dumps(row) + "\n")
         written += 1
     return written
-
-
-def _list(text: str) -> list[str]:
-    found = plain_json(text)
-    return [str(item) for item in found] if isinstance(found, list) else [text]
 
 
 def write_parquet(table: str, found: Iterable[Row], out: BinaryIO) -> int:
@@ -195,13 +236,11 @@ def write_parquet(table: str, found: Iterable[Row], out: BinaryIO) -> int:
         raise BadInput(
             "Parquet needs pyarrow: pip install 'rearguard[export]'; csv and jsonl need nothing"
         ) from e
-    schema, written = _schema(pa, table), 0
+    schema, written = parquet_schema(pa, table), 0
     batch: list[Row] = []
     with pq.ParquetWriter(out, schema, compression="zstd") as writer:
         for row in found:
             row["when"] = datetime.fromisoformat(row["when"]) if row["when"] else None
-            if "reasons" in row:
-                row["reasons"] = _list(row["reasons"])
             batch.append(row)
             if len(batch) == _ROWS:
                 written += _flush(pa, writer, batch, schema)
@@ -217,14 +256,26 @@ def _flush(pa: Any, writer: Any, batch: list[dict[str, Any]], schema: pa.Schema)
     return count
 
 
-def _schema(pa: Any, table: str) -> pa.Schema:
-    def kind(name: str) -> Any:
-        if name == "when":
-            return pa.timestamp("ms", tz="UTC")
-        if name == "reasons":
-            return pa.list_(pa.string())
-        if name in _BOOLEAN:
-            return pa.bool_()
-        return pa.int64() if name in _WHOLE else pa.float64() if name in _REAL else pa.string()
+def parquet_schema(pa: Any, table: str, without: tuple[str, ...] = ()) -> pa.Schema:
+    """The columns of a table as Parquet has them; `pa` is pyarrow, `without` names columns to leave out."""
+    schema = _schema(pa, table)
+    for name in without:
+        schema = schema.remove(schema.get_field_index(name))
+    return schema
 
-    return pa.schema([(name, kind(name)) for name in names(table)])
+
+def _schema(pa: Any, table: str) -> pa.Schema:
+    kinds = {int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    wall = ("when", pa.timestamp("ms", tz="UTC"))
+    if table == FRAMES:
+        from rearguard.journal.trace.arrow import arrow_type
+        from rearguard.review.export_frames import shapes
+
+        return pa.schema([wall, *((name, arrow_type(pa, shape)) for name, shape in shapes().items())])
+    told = {"when_local": str, **{name: kind for name, _, kind in TABLES[table].columns}}
+    return pa.schema(
+        [
+            pa.field(name, kind, metadata={"description": MEANING[name]})
+            for name, kind in (wall, *((n, kinds.get(k, pa.string())) for n, k in told.items()))
+        ]
+    )

@@ -10,13 +10,14 @@ import sys
 import zlib
 from typing import Literal
 
-from rearguard.journal.strip import Thumb
+from rearguard.journal.media.thumbnails import Thumb
+from rearguard.plain import draws
 
 Pixel = tuple[int, int, int]
 Way = Literal["kitty", "sixel", "blocks", "ascii", "none"]
 
 _RAMP = " .:-=+*#%@"
-_ANSWER_S = 1.0  # a slow link needs its round trip; terminals that never answer cost this once
+_ANSWER_S = 1.0  # long enough for a slow link; a terminal that never answers costs it once
 _KITTY_QUERY = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\"
 _ATTRIBUTES_QUERY = "\x1b[c"  # every terminal answers it, so that the wait ends early
 
@@ -28,13 +29,13 @@ def best_way() -> Way:
     if "NO_COLOR" in os.environ:
         return "ascii"
     if not os.environ.get("TMUX") and sys.stdin.isatty():
-        answer = _ask(_KITTY_QUERY + _ATTRIBUTES_QUERY)
+        answer = _query_terminal(_KITTY_QUERY + _ATTRIBUTES_QUERY)
         if "_Gi=31;OK" in answer:
             return "kitty"
         attributes = re.search(r"\x1b\[\?([\d;]*)c", answer)
         if attributes and "4" in attributes[1].split(";"):
             return "sixel"
-    return "blocks"
+    return "blocks" if draws(sys.stdout) else "ascii"
 
 
 def draw(thumb: Thumb, way: Way, columns: int, rows: int = 24) -> str:
@@ -181,7 +182,7 @@ def _cube(value: int) -> int:
     return 0 if value < 48 else 1 if value < 115 else (value - 35) // 40
 
 
-def _ask(query: str) -> str:
+def _query_terminal(query: str) -> str:
     """What the terminal answers to a query, read raw; empty when it does not."""
     import termios
     import tty

@@ -6,39 +6,42 @@ import json
 import math
 from typing import Any
 
-from rearguard.journal.columns import plain_json
-from rearguard.journal.rows import CueRow, NearMissRow, OutingRow, TraceRow
+import msgspec
+
+from rearguard.journal.db.rows import NearMissRow, OutingRow
+from rearguard.journal.db.tables import parse_json
 from rearguard.review.text import clock_word, local
+from rearguard.text import explain, explain_cue
+from rearguard.types import Cue, TracePoint
+
+_UNTOLD = {
+    "trace",
+    "number",
+    "first_ns",
+    "warned_ns",
+    "worst_ns",
+    "released_ns",
+    "clock_synced",
+    "wall_corrected",
+}
 
 
 def near_miss(row: NearMissRow) -> dict[str, Any]:
     """One near miss. Times `first_s`, `warned_s` and `released_s` count from the worst moment."""
+    told = {k: v for k, v in msgspec.structs.asdict(row).items() if k not in _UNTOLD}
     return {
         "id": row.id,
         "outing": row.outing,
         "device": row.device,
         "when": local(row.wall_s).isoformat(timespec="milliseconds"),
         "clock": clock_word(row),
+        **told,
         "level": row.level_name,
-        "label": row.label,
-        "kind": row.kind,
-        "side": row.side,
-        "min_ttc_s": row.min_ttc_s,
-        "range_m": row.range_m,
-        "lead_time_s": row.lead_time_s,
         "first_s": (row.first_ns - row.worst_ns) / 1e9,
         "warned_s": (row.warned_ns - row.worst_ns) / 1e9,
         "released_s": (row.released_ns - row.worst_ns) / 1e9,
-        "worst_seq": row.worst_seq,
-        "track": row.track,
-        "mono_ns": row.mono_ns,
-        "boot_id": row.boot_id,
-        "wall_s": row.wall_s,
-        "flagged": row.flagged,
-        "verdict": row.verdict,
-        "note": row.note,
+        "tracks": list(row.tracks),
         "media": list(row.media),
-        "media_gone": row.media_gone,
     }
 
 
@@ -55,11 +58,12 @@ def outing(row: OutingRow) -> dict[str, Any]:
         "frames": row.frames,
         "late": row.late,
         "worn_s": row.worn_s,
+        "assumed": row.assumed,
         "blind_s": row.blind_s,
         "model": row.model,
         "model_digest": row.model_digest,
         "config_digest": row.config_digest,
-        "config": plain_json(row.config),
+        "config": parse_json(row.config),
         "version": row.version,
         "mono_ns": row.mono_ns,
         "boot_id": row.boot_id,
@@ -67,30 +71,30 @@ def outing(row: OutingRow) -> dict[str, Any]:
     }
 
 
-def trace_point(row: TraceRow, worst_ns: int) -> dict[str, Any]:
-    """One frame of a near miss; `t_s` counts from the worst moment."""
+def trace_point(point: TracePoint, worst_ns: int) -> dict[str, Any]:
+    """One frame of a near miss; `t_s` counts from the worst moment, `why` is for people. Not `seen`: only expected."""
+    b = point.box
     return {
-        "t_s": (row.t_ns - worst_ns) / 1e9,
-        "seq": row.seq,
-        "box": [row.x0, row.y0, row.x1, row.y1],
-        "ttc_s": row.ttc_s,
-        "ttc_sd_s": row.ttc_sd_s,
-        "range_m": row.range_m,
-        "miss_m": row.miss_m,
-        "level": row.level,
-        "reasons": list(row.reasons),
+        "t_s": (point.t_ns - worst_ns) / 1e9,
+        "seq": point.seq,
+        "box": [b.x0, b.y0, b.x1, b.y1],
+        "level": int(point.level),
+        "seen": point.seen,
+        **msgspec.structs.asdict(point.reason),
+        "why": explain(point.reason),
     }
 
 
-def cue(row: CueRow, worst_ns: int) -> dict[str, Any]:
-    """One cue felt; `t_s` counts from the worst moment."""
+def cue(felt: Cue, worst_ns: int) -> dict[str, Any]:
+    """One cue felt; `t_s` counts from the worst moment, `why` is for people."""
     return {
-        "t_s": (row.at_ns - worst_ns) / 1e9,
-        "cue": row.cue,
-        "side": row.side,
-        "track": row.track,
-        "ttc_s": row.ttc_s,
-        "reason": row.reason,
+        "t_s": (felt.at_ns - worst_ns) / 1e9,
+        "cue": felt.cue,
+        "side": felt.side,
+        "track": felt.track,
+        "ttc_s": felt.reason.ttc_s if felt.reason else None,
+        "faults": list(felt.faults),
+        "why": explain_cue(felt),
     }
 
 

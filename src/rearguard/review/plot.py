@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
 
-from rearguard.words import Level
+from rearguard.text import clean
+from rearguard.types import Level
 
-STYLE = {Level.CLEAR: "green", Level.NOTICE: "cyan", Level.CAUTION: "yellow", Level.CRITICAL: "bold red"}
+# Legible on black and on white: ANSI yellow and cyan are not.
+STYLE = {
+    Level.CLEAR: "green",
+    Level.NOTICE: "dark_cyan",
+    Level.CAUTION: "dark_orange3",
+    Level.CRITICAL: "bold red",
+}
 _BAR = {Level.CLEAR: " ", Level.NOTICE: "▂", Level.CAUTION: "▅", Level.CRITICAL: "█"}
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # braille bit of (row, column) in a cell
 _GAP_S = 0.5  # frames further apart are not joined: nothing is known of the time between
+_LONGEST_S = 1e6
 _AXIS = 6  # columns for the scale
 
 
@@ -32,6 +41,22 @@ class Event:
     name: str
 
 
+def drawable(
+    samples: Sequence[Sample], thresholds: Sequence[tuple[str, float]], events: Sequence[Event]
+) -> tuple[list[Sample], list[tuple[str, float]], list[Event]]:
+    """What of these can be drawn: numbers that are none, or beyond all that an outing lasts, are left out.
+
+    They come from a journal that anybody may have written.
+    """
+    drawn = [
+        Sample(s.t_s, s.ttc_s if s.ttc_s is not None and abs(s.ttc_s) < _LONGEST_S else None, s.level)
+        for s in samples
+        if abs(s.t_s) < _LONGEST_S
+    ]
+    lines = [(clean(name, 20), value) for name, value in thresholds if 0 < value < _LONGEST_S]
+    return drawn, lines, [Event(e.t_s, clean(e.name, 20)) for e in events if abs(e.t_s) < _LONGEST_S]
+
+
 def plot(
     samples: list[Sample],
     thresholds: list[tuple[str, float]],
@@ -43,6 +68,7 @@ def plot(
 
     The lowest TTC of each dot column is drawn: what mattered is never averaged away.
     """
+    samples, thresholds, events = drawable(samples, thresholds, events)
     if not samples:
         return [Text("no frames were kept of this near miss", "dim")]
     columns = max(10, width - _AXIS)
@@ -128,12 +154,14 @@ def _row(
     line = Text(f"{scale:4.1f} " if scale is not None else "     ", "dim")
     line.append("┤" if scale is not None else "│", "dim")
     name = here.get(row, "")
+    label_at = columns - len(name) - 1
+    if any(cells[max(0, label_at) : columns - 1]):  # the curve is there: it falls, so the other end is free
+        label_at = 1
     for i, bits in enumerate(cells):
         if bits:
             line.append(chr(0x2800 + bits), STYLE.get(Level(min(3, max(0, colours[i]))), ""))
         elif name:
-            label_at = columns - len(name) - 1
-            char = name[i - label_at] if label_at <= i < columns - 1 else "┈"
+            char = name[i - label_at] if 0 <= i - label_at < len(name) else "┈"
             line.append(char, "dim")
         else:
             line.append(" ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import sqlite3
 from collections.abc import Callable
@@ -12,15 +13,15 @@ from pathlib import Path
 import msgspec
 
 from rearguard.errors import BadInput, PartFailed, RearguardError
-from rearguard.journal import insert, schema
-from rearguard.journal.columns import Media
-from rearguard.journal.parcel import Greeting, State, merge, unpack
-from rearguard.journal.place import CLIPS, DATABASE, FILE_MODE, sync_folder
-from rearguard.journal.rows import MediaRow
-from rearguard.journal.store import Journal
-from rearguard.journal.tidy import WriterLock
+from rearguard.journal.db import insert, schema
+from rearguard.journal.db.rows import MediaRecord
+from rearguard.journal.db.store import Journal
+from rearguard.journal.housekeeping import WriterLock
+from rearguard.journal.paths import CLIPS, DATABASE, FILE_MODE, make_inner_folder, sync_folder
+from rearguard.journal.transfer import Greeting, State, merge, unpack
+from rearguard.review.pull_traces import pull_traces
 from rearguard.review.remote import Remote
-from rearguard.review.text import clean
+from rearguard.text import clean
 
 INCOMING = "incoming"
 _PER_CALL = 200  # outings asked for in one ssh call
@@ -39,20 +40,29 @@ class Result:
     files: int = 0
     missing_files: int = 0  # gone there meanwhile, or not readable
     bytes: int = 0
+    traces: int = 0  # files of them, new or longer than they were
+    trace_bytes: int = 0
 
 
 @dataclass
 class _Wanted:
     """Files still to fetch, and which outings are complete once they are here."""
 
-    files: dict[str, tuple[int, Media]] = field(default_factory=dict)
+    files: dict[str, tuple[int, MediaRecord]] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
 
 
 def pull(
-    journal: Journal, remote: Remote, *, device: str | None, pictures: bool, progress: Progress
+    journal: Journal,
+    remote: Remote,
+    *,
+    device: str | None,
+    pictures: bool,
+    traces: bool = False,
+    progress: Progress,
 ) -> Result:
-    """Fetch what changed since the last time. What arrived before a cut is kept, and not fetched again.
+    """Fetch what changed since the last time: numbers, pictures, traces. What arrived before a cut is kept, and not
+    fetched again.
 
     Raises `PartFailed` when the connection or the journal fails, `BadInput` when the other side makes no sense.
     """
@@ -72,10 +82,14 @@ def pull(
                 _files(journal, remote, greeting.clips, wanted, result, progress)
         finally:
             _done(journal, wanted)
+        if traces and greeting.traces:
+            result.traces, result.trace_bytes = pull_traces(journal, remote, greeting.traces, progress)
     except sqlite3.Error as e:
-        raise PartFailed(f"{journal.folder / DATABASE}: cannot be written: {e}") from e
+        room = "; make room and run it again" if "full" in str(e) else ""
+        raise PartFailed(f"{journal.folder / DATABASE}: cannot be written: {e}{room}") from e
     except OSError as e:
-        raise PartFailed(f"{journal.folder}: cannot be written: {e.strerror or e}") from e
+        room = "; make room and run it again" if e.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        raise PartFailed(f"{journal.folder}: cannot be written: {e.strerror or e}{room}") from e
     finally:
         lock.release()
     return result
@@ -126,7 +140,7 @@ def _files(
 ) -> None:
     """Fetch pictures and clips, newest first, and put each in its place once its digest is right."""
     incoming = journal.folder / INCOMING
-    incoming.mkdir(mode=0o750, exist_ok=True)
+    make_inner_folder(incoming)
     names = list(wanted.files)
     total = sum(media.bytes for _, media in wanted.files.values())
     taken = 0
@@ -172,14 +186,7 @@ def _accept(journal: Journal, incoming: Path, batch: list[str], wanted: _Wanted,
     with journal.transaction(durable=True) as db:
         for name in here:
             near_miss_id, media = wanted.files.pop(name)
-            row = MediaRow(
-                kind=media.kind,
-                file=media.file,
-                bytes=media.bytes,
-                sha256=media.sha256,
-                redacted=bool(media.redacted),
-            )
-            insert.media(db, near_miss_id, row)
+            insert.media(db, near_miss_id, media)
             result.files += 1
             result.bytes += media.bytes
 
@@ -194,7 +201,7 @@ def _done(journal: Journal, wanted: _Wanted) -> None:
         db.executemany("INSERT OR REPLACE INTO pulled (outing_key, state) VALUES (?, ?)", rows)
 
 
-def _right(path: Path, media: Media) -> bool:
+def _right(path: Path, media: MediaRecord) -> bool:
     if _size(path) != media.bytes:
         return False
     with path.open("rb") as file:

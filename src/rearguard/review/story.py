@@ -7,16 +7,32 @@ from pathlib import Path
 from typing import Any
 
 from rearguard.errors import NotFound
-from rearguard.journal.columns import plain_json
-from rearguard.journal.place import read_clip
-from rearguard.journal.rows import CueRow, MediaRow, NearMissRow, OutingRow, TraceRow
-from rearguard.journal.store import Journal
-from rearguard.journal.strip import Thumb, unpack
+from rearguard.journal.db.rows import MediaRecord, NearMissRow, OutingRow, TraceRecord
+from rearguard.journal.db.store import Journal
+from rearguard.journal.db.tables import parse_json
+from rearguard.journal.media.thumbnails import Thumb, unpack
+from rearguard.journal.paths import read_clip
 from rearguard.review.plot import Event, Sample
+from rearguard.text import explain
+from rearguard.types import Cue, Level
 
 _LONGEST_S = 1e6
 _SIGNS = ("ALIVE", "READY")
 _AROUND_NS = 1_000_000_000  # cues this long before and after the episode belong to the story
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One line of why: seconds from the worst moment, the level from there on, what moment this is, and why."""
+
+    t_s: float
+    level: Level
+    moment: str
+    why: str
+
+    @property
+    def words(self) -> str:
+        return ": ".join(filter(None, (self.moment, self.why))) or "no reason given"
 
 
 @dataclass(frozen=True)
@@ -26,14 +42,14 @@ class Story:
     folder: Path
     row: NearMissRow
     outing: OutingRow
-    trace: list[TraceRow]
-    cues: list[CueRow]
-    media: dict[str, MediaRow]
+    trace: list[TraceRecord]
+    cues: list[Cue]
+    media: dict[str, MediaRecord]
 
     @property
     def config(self) -> dict[str, Any]:
         """The configuration that judged it; empty when it cannot be read."""
-        config = plain_json(self.outing.config)
+        config = parse_json(self.outing.config)
         return config if isinstance(config, dict) else {}
 
     @property
@@ -57,23 +73,43 @@ class Story:
 
     @property
     def samples(self) -> list[Sample]:
-        """The trace for a plot."""
+        """The trace for a plot; of frames in which it was only expected, the level alone."""
         worst = self.row.worst_ns
-        return [Sample((p.t_ns - worst) / 1e9, p.ttc_s, p.level) for p in self.trace]
+        return [
+            Sample((p.t_ns - worst) / 1e9, p.reason.ttc_s if p.seen else None, p.level) for p in self.trace
+        ]
 
     @property
     def events(self) -> list[Event]:
-        """What was felt, for a plot, but for the signs that all is well."""
+        """What was felt of this one, for a plot: no cue of another near miss, nor the signs that all is well."""
         worst = self.row.worst_ns
-        return [Event((c.at_ns - worst) / 1e9, c.cue) for c in self.cues if c.cue not in _SIGNS]
+        return [Event((c.at_ns - worst) / 1e9, c.cue) for c in self.felt]
 
-    def reasons(self) -> list[tuple[float, int, tuple[str, ...]]]:
-        """Each change of level or reasons, as (seconds from the worst moment, level, reasons)."""
-        found: list[tuple[float, int, tuple[str, ...]]] = []
+    @property
+    def felt(self) -> list[Cue]:
+        """The cues that answered this encounter, and faults felt meanwhile."""
+        own = {self.row.track, *self.row.tracks}
+        return [c for c in self.cues if c.cue not in _SIGNS and (c.track is None or c.track in own)]
+
+    def turns(self) -> list[Turn]:
+        """What decided, told where it changed: the first frame of each level, the worst moment, the end."""
+        found: list[Turn] = []
+        level: Level | None = None
         for p in self.trace:
-            if not found or (p.level, p.reasons) != found[-1][1:]:
-                found.append(((p.t_ns - self.row.worst_ns) / 1e9, p.level, p.reasons))
+            worst = p.t_ns == self.row.worst_ns
+            if p.level != level or worst:
+                found.append(
+                    Turn(self._t_s(p.t_ns), p.level, "worst moment" if worst else "", explain(p.reason))
+                )
+            level = p.level
+        if self.trace and self.row.released_ns >= self.trace[-1].t_ns:
+            lasted_s = (self.row.released_ns - self.row.warned_ns) / 1e9
+            told = f"{lasted_s:.1f} s after the first warning"
+            found.append(Turn(self._t_s(self.row.released_ns), Level.CLEAR, "over", told))
         return found
+
+    def _t_s(self, at_ns: int) -> float:
+        return (at_ns - self.row.worst_ns) / 1e9
 
     def thumbs(self) -> list[Thumb]:
         """The small pictures for the terminal; empty when none were kept or they have expired."""

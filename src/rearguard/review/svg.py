@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
-from rearguard.review.plot import Event, Sample
-from rearguard.words import Level
+from rearguard.review.plot import Event, Sample, drawable
+from rearguard.types import Level
 
 COLOUR = {Level.CLEAR: "#4a9", Level.NOTICE: "#39c", Level.CAUTION: "#d90", Level.CRITICAL: "#d33"}
 _W, _H = 640, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 8, 8, 44
 _GAP_S = 0.5
+_LONGEST_S = 1e6
 
 Scale = Callable[[float], float]
 
@@ -39,6 +40,7 @@ class Dot:
 
 def curve(samples: Sequence[Sample], thresholds: Sequence[tuple[str, float]], events: Sequence[Event]) -> str:
     """TTC over time, coloured by level, with thresholds and what was felt."""
+    samples, thresholds, events = drawable(samples, thresholds, events)
     if not samples:
         return "<p>No frames were kept.</p>"
     times = [s.t_s for s in samples] + [e.t_s for e in events]
@@ -101,7 +103,9 @@ def _segments(samples: Sequence[Sample], x: Scale, y: Scale) -> list[str]:
 
 def timeline(length_s: float, faults: Sequence[Span], dots: Sequence[Dot]) -> str:
     """An outing as a bar: faults on it, near misses as dots that lead to them."""
-    length = max(1.0, length_s)
+    length = length_s if 1.0 < length_s < _LONGEST_S else 1.0
+    faults = [f for f in faults if f.from_s == f.from_s and f.to_s == f.to_s]  # what is no number is nowhere
+    dots = [d for d in dots if d.at_s == d.at_s]
 
     def x(s: float) -> float:
         return 4 + min(1.0, max(0.0, s / length)) * (_W - 8)
@@ -119,6 +123,29 @@ def timeline(length_s: float, faults: Sequence[Span], dots: Sequence[Dot]) -> st
         parts.append(
             f'<a href="{escape(dot.href)}"><circle cx="{x(dot.at_s):.1f}" cy="20" r="5" fill="{colour}">'
             f"<title>{escape(dot.name)}</title></circle></a>"
+        )
+    parts.append("</svg>")
+    return "".join(parts)
+
+
+def bars(columns: Sequence[tuple[str, int, int]]) -> str:
+    """Counts as bars: (name, all, of these critical), with the names of the first and the last below."""
+    high, most = 120, max((count for _, count, _ in columns), default=1) or 1
+    step = (_W - _LEFT - _RIGHT) / max(1, len(columns))
+    parts = [f'<svg viewBox="0 0 {_W} {high + 24}" role="img" aria-label="near misses by week">']
+    for n, (name, count, critical) in enumerate(columns):
+        x, width = _LEFT + n * step + 1, max(1.0, step - 2)
+        for value, colour in ((count, COLOUR[Level.CAUTION]), (critical, COLOUR[Level.CRITICAL])):
+            tall = value / most * (high - 16)
+            parts.append(
+                f'<rect x="{x:.1f}" y="{high - tall:.1f}" width="{width:.1f}" height="{tall:.1f}" fill="{colour}">'
+                f"<title>{escape(name)}: {count}, {critical} critical</title></rect>"
+            )
+    parts.append(f'<text x="{_LEFT - 4}" y="14" text-anchor="end">{most}</text>')
+    parts.append(f'<text x="{_LEFT}" y="{high + 16}">{escape(columns[0][0]) if columns else ""}</text>')
+    if len(columns) > 1:
+        parts.append(
+            f'<text x="{_W - _RIGHT}" y="{high + 16}" text-anchor="end">{escape(columns[-1][0])}</text>'
         )
     parts.append("</svg>")
     return "".join(parts)

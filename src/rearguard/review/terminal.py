@@ -42,11 +42,13 @@ def show_table(columns: Mapping[str, Sequence[Text]], *, keys: Container[str], r
         return
     import click
 
+    from rearguard.plain import as_written
+
     os.environ.setdefault("LESS", "FRX")
     # Not rich's own pager: from Python 3.13 on, pydoc under it overrules $LESS, and short lists would wait for a key.
     with console().capture() as printed:
         _print(table)
-    click.echo_via_pager(printed.get(), color=True)
+    click.echo_via_pager(as_written(printed.get(), sys.stdout), color=True)
 
 
 def _lines(

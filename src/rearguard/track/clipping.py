@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rearguard.ego.geometry import Pinhole
-from rearguard.words import Box
+from rearguard.ego.pinhole import Pinhole
+from rearguard.types import Box
 
-_EDGE_PX = 3.0
+# Of the shorter side: boxes of things the edge cuts end up to so far inside it (measured on rendered people).
+_EDGE_SHARE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,12 @@ class Cut:
 
 def cut(box: Box, lens: Pinhole) -> Cut:
     """Where a box touches the picture's edge."""
+    edge = _EDGE_SHARE * min(lens.width_px, lens.height_px)
     return Cut(
-        box.x0 <= _EDGE_PX,
-        box.y0 <= _EDGE_PX,
-        box.x1 >= lens.width_px - _EDGE_PX,
-        box.y1 >= lens.height_px - _EDGE_PX,
+        box.x0 <= edge,
+        box.y0 <= edge,
+        box.x1 >= lens.width_px - edge,
+        box.y1 >= lens.height_px - edge,
     )
 
 

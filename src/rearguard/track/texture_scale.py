@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from rearguard.words import Box, Image
+from rearguard.types import Box, Growth, Image
 
 _WORK_HEIGHT_PX = 110.0  # boxes are looked at in this size: enough texture, little work
 _LARGEST_ZOOM = 2.0
@@ -30,40 +29,34 @@ _LEAST_SD = 0.008
 _PIXEL_SD = 0.4
 
 
-@dataclass(frozen=True, slots=True)
-class Growth:
-    """ln of the scale from the last frame to this one, with its standard deviation."""
-
-    ln_scale: float
-    sd: float
-
-
-def measure(
+def measure_growth(
     before: Image, after: Image, then: Mapping[int, Box], now: Mapping[int, Box]
-) -> dict[int, Growth]:
+) -> tuple[Growth, ...]:
     """The growth of each thing between two grey pictures (height, width).
 
-    `then` are the boxes in the first picture by track, `now` where each is expected in the second. Things
-    whose texture does not tell are left out.
+    `then` are the boxes in the first picture by place among its detections, `now` where each is expected in the
+    second. Things whose texture does not tell are left out.
     """
-    found = {}
-    for track, box in then.items():
-        growth = _one(before, after, box, now[track])
-        if growth is not None:
-            found[track] = growth
-    return found
+    found = ((i, _one(before, after, box, now[i])) for i, box in then.items())
+    return tuple(Growth(i, *grown) for i, grown in found if grown is not None)
 
 
-def _one(before: Image, after: Image, then: Box, now: Box) -> Growth | None:
+def _one(before: Image, after: Image, then: Box, now: Box) -> tuple[float, float] | None:
     if then.height < _LEAST_HEIGHT_PX or then.width < 8:
         return None
     zoom = min(_WORK_HEIGHT_PX / then.height, _LARGEST_ZOOM)
-    first = _cut(before, then, zoom)
+    # One size for both cuts: computed from each box by itself, the two could differ by a pixel.
+    pad = _MARGIN * then.height
+    size = (
+        max(8, round((then.width + 2 * pad) * zoom)),
+        max(8, round((then.height + 2 * pad) * zoom)),
+    )
+    first = _cut(before, then, size)
     # The second cut is the first one moved, not scaled, so that all growth is left in the flow.
     moved = Box(
         now.cx - then.width / 2, now.cy - then.height / 2, now.cx + then.width / 2, now.cy + then.height / 2
     )
-    second = _cut(after, moved, zoom)
+    second = _cut(after, moved, size)
     if first is None or second is None:
         return None
     # The trunk and head: the middle of the box, without feet and ground.
@@ -95,16 +88,14 @@ def _one(before: Image, after: Image, then: Box, now: Box) -> Growth | None:
     residual = float(np.sqrt(np.mean(np.sum(error**2, axis=1))))
     if not (0.5 < scale < 2.0) or spread < 2.0:
         return None
-    return Growth(
-        math.log(scale), math.hypot(_LEAST_SD, _PIXEL_SD / then.height, residual / (spread * math.sqrt(n)))
-    )
+    sd = math.hypot(_LEAST_SD, _PIXEL_SD / then.height, residual / (spread * math.sqrt(n)))
+    return math.log(scale), sd
 
 
-def _cut(grey: Image, box: Box, zoom: float) -> Image | None:
+def _cut(grey: Image, box: Box, size: tuple[int, int]) -> Image | None:
     """The box with its margin out of a picture, resized; outside the picture the edge is repeated."""
     pad = _MARGIN * box.height
     width, height = box.width + 2 * pad, box.height + 2 * pad
-    size = (max(8, round(width * zoom)), max(8, round(height * zoom)))
     if box.x1 < 0 or box.y1 < 0 or box.x0 > grey.shape[1] or box.y0 > grey.shape[0]:
         return None
     sx, sy = size[0] / width, size[1] / height

@@ -1,73 +1,81 @@
-"""Tracks over time: detections in, tracks with time to collision out.
+"""Tracks over time: detections and looming patches in, one filter a thing, tracks out.
 
-Made for a bouncing camera: the boxes are first moved by the measured turn of the camera, matched in two passes
-(good scores, then weak ones that may only continue a track, as in ByteTrack, Zhang et al. 2022), and a track
-lives on unseen for a while.
+Each frame: everything is carried on to now, growth of textures is taken in, good detections continue tracks or begin
+them, weak ones only continue tracks that are expected to be weak (after ByteTrack, Zhang et al. 2022), and what was
+not seen fades.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from rearguard.clock import NS_PER_S
 from rearguard.config.track import Track as Settings
-from rearguard.ego.geometry import Pinhole, moved
-from rearguard.ego.heading import Heading
-from rearguard.track import associate, edges, lateral, scale
-from rearguard.track.growth import Growth
-from rearguard.words import Box, Detection, EgoMotion, Track
-from rearguard.words import Lateral as LateralState
+from rearguard.ego.pinhole import Pinhole
+from rearguard.track import clipping
+from rearguard.track.associate import GATE, Expected, assign, crowding, distance
+from rearguard.track.boxes import (
+    BOX_ERROR_LASTS_S,
+    CUT_HIDES,
+    CUT_SIZE_SD,
+    BoxModel,
+    box_error_sd,
+    first_box_sd,
+)
+from rearguard.track.clipping import Cut
+from rearguard.track.existence import Existence
+from rearguard.track.filter import BEARING, RADIAL, ThingFilter
+from rearguard.types import Box, Detection, EgoState, Growth, Observation, SizePrior, Track
 
-_GATE = 0.9
-_GATE_UNSEEN_PER_S = 1.5
-_GATE_NO_EGO = 1.8
+_UNCUT = Cut(left=False, top=False, right=False, bottom=False)
 _DUPLICATE_IOU = 0.55
-_WIDTH_NOISE_FACTOR = 5.0  # arms and legs swing: a width is that much noisier than a height
-_LEAST_NOISE = 0.4  # the learned noise never falls below this share of the expected one
-_BEARING_SD_RAD = 0.02  # box centre and what is left of the swing, which lasts for several frames
-_BEARING_SD_BLIND_RAD = 0.12  # with no ego-motion the whole swing of the trunk is in the bearing
-_TIGHTEST_BEND_PER_M = 1 / 20
-_FURTHEST_BEND_M = 40.0
-_BEND_SD = 0.2  # a bend begins and ends: the path's own offset is off by this share
-_OFFSET_SD_M = 0.1  # a body is no point
-_CUT_OFFSET_SD_M = 0.25  # where the picture's edge hides its outer side
-_UNCUT = edges.Cut(left=False, top=False, right=False, bottom=False)
-_GOOD_EGO = 0.35
-_KNOWN_HITS = 10
-_SPENT_S = 0.2  # unseen with less time left than this, it has been met or has passed
-_ANOTHER = 0.2  # a size (ln) that has started anew this far from the old one is another thing's
-_TURNED_SD = 0.3  # the growth a turn makes is known to this share: a body is no flat board
-# Where the texture tells nothing, a box is believed less: its errors last for several frames.
-_UNTEXTURED_FACTOR = 2.0
-# Who steps out from behind something, or just gets found, has a growing box for a moment.
-_BIRTH_NOISE = 0.08
-_BIRTH_S = 0.4
-# Of two people one before the other the box may be either's, or both's.
-_CROWDED_NOISE = 0.15
+_SWALLOWED = 0.7  # a lost track's box this far inside one that was seen is that thing
+_CROWDED_NOISE = 8.0  # of two people one before the other the box may be either's, or both's
+_LONGEST_UNKNOWN_S = 0.35  # what was never believed in is dropped when unseen for so long
+_WEAK_MARGIN = 0.12  # a track is expected to be weak whose usual score is no more than this above the least
+_WEAK_GATE = 7.0
+_LN_ASPECT = math.log(0.4)
+_ASPECT_GAIN = 0.2
+_DOWN_GAIN = 0.4
+_COMES_INTO_VIEW_S = 0.8  # for so long at the most, and no longer than it takes to be seen from head to foot
+_SPEED_KNOWN_M_S = 0.4  # a speed known better than this has changed when it seems to have
+_GROWTH_SD_FACTOR = 1.5  # the fit's own deviation is too small by so much, as measured with true boxes
+_NOISE_GAIN, _LEAST_NOISE, _MOST_NOISE = 0.1, 0.7, 3.0
+_STRAYS, _STRAYS_INERT = 0.12, 0.07  # of a box's height: how far its middle strays as limbs and shadows move
+_BEARING_STRAYS_RAD, _TURN_UNKNOWN_RAD = (
+    0.015,
+    0.15,
+)  # between two frames; so far may a turn be that nobody saw
+_SPENT_S = 0.1  # unseen with less time left than this, it has been met or has passed
 
 
+@dataclass(slots=True)
 class Live:
     """A track being followed; only the tracker touches it."""
 
-    def __init__(self, id_: int, detection: Detection, at_ns: int, state: scale.ScaleState) -> None:
-        self.id = id_
-        self.votes = {detection.label: detection.score}
-        self.box = detection.box
-        self.score = self.best_score = detection.score
-        self.first_ns = self.seen_ns = at_ns
-        self.hits = self.strong = 1
-        self.scale = state
-        self.ln_aspect = math.log(max(detection.box.width, 1.0) / max(detection.box.height, 1.0))
-        self.lateral: LateralState | None = None
-        self.cut = _UNCUT
-        self.facing = 1.0  # size in the picture over `scale.size_px`, the size were the camera along the path
-        self.ln_turned = 0.0  # by how much (ln) the camera's turn alone made its texture grow in this frame
-        self.textured = False  # the picture itself told its growth
+    id: int
+    thing: ThingFilter
+    existence: Existence
+    box: Box
+    first_ns: int
+    seen_ns: int
+    votes: dict[str, float]
+    score: float
+    down: float  # tangent of its middle below the horizon
+    prior: SizePrior
+    ln_aspect: float
+    hits: int = 1
+    known: bool = False  # it was believed in once
+    cut: Cut = _UNCUT
+    whole: bool = False  # it was seen whole, from head to foot
+    noise: float = 1.0  # of its boxes, against the usual
+    place: int = 0  # among the detections of the frame it was last seen in
+    bearing_was: float = 0.0
+    expected: Expected | None = None
 
     @property
     def label(self) -> str:
@@ -75,307 +83,250 @@ class Live:
 
 
 class Tracker:
-    """Follows things from frame to frame. `height_prior_m(label)` gives a true height, or None if unknown."""
+    """Follows things from frame to frame. `prior_of(label)` is what is known of a thing by its label."""
 
     def __init__(
         self,
         settings: Settings,
         lens: Pinhole,
-        height_prior_m: Callable[[str], float | None],
+        prior_of: Callable[[str], SizePrior],
         *,
         min_score: float = 0.3,
     ) -> None:
         self._settings = settings
         self._lens = lens
-        self._prior = height_prior_m
+        self._prior_of = prior_of
         self._min_score = min_score
-        self._heading = Heading()
         self._live: list[Live] = []
         self._last_ns: int | None = None
-        self._before_ns: int | None = None  # the frame before that
+        self._boxes_were: BoxModel | None = None
+        self._speed_was: float | None = None
         self._next_id = 1
-        self._boxes: list[Box] = []  # of this frame's detections
 
-    def expect(self, ego: EgoMotion) -> tuple[dict[int, Box], dict[int, Box]]:
-        """Boxes by track in the last frame, and where the camera's turn takes them in the next one."""
-        then = {t.id: edges.visible(t.box, self._lens) for t in self._live if t.seen_ns == self._last_ns}
-        return then, {id_: moved(box, ego, self._lens) for id_, box in then.items()}
+    @property
+    def continued(self) -> dict[int, Box]:
+        """What the last frame showed of each track, by its place among that frame's detections."""
+        seen = (t for t in self._live if t.seen_ns == self._last_ns)
+        return {t.place: clipping.visible(t.box, self._lens) for t in seen}
 
-    def step(
-        self,
-        at_ns: int,
-        detections: Sequence[Detection],
-        ego: EgoMotion,
-        growth: Mapping[int, Growth] = MappingProxyType({}),
-    ) -> list[Track]:
-        """The tracks as of a frame captured at `at_ns`; frames that do not move on in time change nothing.
+    def update(self, seen: Observation, ego: EgoState) -> list[Track]:
+        """The tracks as of a frame; one that does not move on in time changes nothing.
 
-        `growth` is what the picture's texture says of each track's scale since the last frame.
-
-        Only confirmed tracks (`min_hits` detections) are returned.
+        Only tracks that are more likely there than not are returned.
         """
+        at_ns = seen.captured_ns
         if self._last_ns is not None and at_ns <= self._last_ns:
-            return [self._tell(t, at_ns) for t in self._live if self._confirmed(t)]
+            return self._tell(ego)
         dt = 0.0 if self._last_ns is None else (at_ns - self._last_ns) / NS_PER_S
-        self._before_ns = self._last_ns
-        self._last_ns = at_ns
-        bend_was = self._heading.bend_rad_s
-        if not ego.known:
-            self._heading.forget()
-            ego = EgoMotion()
-        swing = self._heading.turn(ego.yaw_rad, at_ns)
-        self._bend(self._heading.bend_rad_s - bend_was)
-        self._predict(dt, ego, swing)
-        self._grow(dt, growth)
-        usable = [d for d in detections if _sane(d)]
-        self._boxes = [d.box for d in usable if d.score >= self._min_score]
-        strong = [d for d in usable if d.score >= self._min_score]
-        weak = [d for d in usable if d.score < self._min_score]
-        left = self._match(self._live, strong, at_ns, ego, swing)
-        unseen = [t for t in self._live if t.seen_ns != at_ns]
-        self._match(unseen, weak, at_ns, ego, swing)
-        self._begin(left, at_ns, ego, swing)
-        horizon_ns = at_ns - round(self._settings.max_missed_s * NS_PER_S)
-        self._live = [t for t in self._live if t.seen_ns >= horizon_ns and self._keeps(t, at_ns)]
-        return [self._tell(t, at_ns) for t in self._live if self._confirmed(t)]
+        before_ns, self._last_ns = self._last_ns, at_ns
+        boxes = BoxModel(self._lens, ego)
+        longest_ns = round(self._settings.max_missed_s * NS_PER_S)
+        # Over a gap in time nothing goes on.
+        self._live = [t for t in self._live if at_ns - t.seen_ns <= longest_ns]
+        faster_m_s = 0.0 if self._speed_was is None else ego.speed_m_s - self._speed_was
+        self._speed_was = ego.speed_m_s
+        self._predict(dt, ego, boxes, faster_m_s, known=seen.ego.known)
+        self._grow(dt, before_ns, seen.growth, boxes)
+        usable = [(i, d) for i, d in enumerate(seen.detections) if _sane(d)]
+        strong = [(i, d) for i, d in usable if d.score >= self._min_score]
+        weak = [(i, d) for i, d in usable if d.score < self._min_score]
+        crowd = [d.box for _, d in strong]
+        left = self._match(self._live, strong, dt, boxes, crowd, GATE)
+        pale = [t for t in self._live if t.seen_ns != at_ns and self._may_be_weak(t)]
+        self._match(pale, weak, dt, boxes, crowd, _WEAK_GATE)
+        self._begin(left, ego, boxes)
+        self._fade(dt)
+        self._boxes_were = boxes
+        return self._tell(ego)
 
     # ── prediction ──────────────────────────────────────────────────────────────────────────────────────
 
-    def _predict(self, dt: float, ego: EgoMotion, swing: float) -> None:
-        ahead_px = 0.5 * self._lens.width_px - self._lens.focal_px * math.tan(swing)
-        for track in self._live:
-            before = track.scale.size_px
-            distance = self._range_m(track)
-            wander, fastest = self._wander(distance)
-            cut_unknown = track.cut.anywhere and track.hits < _KNOWN_HITS
-            if cut_unknown or self._is_fresh_and_lost(track):
-                track.scale = scale.coast(track.scale, dt, wander)
-            else:
-                track.scale = scale.predict(track.scale, dt, wander, fastest)
-            drift_px = 0.0
-            if track.lateral is not None:
-                if distance:
-                    drift_px = self._lens.focal_px * track.lateral.drift_m_s * dt / distance
-                track.lateral = lateral.predict(track.lateral, dt)
-            box = moved(track.box, ego, self._lens)
-            facing = self._lens.facing(box.cx, swing)
-            turned = facing / track.facing
-            track.ln_turned = math.log(turned) + 0.5 * self._ln_widened(track.box, box)
-            track.facing = facing
-            grow = min(max(track.scale.size_px / before * turned, 0.5), 2.0)
-            w, h = box.width * grow, box.height * (1.0 if track.cut.upright else grow)
-            # What comes nearer moves away from the point that is travelled to.
-            cx, cy = ahead_px + (box.cx - ahead_px) * grow + drift_px, box.cy
-            track.box = Box(cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2)
+    def _predict(self, dt: float, ego: EgoState, boxes: BoxModel, faster_m_s: float, *, known: bool) -> None:
+        """Carry everything on to now; by `faster_m_s` the wearer got faster, or is only now known to be."""
+        unseen_rad = 0.0 if known else _TURN_UNKNOWN_RAD
+        known_m_s = faster_m_s if ego.speed_sd_m_s < _SPEED_KNOWN_M_S else 0.0
+        for t in self._live:
+            t.bearing_was = float(t.thing.mean[BEARING])
+            range_was = t.thing.range_m
+            sd = t.noise * box_error_sd(math.exp(boxes.ln_height(t.thing, with_error=False)))
+            agility = t.prior.agility_m_s_rs
+            if dt:
+                agility = math.hypot(agility, faster_m_s / math.sqrt(dt))
+                t.thing.predict(
+                    dt,
+                    ego,
+                    agility_m_s_rs=agility,
+                    box_error_sd=sd,
+                    box_error_lasts_s=BOX_ERROR_LASTS_S,
+                    faster_m_s=known_m_s,
+                )
+            t.down *= min(range_was / t.thing.range_m, 2.0)
+            t.box = boxes.box_of(t.thing, t.down, t.ln_aspect)
+            size_sd = math.sqrt(boxes.size_variance(t.thing, max(t.box.height, 1.0)))
+            bearing_sd = math.sqrt(t.thing.cov[BEARING, BEARING] + _BEARING_STRAYS_RAD**2) + unseen_rad
+            t.expected = Expected(
+                t.label,
+                t.box,
+                bearing_sd * self._lens.focal_px,
+                size_sd,
+                _STRAYS if t.prior.speed_m_s else _STRAYS_INERT,
+                clipping.cut(t.box, self._lens),
+            )
 
-    def _grow(self, dt: float, growth: Mapping[int, Growth]) -> None:
-        for track in self._live:
-            seen = growth.get(track.id)
-            track.textured = seen is not None
-            if seen is not None and dt > 0:
-                sd = math.hypot(seen.sd, _TURNED_SD * track.ln_turned)
-                track.scale = scale.grow(track.scale, (seen.ln_scale - track.ln_turned) / dt, sd / dt)
-
-    def _ln_widened(self, then: Box, now: Box) -> float:
-        """By how much more (ln) a turn stretches widths than heights: the one as 1/cos of the bearing more."""
-        was, is_ = self._lens.bearing_rad(then.cx), self._lens.bearing_rad(now.cx)
-        return math.log(math.cos(was) / math.cos(is_))
-
-    def _is_fresh_and_lost(self, track: Live) -> bool:
-        """Unseen before it was known well: counting its time down would make a ghost into a collision."""
-        return track.hits < _KNOWN_HITS and track.seen_ns != self._before_ns
-
-    def _wander(self, distance_m: float | None) -> tuple[float, float]:
-        """How far r may wander (1/s per root s) and how large it may be: speeds are bounded, so far things
-        expand slowly."""
-        settings = self._settings
-        if distance_m is None:
-            return settings.rate_noise, 10.0
-        noise = settings.speed_noise_m_s / max(distance_m, 0.5)
-        return min(max(noise, 0.02), 0.5), settings.fastest_closing_m_s / max(distance_m, 0.5)
+    def _grow(self, dt: float, before_ns: int | None, growth: Sequence[Growth], boxes: BoxModel) -> None:
+        if dt <= 0 or self._boxes_were is None:
+            return
+        of = {g.detection: g for g in growth}
+        for t in self._live:
+            g = of.get(t.place) if t.seen_ns == before_ns else None
+            if g is not None:
+                sd = _GROWTH_SD_FACTOR * g.sd
+                boxes.measure_growth(t.thing, g.ln_scale, sd, dt, t.bearing_was, self._boxes_were)
 
     # ── association ─────────────────────────────────────────────────────────────────────────────────────
 
     def _match(
-        self, tracks: list[Live], detections: list[Detection], at_ns: int, ego: EgoMotion, swing: float
-    ) -> list[Detection]:
+        self, tracks: list[Live], found: list[tuple[int, Detection]], dt: float, boxes: BoxModel,
+        crowd: Sequence[Box], gate: float,
+    ) -> list[tuple[int, Detection]]:  # fmt: skip
         """Match and update; return the detections that continue no track."""
-        if not tracks or not detections:
-            return list(detections)
-        cuts = [edges.cut(d.box, self._lens) for d in detections]
+        if not tracks or not found:
+            return found
+        cuts = [clipping.cut(d.box, self._lens) for _, d in found]
         costs = np.array(
-            [
-                [
-                    associate.cost(
-                        t.box,
-                        t.label,
-                        replace(d, box=edges.whole(d.box, sides, t.box.width)) if sides.beside else d,
-                        size_px=t.scale.size_px * t.facing,
-                        size_sd=self._size_sd(t),
-                        cut=sides,
-                    )
-                    for d, sides in zip(detections, cuts, strict=True)
-                ]
-                for t in tracks
-            ]
+            [[self._distance(t, d, cut) for (_, d), cut in zip(found, cuts, strict=True)] for t in tracks]
         )
-        base = _GATE if ego.quality >= _GOOD_EGO else _GATE_NO_EGO
-        gates = [base + _GATE_UNSEEN_PER_S * (at_ns - t.seen_ns) / NS_PER_S for t in tracks]
-        pairs = associate.assign(costs, gates)
+        pairs = assign(costs, gate)
         for i, j in pairs:
-            self._update(tracks[i], detections[j], at_ns, ego, swing)
+            self._update(tracks[i], *found[j], cuts[j], dt, boxes, crowd)
         taken = {j for _, j in pairs}
-        return [d for j, d in enumerate(detections) if j not in taken]
+        return [one for j, one in enumerate(found) if j not in taken]
 
-    def _size_sd(self, track: Live) -> float:
-        """How unsure (ln) the height of a track's next box is: the estimate's own doubt and the edges' noise."""
-        edge_noise = self._settings.edge_noise * self._lens.height_px / track.scale.size_px
-        return math.hypot(track.scale.p00**0.5, 2.0 * edge_noise)
+    def _distance(self, track: Live, detection: Detection, cut: Cut) -> float:
+        assert track.expected is not None
+        whole = clipping.whole(detection.box, cut, track.box.width)
+        return distance(track.expected, detection, whole, cut)
 
-    def _begin(self, detections: list[Detection], at_ns: int, ego: EgoMotion, swing: float) -> None:
-        for detection in sorted(detections, key=lambda d: -d.score):
-            if any(
-                t.seen_ns == at_ns and associate.iou(t.box, detection.box) > _DUPLICATE_IOU
-                for t in self._live
-            ):
+    def _may_be_weak(self, track: Live) -> bool:
+        return track.existence.usual_score < self._min_score + _WEAK_MARGIN or track.existence.log_odds > 1.0
+
+    def _begin(self, found: list[tuple[int, Detection]], ego: EgoState, boxes: BoxModel) -> None:
+        assert self._last_ns is not None
+        for place, d in sorted(found, key=lambda one: -one[1].score):
+            if any(t.seen_ns == self._last_ns and t.box.iou(d.box) > _DUPLICATE_IOU for t in self._live):
                 continue
-            facing = self._lens.facing(detection.box.cx, swing)
-            track = Live(self._next_id, detection, at_ns, self._first_scale(detection, facing))
-            track.facing = facing
-            track.cut = edges.cut(detection.box, self._lens)
-            self._next_id += 1
+            cut = clipping.cut(d.box, self._lens)
+            prior = self._prior_of(d.label)
+            where = boxes.direction(d.box)
+            # Of what an edge cuts the height is a lower bound: it is probably nearer than it looks. Its width, where
+            # that is whole, tells better.
+            height, size_sd = d.box.height, prior.ln_height_sd
+            if cut.upright:
+                wide = 0.0 if cut.beside else d.box.width * math.exp(-_LN_ASPECT)
+                height, size_sd = max(height * math.exp(CUT_HIDES), wide), CUT_SIZE_SD
+            thing = ThingFilter.begin(
+                ln_range=boxes.ln_range(height, prior.ln_height, where.bearing_rad),
+                bearing_rad=where.bearing_rad,
+                bearing_sd_rad=math.sqrt(boxes.bearing_variance(d.box, cut)),
+                ln_size=prior.ln_height,
+                ln_size_sd=size_sd,
+                ln_box_sd=first_box_sd(d.box.height),
+                thing_speed_sd_m_s=prior.speed_m_s,
+                ego=ego,
+            )
+            aspect = math.log(d.box.width / height)
+            track = Live(
+                self._next_id, thing, Existence.begin(d.score, doubtful=not prior.speed_m_s), d.box, self._last_ns,
+                self._last_ns, {d.label: d.score}, d.score, where.down, prior, aspect,
+            )  # fmt: skip
+            track.cut, track.whole, track.place = cut, not cut.upright, place
+            if cut.beside and d.label == "person":
+                track.ln_aspect = _LN_ASPECT
             self._live.append(track)
-            self._see_lateral(track, ego, swing)
-
-    def _first_scale(self, detection: Detection, facing: float) -> scale.ScaleState:
-        """Before two sightings, assume that the wearer runs at a usual pace towards something that stands."""
-        height = max(detection.box.height, 1.0) / facing
-        prior = self._prior(detection.label)
-        pace = self._settings.usual_pace_m_s
-        rate = pace * height / (prior * self._lens.focal_px) if prior else 0.3
-        return scale.begin(
-            height, self._settings.scale_noise, r=min(0.5 * rate, 1.0), r_sd=min(max(rate, 0.15), 2.0)
-        )
+            self._next_id += 1
 
     # ── measurement ─────────────────────────────────────────────────────────────────────────────────────
 
-    def _update(self, track: Live, detection: Detection, at_ns: int, ego: EgoMotion, swing: float) -> None:
-        box = detection.box
-        sides = edges.cut(box, self._lens)
-        width = track.scale.size_px * track.facing * math.exp(track.ln_aspect)
-        track.box = edges.whole(box, sides, width)
-        track.facing = self._lens.facing(track.box.cx, swing)
-        before = track.scale
-        edge_noise = self._settings.edge_noise * self._lens.height_px / box.height
-        least = self._settings.scale_noise * _LEAST_NOISE
-        if not track.textured and detection.score < self._min_score:
-            least = self._settings.scale_noise * _UNTEXTURED_FACTOR
-        age_s = (at_ns - track.first_ns) / NS_PER_S
-        least = math.hypot(least, _BIRTH_NOISE * math.exp(-age_s / _BIRTH_S))
-        least = math.hypot(least, _CROWDED_NOISE * associate.crowding(box, self._boxes))
-        if not sides.upright:
-            track.scale = scale.update(track.scale, box.height / track.facing, math.hypot(least, edge_noise))
-            if not sides.beside:
-                track.ln_aspect += 0.2 * (math.log(box.width / box.height) - track.ln_aspect)
-        elif not sides.beside:
-            size = box.width * math.exp(-track.ln_aspect) / track.facing
-            noise = math.hypot(_WIDTH_NOISE_FACTOR * self._settings.scale_noise, edge_noise)
-            track.scale = scale.update(track.scale, size, noise)
-        track.cut = sides
-        track.score = detection.score
-        track.best_score = max(track.best_score, detection.score)
-        if before.outliers and not track.scale.outliers and abs(track.scale.ln_s - before.ln_s) > _ANOTHER:
-            self._renew(track, detection, at_ns)
-        track.votes[detection.label] = track.votes.get(detection.label, 0.0) + detection.score
-        track.seen_ns = at_ns
-        track.hits += 1
-        track.strong += detection.score >= self._min_score
-        self._see_lateral(track, ego, swing)
+    def _update(
+        self, t: Live, place: int, d: Detection, cut: Cut, dt: float, boxes: BoxModel, crowd: Sequence[Box]
+    ) -> None:
+        assert self._last_ns is not None
+        whole = clipping.whole(d.box, cut, t.box.width)
+        noise = t.noise + _CROWDED_NOISE * crowding(d.box, crowd)
+        if not cut.upright and not t.whole:
+            t.whole = True
+            if not cut.beside:
+                t.ln_aspect = math.log(d.box.width / d.box.height)
+            t.thing.anchor(
+                ln_range=boxes.ln_range(d.box.height, t.prior.ln_height, float(t.thing.mean[BEARING])),
+                ln_size=t.prior.ln_height,
+                ln_size_sd=t.prior.ln_height_sd,
+                ln_box_sd=first_box_sd(d.box.height),
+            )
+        surprise = boxes.measure(t.thing, d.box, whole, cut, t.ln_aspect, noise, known_whole=t.whole)
+        wanted = t.noise * math.sqrt(min(surprise, 9.0))
+        t.noise = min(
+            max(t.noise + _NOISE_GAIN * (max(wanted, _LEAST_NOISE) - t.noise), _LEAST_NOISE), _MOST_NOISE
+        )
+        if not cut.anywhere:
+            t.ln_aspect += _ASPECT_GAIN * (math.log(d.box.width / d.box.height) - t.ln_aspect)
+        if not cut.upright:
+            t.down += _DOWN_GAIN * (boxes.direction(whole).down - t.down)
+        t.box, t.cut, t.score = whole, cut, d.score
+        t.votes[d.label] = t.votes.get(d.label, 0.0) + d.score
+        t.prior = self._prior_of(t.label)
+        t.seen_ns, t.place = self._last_ns, place
+        t.hits += 1
+        t.existence.see(d.score, dt)
 
-    def _renew(self, track: Live, detection: Detection, at_ns: int) -> None:
-        """Another thing stands where this one was: it must be seen as often as a new one before it counts."""
-        track.id, self._next_id = self._next_id, self._next_id + 1
-        track.votes = {}
-        track.first_ns = at_ns
-        track.hits = track.strong = 0
-        track.best_score = 0.0
-        track.scale = self._first_scale(detection, track.facing)
-        track.lateral = None
+    def _fade(self, dt: float) -> None:
+        assert self._last_ns is not None
+        seen = [t for t in self._live if t.seen_ns == self._last_ns]
+        for t in self._live:
+            if t.seen_ns != self._last_ns:
+                t.existence.miss(dt)
+            t.known = t.known or t.existence.log_odds > 0
+        self._live = [t for t in self._live if t.seen_ns == self._last_ns or self._stays(t, seen)]
 
-    def _see_lateral(self, track: Live, ego: EgoMotion, swing: float) -> None:
-        distance = self._range_m(track)
-        if distance is None:
-            return
-        offset = distance * math.tan(self._lens.bearing_rad(track.box.cx) + swing)
-        # On a bend the path itself leaves the tangent by d²/2R: 1.4 m at 10 m on a stadium's track.
-        bent = 0.5 * self._curvature_per_m(self._heading.bend_rad_s) * min(distance, _FURTHEST_BEND_M) ** 2
-        offset -= bent
-        known = self._heading.settled if ego.quality >= _GOOD_EGO else 0.0
-        bearing_sd = _BEARING_SD_RAD + (1.0 - known) * (_BEARING_SD_BLIND_RAD - _BEARING_SD_RAD)
-        body_sd = _CUT_OFFSET_SD_M if track.cut.beside else _OFFSET_SD_M
-        sd = math.hypot(distance * bearing_sd, body_sd, _BEND_SD * bent)
-        if track.lateral is None:
-            track.lateral = lateral.begin(offset, sd)
-        else:
-            track.lateral = lateral.update(track.lateral, offset, sd)
-
-    def _bend(self, more_rad_s: float) -> None:
-        """The bend of the path is known anew: tell where everything is beside that path, without a jump.
-
-        A thing at distance d, closing at r·d, is moved by the path's ½κd² and by d times the turn that the
-        mean direction lagged behind; its drift by the rates of both.
-        """
-        if not more_rad_s:
-            return
-        curvature, turn = self._curvature_per_m(more_rad_s), more_rad_s * self._heading.lag_s
-        for track in self._live:
-            distance = self._range_m(track)
-            if track.lateral is None or distance is None:
-                continue
-            distance = min(distance, _FURTHEST_BEND_M)
-            offset = -0.5 * curvature * distance**2 - turn * distance
-            drift = track.scale.r * (curvature * distance**2 + turn * distance)
-            track.lateral = lateral.shift(track.lateral, offset, drift)
-
-    def _curvature_per_m(self, bend_rad_s: float) -> float:
-        """The curvature of a path that turns this fast, positive to picture-right."""
-        bend_per_m = bend_rad_s / self._settings.usual_pace_m_s
-        return min(max(bend_per_m, -_TIGHTEST_BEND_PER_M), _TIGHTEST_BEND_PER_M)
-
-    def _range_m(self, track: Live) -> float | None:
-        prior = self._prior(track.label)
-        return None if prior is None else prior * self._lens.focal_px / track.scale.size_px
+    def _stays(self, t: Live, seen: Sequence[Live]) -> bool:
+        """Whether a track that was not seen in this frame is followed on."""
+        assert self._last_ns is not None
+        longest_s = self._settings.max_missed_s if t.known else _LONGEST_UNKNOWN_S
+        spent = -t.thing.mean[RADIAL] * _SPENT_S > 1.0
+        return (
+            not spent
+            and self._last_ns - t.seen_ns <= longest_s * NS_PER_S
+            and not any(_swallows(o, t) for o in seen)
+        )
 
     # ── telling ─────────────────────────────────────────────────────────────────────────────────────────
 
-    def _confirmed(self, track: Live) -> bool:
-        sure = track.label == "person" or track.best_score >= self._settings.min_score_things
-        return sure and track.strong >= self._settings.min_hits
+    def _tell(self, ego: EgoState) -> list[Track]:
+        assert self._last_ns is not None
+        return [
+            Track(
+                id=t.id,
+                label=t.label,
+                box=clipping.visible(t.box, self._lens),
+                score=t.score,
+                at_ns=self._last_ns,
+                first_ns=t.first_ns,
+                seen_ns=t.seen_ns,
+                hits=t.hits,
+                existence=t.existence.probability,
+                motion=t.thing.motion(ego.swing_sd_rad),
+                truncated=t.cut.anywhere,
+                appears=not t.whole and self._last_ns - t.first_ns < _COMES_INTO_VIEW_S * NS_PER_S,
+            )
+            for t in self._live
+            if t.existence.log_odds > 0
+        ]
 
-    def _keeps(self, track: Live, at_ns: int) -> bool:
-        """A track that is not yet known well must be seen in nearly every frame; none outlives its own time."""
-        if track.seen_ns != at_ns and track.scale.r * _SPENT_S > 1.0:
-            return False
-        known = self._confirmed(track) and track.hits >= _KNOWN_HITS
-        return known or (at_ns - track.seen_ns) <= 0.5 * self._settings.max_missed_s * NS_PER_S
 
-    def _tell(self, track: Live, at_ns: int) -> Track:
-        return Track(
-            id=track.id,
-            label=track.label,
-            box=edges.visible(track.box, self._lens),
-            score=track.score,
-            at_ns=at_ns,
-            first_ns=track.first_ns,
-            seen_ns=track.seen_ns,
-            hits=track.hits,
-            closing_per_s=track.scale.r,
-            closing_sd_per_s=track.scale.r_sd,
-            ttc_s=scale.ttc_s(track.scale),
-            range_m=self._range_m(track),
-            lateral=track.lateral,
-            truncated=track.cut.anywhere,
-        )
+def _swallows(seen: Live, lost: Live) -> bool:
+    """Whether a lost track is the thing that another one sees, so that it need not be told twice."""
+    smaller = min(seen.box.area, lost.box.area)
+    return seen.label == lost.label and seen.box.shared(lost.box) > _SWALLOWED * smaller
 
 
 def _sane(detection: Detection) -> bool:

@@ -14,11 +14,12 @@ from typing import NoReturn
 
 import msgspec
 
+from rearguard import ipc
 from rearguard.errors import EXIT_PART_FAILED, RearguardError
-from rearguard.vision.job import Job
+from rearguard.ipc import Job
+from rearguard.plain import make_streams_plain
 from rearguard.vision.outing import Outing
-from rearguard.vision.tell import tell
-from rearguard.warden import link
+from rearguard.vision.summary import print_summary
 
 
 def main() -> int:
@@ -27,8 +28,9 @@ def main() -> int:
     parser.add_argument("--link-fd", type=int, required=True)
     parser.add_argument("--job", required=True)
     args = parser.parse_args()
+    make_streams_plain()
     logging.basicConfig(level=logging.WARNING, format="rearguard: %(message)s", stream=sys.stderr)
-    # What is meant for rearguard as a whole may reach vision too; only the warden decides, and says Stop.
+    # A signal to the whole of rearguard reaches vision too, but the warden alone decides, and sends Stop.
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     wire = socket.socket(fileno=args.link_fd)
@@ -37,11 +39,11 @@ def main() -> int:
     try:
         summary, error = Outing(job, wire).run()
     except RearguardError as e:
-        # The warden says it: on stderr, to systemd and to the wearer.
-        link.send(wire, link.Armed(problems=(str(e),)))
-        link.send(wire, link.Ended(exit_code=e.exit_code))
+        # The warden tells it: on stderr, to systemd and to the wearer.
+        ipc.send(wire, ipc.Armed(problems=(str(e),)))
+        ipc.send(wire, ipc.Ended(exit_code=e.exit_code))
         return e.exit_code
-    tell(summary, job)
+    print_summary(summary, job)
     if error is None:
         return 0
     print(f"rearguard: {error}", file=sys.stderr, flush=True)

@@ -19,8 +19,8 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from rearguard.vision.pipeline import Step
-from rearguard.words import Image, Level, Side, Threat
+from rearguard.types import Image, Level, Side, Threat
+from rearguard.vision.pipeline import FrameResult
 
 _COLOURS = {Level.CLEAR: "green", Level.NOTICE: "cyan", Level.CAUTION: "yellow", Level.CRITICAL: "red"}
 _BGR = {Level.CLEAR: (90, 190, 90), Level.NOTICE: (220, 200, 60), Level.CAUTION: (0, 210, 255)} | {
@@ -59,7 +59,7 @@ class HalfBlocks:
             yield Segment.line()
 
 
-def draw_boxes(step: Step) -> Image:
+def draw_boxes(step: FrameResult) -> Image:
     """The frame with a box and a label for every threat, coloured by level."""
     image: Image = step.frame.image.copy()
     unit = max(1, round(image.shape[1] / 320))
@@ -87,10 +87,10 @@ class Screen:
         return self
 
     def __exit__(self, *error: object) -> None:
-        with suppress(OSError):  # the terminal is gone; whoever wears this is not
+        with suppress(OSError):  # the terminal is gone; the wearer still runs
             self._live.__exit__(None, None, None)
 
-    def show(self, step: Step, t_s: float, felt: LastFelt | None) -> None:
+    def show(self, step: FrameResult, t_s: float, felt: LastFelt | None) -> None:
         """Draw one step, with the cue felt last."""
         width, height = self._console.size
         parts: list[RenderableType] = [
@@ -101,7 +101,7 @@ class Screen:
         ]
         self._live.update(Group(*parts))
 
-    def _head(self, step: Step, t_s: float) -> Text:
+    def _head(self, step: FrameResult, t_s: float) -> Text:
         done = f"/{self._frames}" if self._frames else ""
         took = 1000 * sum(step.took_s.values())
         head = Text(f"{self._title}  {t_s:5.1f} s  frame {step.frame.seq + 1}{done}  {took:.0f} ms  ")
@@ -110,7 +110,7 @@ class Screen:
 
 
 def _felt_line(felt: LastFelt | None, t_s: float) -> Text:
-    """What the motors do now, left, centre and right as the wearer feels them."""
+    """What the motors do now: left, centre and right as the wearer feels them."""
     line = Text("felt  ")
     recent = felt is not None and 0 <= t_s - felt.t_s < _FELT_FOR_S
     for side in Side:

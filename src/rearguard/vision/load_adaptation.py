@@ -16,16 +16,16 @@ from rearguard.clock import NS_PER_S
 from rearguard.config.detect import Detect
 from rearguard.detect.detector import Detector
 from rearguard.detect.fit import FULL_FPS, HEADROOM, SMALLEST_PX, STEPS
-from rearguard.vision.pipeline import Pipeline, Step
-from rearguard.words import Trouble
+from rearguard.types import Fault
+from rearguard.vision.pipeline import FrameResult, Pipeline
 
 _log = logging.getLogger(__name__)
 
 _FRAMES = 15  # the median of so many counts
-_SLOW_S = 5.0  # slow or hot for this long is no hiccup
-_CALM_S = 60.0  # well for this long before more is dared; doubled whenever that proved too much
+_SLOW_S = 5.0  # slow or hot for this long counts
+_CALM_S = 60.0  # well for this long before a larger input is tried; doubled each time that was too much
 _LONGEST_CALM_S = 960.0
-_TROUBLED = {Trouble.HOT, Trouble.THROTTLED}
+_FAULTY = {Fault.HOT, Fault.THROTTLED}
 
 
 class Pace:
@@ -44,10 +44,10 @@ class Pace:
         self._ill_ns: int | None = None  # since when it has been too slow or too hot
         self._well_ns: int | None = None  # since when there would have been room for more
         self._calm_s = _CALM_S
-        self._rose = False  # the last change was one to more
+        self._rose = False  # the last change was to a larger input
 
-    def look(self, at_ns: int, detect_s: float, hot: bool) -> Detect | None:
-        """Take in what one frame's detection took; the settings to go on with, if others are better."""
+    def choose_input(self, at_ns: int, detect_s: float, hot: bool) -> Detect | None:
+        """Take in how long one frame's detection took. Returns the settings to change to, if any."""
         self._took.append(detect_s)
         if len(self._took) < _FRAMES:
             return None
@@ -59,9 +59,9 @@ class Pace:
         if self._lasts(self._ill_ns, at_ns, _SLOW_S) and self._at + 1 < len(self._steps):
             if self._rose:
                 self._calm_s = min(2 * self._calm_s, _LONGEST_CALM_S)
-            return self._go(1)
+            return self._change_input(1)
         if self._lasts(self._well_ns, at_ns, self._calm_s):
-            return self._go(-1)
+            return self._change_input(-1)
         return None
 
     def _dearer(self) -> float:
@@ -71,7 +71,7 @@ class Pace:
     def _lasts(self, since_ns: int | None, at_ns: int, seconds: float) -> bool:
         return since_ns is not None and at_ns - since_ns >= seconds * NS_PER_S
 
-    def _go(self, by: int) -> Detect:
+    def _change_input(self, by: int) -> Detect:
         self._at += by
         self._rose = by < 0
         self._took.clear()
@@ -91,22 +91,22 @@ class Adapter:
         self._maker = ThreadPoolExecutor(1, "adapt")
         self._coming: Future[Detector] | None = None
 
-    def step(self, step: Step) -> None:
+    def note_frame(self, step: FrameResult) -> None:
         """After each frame: swap the network if a new one is ready, or have one made."""
         if self._coming is not None:
             if self._coming.done():
-                self._take(self._coming)
+                self._swap_network(self._coming)
             return
-        hot = bool(_TROUBLED.intersection(step.verdict.troubles))
-        change = self._pace.look(step.frame.captured_ns, step.took_s["detect"], hot)
+        hot = bool(_FAULTY.intersection(step.verdict.faults))
+        change = self._pace.choose_input(step.frame.captured_ns, step.took_s["detect"], hot)
         if change is not None:
             self._coming = self._maker.submit(Detector, change, self._size)
 
-    def _take(self, made: Future[Detector]) -> None:
+    def _swap_network(self, made: Future[Detector]) -> None:
         self._coming = None
         try:
             detector = made.result()
-        except Exception as e:  # what runs goes on running
+        except Exception as e:  # the present network goes on
             _log.error("a network of another size could not be made: %s", e)
             return
         self._pipeline.use(detector)

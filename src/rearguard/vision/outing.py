@@ -1,46 +1,41 @@
-"""One outing, seen through: frames in, verdicts to the warden, near misses to the journal."""
+"""One outing from start to end: frames in, verdicts to the warden, what is kept to the recorder."""
 
 from __future__ import annotations
 
 import logging
 import socket
 import time
-from concurrent.futures import Future
 from contextlib import ExitStack
-from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from rearguard import ipc
 from rearguard.camera.catalogue import open_source
-from rearguard.camera.newest import Feed, feed
+from rearguard.camera.latest import Feed, feed
+from rearguard.camera.source import SourceInfo
 from rearguard.clock import NS_PER_S
 from rearguard.config import digest
+from rearguard.cue.table import FAULTS, Kind
 from rearguard.detect.detector import Detector
 from rearguard.detect.fit import keep_up
-from rearguard.ego.geometry import Pinhole
-from rearguard.errors import BadInput, CameraLost, PartFailed, RearguardError
-from rearguard.journal.clips import ClipRing
-from rearguard.journal.picture import Snapshot
-from rearguard.journal.place import journal_folder
-from rearguard.journal.rows import OutingStats, outing_start
-from rearguard.journal.writer import JournalWriter
-from rearguard.judge.episodes import Episodes
-from rearguard.vision.health import PictureWatch
-from rearguard.vision.job import Job
-from rearguard.vision.machine import MachineWatch
-from rearguard.vision.pace import Adapter
-from rearguard.vision.pipeline import Pipeline, Step, age_of_file, age_of_live
-from rearguard.vision.screen import LastFelt, Screen
-from rearguard.vision.selftest import SelfTest
-from rearguard.vision.summary import Ledger, ModelLine, NearMissLine, Summary
-from rearguard.warden import link
-from rearguard.words import Frame, NearMiss, Trouble
+from rearguard.ego.pinhole import Pinhole
+from rearguard.errors import BadInput, CameraLost, CutShort, RearguardError
+from rearguard.health.machine import MachineWatch
+from rearguard.health.picture import PictureWatch
+from rearguard.health.selftest import SelfTest
+from rearguard.ipc import Job
+from rearguard.types import CueName, Fault, Frame
+from rearguard.vision.live_view import LastFelt, Screen
+from rearguard.vision.load_adaptation import Adapter
+from rearguard.vision.pipeline import FrameResult, Pipeline, age_of_file, age_of_live
+from rearguard.vision.recorder import Recorder
+from rearguard.vision.summary import ModelLine, OutingLedger, Summary
 
-_FRAME_TIMEOUT_S = 0.3  # before the warden would take vision itself for dead
+_FRAME_TIMEOUT_S = 0.3  # sooner than the warden would take vision itself for dead
 _STATS_EVERY = 15  # frames
 _FELT_WAIT_S = 1.0
-_COMMITS_S = 4.0  # for all near misses together: the warden waits no longer for the summary
-_CLOSE_S = 1.0  # a camera that hangs is left behind
+_CLOSE_S = 1.0  # after that, a camera that hangs is left open
 _log = logging.getLogger(__name__)
 
 
@@ -54,82 +49,74 @@ class Outing:
     def __init__(self, job: Job, wire: socket.socket) -> None:
         self._job = job
         self._wire = wire
-        self._ledger = Ledger()
-        self._episodes = Episodes()
-        self._logged: list[tuple[NearMiss, Future[int]]] = []
-        self._worst: dict[int, Snapshot] = {}
-        self._troubles: dict[Trouble, str] = {}
+        self._ledger = OutingLedger()
+        self._age_s = 0.0  # of the frame that was judged last
         self._felt: LastFelt | None = None
-        self._picture = PictureWatch(job.config.health)
+        self._picture = PictureWatch(job.config.health, job.config.camera)
         self._machine: MachineWatch | None = None  # only a live source depends on the machine's health
         self._self_test: SelfTest | None = None
-        self._last: Step | None = None
-        self._standing: dict[Trouble, int] = {}  # faults written down → since when
+        self._last: FrameResult | None = None
         self._again = False  # vision was started anew in the middle of the outing
         self._untold: tuple[str, ...] | None = None  # what the self-test decided, until the warden has it
         self._armed = False
-        self._dismissed = False  # told to stop: no more will be felt
+        self._dismissed = False  # told to stop: nothing more will be felt
         self._pipeline: Pipeline | None = None
         self._configured = job.config.detect
         self._adapter: Adapter | None = None
         self._size = (0, 0)
 
     def run(self) -> tuple[Summary, RearguardError | None]:
-        """See the source through to its end or until told to stop.
+        """Process the source to its end, or until told to stop.
 
         Returns what happened and, when the source broke on the way, its error. Raises `RearguardError` when
         nothing could be seen at all.
         """
         job = self._job
         detector = Detector(job.config.detect)
-        source = open_source(job.source, job.config.camera, fps=job.fps, realtime=job.realtime, seed=job.seed)
+        source = open_source(
+            job.source,
+            job.config.camera,
+            fps=job.fps,
+            hfov_deg=job.hfov_deg,
+            lens=job.lens,
+            realtime=job.realtime,
+            seed=job.seed,
+        )
         with ExitStack() as stack:
             frames = feed(source)
             stack.callback(frames.join, _CLOSE_S)
             stack.callback(frames.stop)
-            if adapts(job, live=frames.info.live):
-                size = (frames.info.width_px, frames.info.height_px)
-                config, detector, told = keep_up(job.config, detector, *size)
-                self._job = job = msgspec.structs.replace(job, config=config)  # what runs is what is logged
-                if told:
-                    _log.warning("%s", told)
-            start = outing_start(
-                job.config,
-                job.source,
-                realtime=frames.info.live,
-                model=detector.model.name,
-                model_digest=detector.model.digest,
-            )
-            folder = Path(job.journal) if job.journal else journal_folder(job.config.journal)
-            self._ring = ClipRing(job.config.journal)
-            self._journal = JournalWriter(
-                folder,
-                start,
-                self._journal_trouble,
-                settings=job.config.journal,
-                min_free_mb=job.config.health.min_disk_mb,
-                ring=self._ring,
-            )
-            stack.callback(self._journal.close)
+            detector = self._fit_detector(detector, frames.info)
+            self._recorder = Recorder(self._job, frames.info, detector.model)
+            stack.callback(self._recorder.close)
             if frames.info.live:
-                self._machine = stack.enter_context(MachineWatch(job.config.health, folder))
+                self._machine = stack.enter_context(MachineWatch(job.config.health, self._recorder.folder))
             screen = stack.enter_context(Screen(job.source, frames.info.frames)) if job.show else None
             began = time.perf_counter()
             failed: RearguardError | None = None
             try:
-                self._watch(frames, detector, screen)
+                self._process_frames(frames, detector, screen)
             except Stopped:
                 self._dismissed = True
-            except RearguardError as e:
-                # What was seen before the source broke is kept and told.
+            except RearguardError as e:  # what was seen before the source broke is kept and told
                 failed = e
             took_s = time.perf_counter() - began
             near_misses = self._finish(failed)
-        return self._summary(detector, frames, took_s, near_misses), failed
+        return self._summary(detector, frames, took_s, near_misses, failed), failed
+
+    def _fit_detector(self, detector: Detector, info: SourceInfo) -> Detector:
+        """A detector that this machine can keep up with; what really runs is what the journal records."""
+        if not adapts(self._job, live=info.live):
+            return detector
+        config, detector, told = keep_up(self._job.config, detector, info.width_px, info.height_px)
+        self._job = msgspec.structs.replace(self._job, config=config)
+        if told:
+            _log.warning("%s", told)
+        return detector
 
     # ── the loop ────────────────────────────────────────────────────────────────────────────────────────
 
-    def _watch(self, frames: Feed, detector: Detector, screen: Screen | None) -> None:
+    def _process_frames(self, frames: Feed, detector: Detector, screen: Screen | None) -> None:
         while not frames.ended:
             self._listen()
             frame = frames.get(_FRAME_TIMEOUT_S)
@@ -140,22 +127,33 @@ class Outing:
                 self._pipeline = self._make_pipeline(frames, detector, frame.image.shape)
             elif self._size != frame.image.shape[:2]:
                 raise BadInput(f"{self._job.source}: the picture changes size at frame {frame.seq}")
-            step = self._pipeline.step(frame, self._health(frame))
+            self._note_gap(frame)
+            step = self._pipeline.process_frame(frame, self._health(frame))
             self._arm(frame)
-            self._tell(step)
+            self._send_verdict(step)
             if self._adapter is not None:
-                self._adapter.step(step)
-            self._keep(step, frames)
+                self._adapter.note_frame(step)
+            self._ledger.note_frame(step)
+            self._recorder.keep_frame(step, self._age_s)
+            if self._ledger.frames % _STATS_EVERY == 0:
+                self._recorder.keep_stats(self._ledger.frames, frames.dropped, self._ledger.duration_s)
             if screen is not None:
                 screen.show(step, self._ledger.seconds(frame.captured_ns), self._felt)
         if self._ledger.frames == 0:
             raise BadInput(f"{self._job.source}: no picture in it")
 
     def _miss_frame(self, frames: Feed) -> None:
-        """The camera that gave pictures gives none; the warden tells the wearer, the journal keeps it."""
+        """The camera has stopped giving pictures: the warden tells the wearer, the journal records it."""
         if frames.info.live and self._ledger.frames and not frames.ended:
-            link.send(self._wire, link.NoFrame())
-            self._write_down(self._standing.keys() | {Trouble.NO_FRAME}, time.monotonic_ns())
+            ipc.send(self._wire, ipc.NoFrame())
+            self._recorder.note_faults(self._recorder.standing.keys() | {Fault.NO_FRAME}, time.monotonic_ns())
+
+    def _note_gap(self, frame: Frame) -> None:
+        """Record a gap in a file's times, which stands for a camera that stood still; the warden finds it by itself."""
+        if self._machine is None and self._last is not None:
+            silent_ns = self._last.frame.captured_ns + round(self._job.config.warden.heartbeat_s * NS_PER_S)
+            if frame.captured_ns > silent_ns:
+                self._recorder.note_faults(self._recorder.standing.keys() | {Fault.NO_FRAME}, silent_ns)
 
     def _make_pipeline(self, frames: Feed, detector: Detector, shape: tuple[int, ...]) -> Pipeline:
         height, width = shape[:2]
@@ -164,33 +162,31 @@ class Outing:
             self._self_test = SelfTest(self._job.config, again=self._again)
             self._self_test.check_detector(detector.detect, (width, height))
         lens = Pinhole.from_fov(width, height, frames.info.hfov_deg)
+        self._recorder.set_lens(lens)
         age = age_of_live if frames.info.live else age_of_file
-        pipeline = Pipeline(self._job.config, lens, detector, age)
+        pipeline = Pipeline(self._job.config, lens, detector, lambda frame: self._noted_age(age(frame)))
         if adapts(self._job, live=frames.info.live):
             now, fps = self._job.config.detect, self._job.fps or self._job.config.camera.fps
             self._adapter = Adapter(pipeline, self._configured, now, fps, (width, height))
         return pipeline
 
-    def _health(self, frame: Frame) -> tuple[Trouble, ...]:
+    def _noted_age(self, age_s: float) -> float:
+        """How old a frame is, to the precision that is stored: what is judged live and again are the same numbers."""
+        self._age_s = round(age_s, 6)
+        return self._age_s
+
+    def _health(self, frame: Frame) -> tuple[Fault, ...]:
         """What is wrong with the picture, the machine and the journal."""
         last, live = self._last, self._machine is not None
-        ego = last.ego if last else None
+        ego = last.seen.ego if last else None
         detect_s = last.took_s["detect"] if last and live else None
-        found = set(self._picture.look(frame, ego, detect_s)) | self._troubles.keys()
+        found = {*self._picture.check_picture(frame, ego, detect_s), *self._recorder.faults}
         if self._machine is not None:
-            found |= set(self._machine.look(time.monotonic_ns()))
+            found |= set(self._machine.check_machine(time.monotonic_ns()))
         if self._pipeline is not None and self._pipeline.untextured:
-            found.add(Trouble.NO_TEXTURE)
-        self._write_down(found, frame.captured_ns)
+            found.add(Fault.NO_TEXTURE)
+        self._recorder.note_faults(found, frame.captured_ns)
         return tuple(sorted(found))
-
-    def _write_down(self, found: set[Trouble], now_ns: int) -> None:
-        """Log each fault as it begins and as it ends."""
-        for trouble in found - self._standing.keys():
-            self._standing[trouble] = now_ns
-            self._journal.fault(trouble, now_ns)
-        for trouble in self._standing.keys() - found:
-            self._journal.fault(trouble, self._standing.pop(trouble), now_ns)
 
     def _arm(self, frame: Frame) -> None:
         """Say whether the self-test passed, once it has; a file needs none."""
@@ -198,121 +194,94 @@ class Outing:
             return
         problems: tuple[str, ...] | None = ()
         if self._self_test is not None and self._machine is not None and self._picture.stats is not None:
-            problems = self._self_test.look(frame, self._picture.stats, self._machine.readings)
+            problems = self._self_test.check_frame(
+                frame, self._picture.stats, self._machine.readings, self._no_sight()
+            )
         self._untold = problems if problems is not None else self._untold
-        if self._untold is not None and link.send(self._wire, link.Armed(self._untold)):
+        if self._untold is not None and ipc.send(self._wire, ipc.Armed(self._untold)):
             self._armed = not self._untold
             self._untold = None
 
-    def _tell(self, step: Step) -> None:
+    def _no_sight(self) -> str:
+        """Why the picture is no sight, in words; empty while it is."""
+        blind = (FAULTS[fault] for fault in self._recorder.standing if FAULTS[fault].cue is CueName.BLIND)
+        return next((row.meaning for row in blind), "")
+
+    def _send_verdict(self, step: FrameResult) -> None:
         """The verdict goes out before anything else is done with the frame."""
         verdict = step.verdict
-        worst = verdict.worst
-        message = link.Judged(
-            seq=verdict.seq,
-            captured_ns=verdict.captured_ns,
-            level=int(verdict.level),
-            side=verdict.side.value,
-            track=worst.track if worst else None,
-            ttc_s=worst.ttc_s if worst else None,
-            reason="; ".join(worst.reasons) if worst else "",
-            troubles=tuple(t.value for t in verdict.troubles),
+        message = ipc.Judged(
+            verdict.seq, verdict.captured_ns, verdict.level, verdict.side, verdict.worst, verdict.faults
         )
         self._last = step
-        # A camera waits for nobody; of a file, no frame may be lost.
+        # A camera goes on whatever happens; of a file, no frame may be lost.
         live = self._machine is not None
-        sent = (
-            link.send(self._wire, message) if live else link.send_waiting(self._wire, message, _FELT_WAIT_S)
-        )
+        sent = ipc.send(self._wire, message) if live else ipc.send_waiting(self._wire, message, _FELT_WAIT_S)
         if not sent:
             _log.warning("the warden did not take frame %d", verdict.seq)
 
     def _listen(self) -> None:
         """Hear what the warden says; leave when it is gone."""
-        messages = link.receive_from_warden(self._wire)
+        messages = ipc.receive_from_warden(self._wire)
         if messages is None:
             raise Stopped
         for message in messages:
             match message:
-                case link.Felt():
-                    self._ledger.felt(message)
-                    self._journal.cue(message)
-                    self._felt = LastFelt(message.cue, message.side, self._ledger.seconds(message.at_ns))
-                case link.Mark():
-                    self._journal.mark(message.at_ns)
-                case link.Stop():
+                case ipc.Felt(cue=cue):
+                    self._ledger.note_cue(cue)
+                    self._recorder.journal.cue(cue)
+                    self._felt = LastFelt(cue.cue, cue.side, self._ledger.seconds(cue.at_ns))
+                case ipc.Mark():
+                    self._recorder.journal.mark(message.at_ns)
+                case ipc.Stop():
                     raise Stopped
-                case link.Hello(start=start, last_trouble=str(trouble), down_s=down_s):
+                case ipc.Hello(start=start, last_fault=Fault() as fault, down_s=down_s):
                     self._again = start > 0
-                    # The vision process before this one died; nobody was there to write it down.
+                    # The vision process before this one died and could not record it.
                     now_ns = time.monotonic_ns()
-                    self._journal.fault(Trouble(trouble), now_ns - round(down_s * NS_PER_S), now_ns)
-                case link.Hello(start=start):
+                    self._recorder.journal.fault(fault, now_ns - round(down_s * NS_PER_S), now_ns)
+                case ipc.Hello(start=start):
                     self._again = start > 0
 
-    # ── what is kept ────────────────────────────────────────────────────────────────────────────────────
+    # ── the end ─────────────────────────────────────────────────────────────────────────────────────────
 
-    def _keep(self, step: Step, frames: Feed) -> None:
-        self._ledger.step(step)
-        for seen in self._episodes.step(step.verdict):
-            self._log(seen)
-        people = tuple(d.box for d in step.detections if d.label == "person")
-        self._ring.add(step.frame, people)
-        worst = self._episodes.worst_now
-        if worst:
-            snapshot = Snapshot(step.frame.image, people)
-            for track in worst:
-                self._worst[track] = snapshot
-        if self._ledger.frames % _STATS_EVERY == 0:
-            self._journal.stats(self._stats(frames))
-
-    def _log(self, seen: NearMiss) -> None:
-        committed = self._journal.near_miss(seen, self._worst.pop(seen.track, None))
-        self._logged.append((seen, committed))
-
-    def _stats(self, frames: Feed) -> OutingStats:
-        return OutingStats(frames=self._ledger.frames, late=frames.dropped, worn_s=self._ledger.duration_s)
-
-    def _journal_trouble(self, trouble: Trouble | None, line: str) -> None:
-        """Called on the journal's thread; the next verdict carries the trouble to the warden."""
-        if trouble is None:
-            self._troubles = {}
-        else:
-            self._troubles = {trouble: line}
-            _log.error("%s", line)
-
-    def _finish(self, failed: RearguardError | None) -> list[NearMissLine]:
+    def _finish(self, failed: RearguardError | None) -> list[dict[str, Any]]:
         """Close what is open, wait for the last cues, and for the journal."""
         at_ns = round(self._ledger.duration_s * NS_PER_S)
         first_ns = round(-self._ledger.seconds(0) * NS_PER_S)
-        for seen in self._episodes.finish(first_ns + at_ns):
-            self._log(seen)
+        self._recorder.end_near_misses(first_ns + at_ns)
         deadline = time.monotonic() + (0.0 if self._dismissed else _FELT_WAIT_S)
-        lost = Trouble.CAMERA_LOST.value if isinstance(failed, CameraLost) else None
-        link.send(self._wire, link.Ended(failed.exit_code if failed else 0, lost))
+        lost = Fault.CAMERA_LOST if isinstance(failed, CameraLost) else None
+        ipc.send(self._wire, ipc.Ended(failed.exit_code if failed else 0, lost))
         try:
             while time.monotonic() < deadline:
                 self._listen()
                 time.sleep(0.01)
         except Stopped:
             pass
-        until = time.monotonic() + _COMMITS_S
-        return [self._ledger.near_miss(seen, _id(committed, until)) for seen, committed in self._logged]
+        return [self._ledger.near_miss(seen, id_) for seen, id_ in self._recorder.near_misses()]
 
     def _summary(
-        self, detector: Detector, frames: Feed, took_s: float, near_misses: list[NearMissLine]
+        self,
+        detector: Detector,
+        frames: Feed,
+        took_s: float,
+        near_misses: list[dict[str, Any]],
+        failed: RearguardError | None,
     ) -> Summary:
         model = detector.model
         return Summary(
             source=self._job.source,
+            assumed=frames.info.assumed,
+            cut=str(failed) if isinstance(failed, CutShort) else None,
             frames=self._ledger.frames,
             fps=round(self._ledger.frames / took_s, 2) if took_s > 0 else 0.0,
             duration_s=round(self._ledger.duration_s, 3),
             dropped=frames.dropped,
-            cues=self._ledger.cues,
+            cues=self._ledger.felt[Kind.THREAT],
             near_misses=near_misses,
-            faults=self._ledger.faults,
-            signs=self._ledger.signs,
+            faults=self._ledger.felt[Kind.FAULT],
+            signs=self._ledger.felt[Kind.INFO],
             model=ModelLine(name=model.name, digest=model.digest, runtime=model.runtime),
             config=digest(self._job.config),
             took_ms=self._ledger.took_ms,
@@ -320,14 +289,5 @@ class Outing:
 
 
 def adapts(job: Job, *, live: bool) -> bool:
-    """Whether the detector's input follows the machine's pace: not for a world that is drawn by the same cores."""
+    """Whether the detector's input adapts to the load. Not for a simulated world, which the same cores render."""
     return live and job.config.detect.adapt and not job.source.startswith("sim:")
-
-
-def _id(committed: Future[int], until_s: float) -> int | None:
-    """The near miss's id once it is on the disk; None when it has not got there by that (monotonic) time."""
-    try:
-        return committed.result(timeout=max(0.0, until_s - time.monotonic()))
-    except (PartFailed, BadInput, TimeoutError, OSError, RuntimeError) as e:
-        _log.error("a near miss was not logged: %s", str(e) or "the journal did not answer")
-        return None

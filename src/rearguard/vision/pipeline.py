@@ -6,38 +6,47 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
+from msgspec.structs import replace
 
 from rearguard.clock import NS_PER_S
 from rearguard.config import Config
-from rearguard.detect.classes import heights
 from rearguard.detect.detector import Detector
 from rearguard.detect.foveate import Hints
 from rearguard.ego.flow import FlowEgo
-from rearguard.ego.geometry import Pinhole, moved
+from rearguard.ego.pinhole import Pinhole, moved
 from rearguard.errors import BadInput
-from rearguard.judge.judge import Memory, judge
-from rearguard.looming.channel import Looming
-from rearguard.track.growth import Growth, measure
-from rearguard.track.tracker import Tracker
-from rearguard.words import Detection, EgoMotion, Frame, Image, Track, Trouble, Verdict
+from rearguard.looming.detector import LoomingDetector, Sight
+from rearguard.track.texture_scale import measure_growth
+from rearguard.types import EgoMotion, EgoState, Fault, Frame, Growth, Image, Observation, Track, Verdict
+from rearguard.vision.rules import Rules
 
 _LEAST_PX = 32
 _LONGEST = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class FrameResult:
     """All that one frame led to, with the time each stage took in seconds."""
 
     frame: Frame
-    detections: tuple[Detection, ...]
-    ego: EgoMotion
+    seen: Observation
     tracks: tuple[Track, ...]
     verdict: Verdict
     took_s: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is seen without the network: the turn since the last frame, as far as it is known and as fitted, known or
+    not; the ego state after it; how textures grew."""
+
+    turned: EgoMotion
+    fitted: EgoMotion
+    ego: EgoState
+    growth: tuple[Growth, ...]
 
 
 class Pipeline:
@@ -60,16 +69,13 @@ class Pipeline:
         self._lens = lens
         self._detector = detector
         self._age_s = age_s
-        self._ego = FlowEgo(lens)
-        known = heights(config.detect.ignore, config.detect.heights_m)
-        self._tracker = Tracker(config.track, lens, known, min_score=config.detect.min_score)
+        self._flow = FlowEgo(lens)
+        self._rules = Rules(config, lens)
         self._looming = (
-            Looming(config.looming, lens, config.camera, config.track.usual_pace_m_s)
+            LoomingDetector(config.looming, lens, config.camera, config.track.usual_pace_m_s)
             if config.looming.enabled
             else None
         )
-        self._memory = Memory()
-        self._tracks: tuple[Track, ...] = ()
         self._grey: Image | None = None
         self._aside = ThreadPoolExecutor(1, "aside")
         rise = math.tan(math.radians(config.camera.pitch_deg)) * lens.focal_px
@@ -84,7 +90,7 @@ class Pipeline:
         """Whether the path ahead shows too little texture for the class-agnostic channel to judge by."""
         return self._looming is not None and self._looming.blind
 
-    def step(self, frame: Frame, troubles: tuple[Trouble, ...] = ()) -> Step:
+    def process_frame(self, frame: Frame, faults: tuple[Fault, ...] = ()) -> FrameResult:
         """See, follow and judge one frame."""
         clock = time.perf_counter
         t0 = clock()
@@ -92,55 +98,55 @@ class Pipeline:
             self._look_aside, frame
         )  # what needs no detections, while the network runs
         looming = self._aside.submit(self._loom, frame, aside)
-        detections = tuple(self._detector.detect(frame.image, lambda: self._hints(aside.result()[0])))
+        detections = tuple(self._detector.detect(frame.image, lambda: self._hints(aside.result().turned)))
         t1 = clock()
-        ego, growth, _ = aside.result()
+        look = aside.result()
         t2 = clock()
-        self._tracks = tuple(self._tracker.step(frame.captured_ns, detections, ego, growth))
-        tracks = (*self._tracks, *looming.result())
+        sight = looming.result()
+        observed = Observation(
+            frame.seq,
+            frame.captured_ns,
+            detections,
+            look.turned,
+            look.growth,
+            sight.patches,
+            sight.speed,
+            faults,
+        ).rounded()
         t3 = clock()
-        self._memory, verdict = judge(
-            self._memory,
-            tracks,
-            self._config.judge,
-            seq=frame.seq,
-            captured_ns=frame.captured_ns,
-            latency_s=self._age_s(frame),
-            mount=self._config.camera.mount,
-            troubles=troubles,
-        )
+        tracks, verdict = self._rules.judge_frame(observed, self._age_s(frame))
         t4 = clock()
-        took = {"detect": t1 - t0, "ego": t2 - t1, "track": t3 - t2, "judge": t4 - t3}
-        return Step(frame, detections, ego, tracks, verdict, took)
+        took = {"detect": t1 - t0, "ego": t2 - t1, "looming": t3 - t2, "rules": t4 - t3}
+        return FrameResult(frame, observed, tracks, verdict, took)
 
-    def _look_aside(self, frame: Frame) -> tuple[EgoMotion, dict[int, Growth], EgoMotion]:
-        """How the camera turned and what the texture says, both since the last frame; last what was fitted of the
-        turn, known or not."""
-        fitted = self._ego.look(frame.image, tuple(t.box for t in self._tracks))
-        ego = fitted if fitted.known else EgoMotion()
-        return ego, self._growth(frame, ego), fitted
+    def _look_aside(self, frame: Frame) -> _Look:
+        """How the camera turned and what the texture says, both since the last frame."""
+        fitted = self._flow.estimate_turn(frame.image, tuple(t.box for t in self._rules.tracks)).rounded()
+        turned = fitted if fitted.known else EgoMotion()
+        ego = self._rules.turn(turned, frame.captured_ns)
+        return _Look(turned, fitted, ego, self._growth(frame, turned))
 
-    def _loom(
-        self, frame: Frame, aside: Future[tuple[EgoMotion, dict[int, Growth], EgoMotion]]
-    ) -> list[Track]:
+    def _loom(self, frame: Frame, aside: Future[_Look]) -> Sight:
         """What else is in the way; the worker that looked aside does this next, so nothing is waited for."""
-        ego, _, fitted = aside.result()
-        if self._looming is None or self._ego.grey is None:
-            return []
-        known = [replace(t, box=moved(t.box, ego, self._lens)) for t in self._tracks]
-        return self._looming.look(self._ego.grey, frame.captured_ns, fitted, known)
+        look = aside.result()
+        if self._looming is None or self._flow.grey is None:
+            return Sight()
+        known = [replace(t, box=moved(t.box, look.turned, self._lens)) for t in self._rules.tracks]
+        return self._looming.detect(
+            self._flow.grey, frame.captured_ns, look.fitted, look.ego, known, holds=self._rules.holds_patches
+        )
 
     def _hints(self, ego: EgoMotion) -> Hints:
         """Where the tracks should be in this frame, most urgent first, for the detector's closer look."""
-        urgent = sorted(self._tracks, key=lambda t: math.inf if t.ttc_s is None else t.ttc_s)
+        urgent = sorted(self._rules.tracks, key=lambda t: math.inf if t.ttc_s is None else t.ttc_s)
         return Hints(tuple((t.id, moved(t.box, ego, self._lens)) for t in urgent), self._ahead_px)
 
-    def _growth(self, frame: Frame, ego: EgoMotion) -> dict[int, Growth]:
+    def _growth(self, frame: Frame, ego: EgoMotion) -> tuple[Growth, ...]:
         """What the texture says of each track's growth since the last frame."""
         before, self._grey = self._grey, cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY)
         if before is None:
-            return {}
-        return measure(before, self._grey, *self._tracker.expect(ego))
+            return ()
+        return measure_growth(before, self._grey, *self._rules.expect(ego))
 
 
 def age_of_live(frame: Frame) -> float:

@@ -2,54 +2,29 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections import deque
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from rearguard.clock import NS_PER_S
+from rearguard.config import load
+from rearguard.cue.ledger import CueLine
 from rearguard.cue.table import CUES, Kind
-from rearguard.track.associate import crowding, iou
-from rearguard.vision.pipeline import Step
-from rearguard.warden.link import Felt
-from rearguard.words import CueName, NearMiss, Threat, TrueThing
+from rearguard.errors import BadInput
+from rearguard.ipc import Job
+from rearguard.journal.paths import journal_folder
+from rearguard.track.associate import crowding
+from rearguard.types import Cue, NearMiss, Threat, TrueThing
+from rearguard.vision.pipeline import FrameResult
 
 _REMEMBERED = 256  # frames, without their pictures: a cue is told of a moment after its frame
 _SAME_THING_IOU = 0.2
-
-
-class CueLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A cue the wearer felt. `t_s` is the source's own time; `true_ttc_s` is known only in simulated worlds."""
-
-    t_s: float
-    cue: str
-    side: str
-    track: int | None
-    ttc_s: float | None
-    reason: str
-    label: str | None = None
-    true_ttc_s: float | None = None
-
-
-class NearMissLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A near miss as logged; `id` is None when it could not be written."""
-
-    id: int | None
-    level: str
-    min_ttc_s: float | None
-    label: str
-    side: str
-    t_s: float
-    lead_time_s: float | None
-    range_m: float | None
-
-
-class FaultLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A fault the wearer was told of."""
-
-    t_s: float
-    cue: str
-    reason: str
+_UNTOLD = {"trace", "track", "kind", "first_ns", "warned_ns", "worst_ns", "released_ns", "worst_seq"}
 
 
 class ModelLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,17 +36,23 @@ class ModelLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole outing. `fps` is the rate at which frames were judged, `duration_s` the source's time."""
+    """The whole outing. `fps` is the rate at which frames were judged, `duration_s` the source's time.
+
+    `assumed`: what was taken for granted of a recording, its lens and its times, a line each. `cut`: that its end is
+    missing, and after which frame; None for a whole one.
+    """
 
     source: str
+    assumed: tuple[str, ...]
+    cut: str | None
     frames: int
     fps: float
     duration_s: float
     dropped: int
     cues: list[CueLine]
-    near_misses: list[NearMissLine]
-    faults: list[FaultLine]
-    signs: list[FaultLine]
+    near_misses: list[dict[str, Any]]
+    faults: list[CueLine]
+    signs: list[CueLine]
     model: ModelLine
     config: str
     took_ms: dict[str, float]
@@ -86,20 +67,18 @@ class _Judged:
     truth: tuple[TrueThing, ...]
 
 
-class Ledger:
+class OutingLedger:
     """Collects what a summary tells while the outing goes on; bounded but for what was felt."""
 
     def __init__(self) -> None:
         self.frames = 0
-        self.cues: list[CueLine] = []
-        self.faults: list[FaultLine] = []
-        self.signs: list[FaultLine] = []
+        self.felt: dict[Kind, list[CueLine]] = {kind: [] for kind in Kind}
         self._first_ns = 0
         self._last_ns = 0
         self._recent: deque[_Judged] = deque(maxlen=_REMEMBERED)
         self._took: dict[str, float] = {}
 
-    def step(self, step: Step) -> None:
+    def note_frame(self, step: FrameResult) -> None:
         """Take note of a judged frame."""
         if self.frames == 0:
             self._first_ns = step.frame.captured_ns
@@ -109,27 +88,11 @@ class Ledger:
         for stage, seconds in step.took_s.items():
             self._took[stage] = self._took.get(stage, 0.0) + seconds
 
-    def felt(self, felt: Felt) -> None:
+    def note_cue(self, cue: Cue) -> None:
         """Take note of a cue that began to play."""
-        t_s = round(self.seconds(felt.at_ns), 3)
-        kind = CUES[CueName(felt.cue)].kind
-        if kind is not Kind.THREAT:
-            line = FaultLine(t_s=t_s, cue=felt.cue, reason=felt.reason)
-            (self.faults if kind is Kind.FAULT else self.signs).append(line)
-            return
-        judged = next((j for j in reversed(self._recent) if j.seq == felt.seq), None)
-        self.cues.append(
-            CueLine(
-                t_s=t_s,
-                cue=felt.cue,
-                side=felt.side,
-                track=felt.track,
-                ttc_s=_rounded(felt.ttc_s),
-                reason=felt.reason,
-                label=_label(judged, felt.track),
-                true_ttc_s=_rounded(_true_ttc_s(judged, felt.track)),
-            )
-        )
+        judged = next((j for j in reversed(self._recent) if j.seq == cue.seq), None)
+        line = CueLine.of(cue, self._first_ns, _label(judged, cue.track), _true_ttc_s(judged, cue.track))
+        self.felt[CUES[cue.cue].kind].append(line)
 
     def seconds(self, at_ns: int) -> float:
         """A moment on the source's clock as seconds since its first frame."""
@@ -144,18 +107,11 @@ class Ledger:
         """Mean milliseconds a frame spends in each stage."""
         return {k: round(1000 * v / max(1, self.frames), 2) for k, v in self._took.items()}
 
-    def near_miss(self, seen: NearMiss, id_: int | None) -> NearMissLine:
-        """A near miss as the summary tells it."""
-        return NearMissLine(
-            id=id_,
-            level=seen.level.name,
-            min_ttc_s=_rounded(seen.min_ttc_s),
-            label=seen.label,
-            side=seen.side.value,
-            t_s=round(self.seconds(seen.worst_ns), 3),
-            lead_time_s=_rounded(seen.lead_time_s),
-            range_m=_rounded(seen.range_m),
-        )
+    def near_miss(self, seen: NearMiss, id_: int | None) -> dict[str, Any]:
+        """A near miss as the summary tells it; `id_` is None when it could not be written."""
+        told = {k: v for k, v in msgspec.structs.asdict(seen).items() if k not in _UNTOLD}
+        told = {k: round(v, 3) if isinstance(v, float) else v for k, v in told.items()}
+        return {"id": id_, **told, "level": seen.level.name, "t_s": round(self.seconds(seen.worst_ns), 3)}
 
 
 def _true_ttc_s(judged: _Judged | None, track: int | None) -> float | None:
@@ -168,7 +124,7 @@ def _true_ttc_s(judged: _Judged | None, track: int | None) -> float | None:
         if thing.box is not None:
             # A looming patch is a part of the wall it belongs to.
             looming = threat.kind == "looming"
-            overlap = crowding(threat.box, [thing.box]) if looming else iou(thing.box, threat.box)
+            overlap = crowding(threat.box, [thing.box]) if looming else thing.box.iou(threat.box)
             if best is None or overlap > best[0]:
                 best = (overlap, thing)
     return best[1].ttc_s if best is not None and best[0] >= _SAME_THING_IOU else None
@@ -178,5 +134,70 @@ def _label(judged: _Judged | None, track: int | None) -> str | None:
     return next((t.label for t in judged.threats if t.track == track), None) if judged else None
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
+def print_summary(summary: Summary, job: Job) -> None:
+    """Print to stdout as `job.summary` says: "json", "text" or "none". A closed pipe is no error."""
+    try:
+        if job.summary == "json":
+            sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
+        elif job.summary == "text":
+            _as_text(summary, _show_command(job))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        sys.stderr.close()
+
+
+def _as_text(summary: Summary, show_command: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(
+        f"{summary.frames} frames of {summary.source}, {summary.duration_s:.1f} s, judged at "
+        f"{summary.fps:.1f} per second with {summary.model.name} on {summary.model.runtime}",
+        highlight=False,
+    )
+    for line in summary.assumed:
+        console.print(line, highlight=False, markup=False, style="dim")
+    cues = Table(title="What was felt", title_justify="left", box=None, pad_edge=False)
+    for column in ("at", "cue", "side", "what", "TTC felt", "true TTC", "why"):
+        cues.add_column(column, justify="right" if column in ("at", "TTC felt", "true TTC") else "left")
+    for c in summary.cues:
+        cues.add_row(f"{c.t_s:.1f} s", c.cue, c.side, c.label or "", _s(c.ttc_s), _s(c.true_ttc_s), c.reason)
+    for f in summary.faults:
+        cues.add_row(f"{f.t_s:.1f} s", f.cue, "", "", "", "", f.reason)
+    console.print(cues if summary.cues or summary.faults else "Nothing was felt but signs of life.")
+    near = Table(title="Near misses", title_justify="left", box=None, pad_edge=False)
+    for column in ("id", "at", "level", "what", "side", "least TTC", "range then", "lead time"):
+        near.add_column(column, justify="left" if column in ("level", "what", "side") else "right")
+    for n in summary.near_misses:
+        near.add_row(
+            "–" if n["id"] is None else str(n["id"]),
+            f"{n['t_s']:.1f} s",
+            n["level"],
+            n["label"],
+            n["side"],
+            _s(n["min_ttc_s"]),
+            "–" if n["range_m"] is None else f"{n['range_m']:.1f} m",
+            _s(n["lead_time_s"]),
+        )
+    console.print(near if summary.near_misses else "No near miss was logged.")
+    if summary.near_misses:
+        console.print(f"See one with `{show_command}`.", highlight=False, soft_wrap=True, markup=False)
+
+
+def _show_command(job: Job) -> str:
+    """How to see a near miss of this outing: with --journal unless `show` finds its journal without."""
+    folder = (Path(job.journal) if job.journal else journal_folder(job.config.journal)).absolute()
+    try:
+        usual = journal_folder(load().journal, reading=True).absolute()
+    except BadInput:  # the outing ran under a configuration of its own
+        usual = None
+    if folder == usual:
+        return "rearguard show ID"
+    here = Path.cwd()
+    named = folder.relative_to(here) if folder.is_relative_to(here) else folder
+    return f"rearguard show ID --journal {shlex.quote(str(named))}"
+
+
+def _s(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{seconds:.1f} s"

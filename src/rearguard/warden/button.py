@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from rearguard.clock import NS_PER_S
-from rearguard.errors import PartFailed
+from rearguard.warden.pins import open_device
 
 _LONG_NS = round(2.0 * NS_PER_S)
 _DOUBLE_NS = round(0.4 * NS_PER_S)
@@ -35,7 +35,7 @@ class Presses:
         self._long_told = False
 
     def feed(self, now_ns: int, pressed: bool) -> Press | None:
-        """Take one sample; a press once it is known which it is. SHUTDOWN is told while still held down."""
+        """Take one sample. Returns a press once it is clear which; SHUTDOWN while the button is still down."""
         if pressed != self._raw:
             self._raw, self._raw_since_ns = pressed, now_ns
         if self._raw != self._down and now_ns - self._raw_since_ns >= _BOUNCE_NS:
@@ -60,13 +60,13 @@ class Presses:
 
 
 class ButtonWatch:
-    """A gpiozero `Button` read by the warden's loop; a pin that fails is a button that is not pressed."""
+    """A gpiozero `Button` read by the warden's loop; a pin that fails counts as not pressed."""
 
     def __init__(self, button: Any) -> None:
         self._button = button
         self._presses = Presses()
 
-    def look(self, now_ns: int) -> Press | None:
+    def read_press(self, now_ns: int) -> Press | None:
         """The press that was made, if any."""
         pressed = False
         with suppress(Exception):
@@ -77,17 +77,11 @@ class ButtonWatch:
 @contextmanager
 def open_button(pin: int, pin_factory: Any) -> Iterator[ButtonWatch | None]:
     """The button between `pin` (BCM) and ground, or None for pin 0. Raises `PartFailed` naming the pin."""
-    if pin == 0:
-        yield None
-        return
-    from gpiozero import Button
 
-    try:
-        button = Button(pin, pull_up=True, pin_factory=pin_factory)
-    except Exception as e:
-        raise PartFailed(f"GPIO {pin} cannot be read as a button: {e}; set warden.button_pin") from e
-    try:
-        yield ButtonWatch(button)
-    finally:
-        with suppress(Exception):
-            button.close()
+    def make() -> Any:
+        from gpiozero import Button
+
+        return Button(pin, pull_up=True, pin_factory=pin_factory)
+
+    with open_device(pin, make, "cannot be read as a button; set warden.button_pin") as button:
+        yield None if button is None else ButtonWatch(button)

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from rearguard.errors import PartFailed
+from rearguard.warden.pins import open_device
 
 
 class DeadMan:
-    """A gpiozero output that each `beat` turns over; a pin that fails is a heart that stands still."""
+    """A gpiozero output that each `beat` turns over; a pin that fails stops the beat."""
 
     def __init__(self, output: Any) -> None:
         self._output = output
@@ -27,17 +27,11 @@ class DeadMan:
 @contextmanager
 def open_deadman(pin: int, pin_factory: Any) -> Iterator[DeadMan | None]:
     """The line on `pin` (BCM), or None for pin 0. Raises `PartFailed` naming the pin."""
-    if pin == 0:
-        yield None
-        return
-    from gpiozero import DigitalOutputDevice
 
-    try:
-        output = DigitalOutputDevice(pin, initial_value=False, pin_factory=pin_factory)
-    except Exception as e:
-        raise PartFailed(f"GPIO {pin} cannot be driven for the dead-man: {e}; set warden.deadman_pin") from e
-    try:
-        yield DeadMan(output)
-    finally:
-        with suppress(Exception):
-            output.close()
+    def make() -> Any:
+        from gpiozero import DigitalOutputDevice
+
+        return DigitalOutputDevice(pin, initial_value=False, pin_factory=pin_factory)
+
+    with open_device(pin, make, "cannot be driven for the dead-man; set warden.deadman_pin") as output:
+        yield None if output is None else DeadMan(output)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rearguard.clock import NS_PER_S
 from rearguard.config.warden import Warden as WardenConfig
-from rearguard.warden.link import Judged
+from rearguard.ipc import Judged
 
 
 class Heartbeat:
@@ -30,7 +30,7 @@ class Heartbeat:
 
     @property
     def heard_ns(self) -> int | None:
-        """When a new frame was last judged, however late; a slow vision process is not a hung one."""
+        """When a new frame was last judged, however late: vision that is slow does not hang."""
         return self._heard_ns
 
     def feed(self, now_ns: int, judged: Judged) -> bool:
@@ -42,7 +42,7 @@ class Heartbeat:
             return False
         self._seq, self._captured_ns, self._heard_ns = judged.seq, judged.captured_ns, now_ns
         late = self._aged and now_ns - judged.captured_ns > self._max_age_ns
-        if late and self._last_ns is not None:  # the first one starts the watch, even if it is late
+        if late and self._last_ns is not None:  # the first frame starts the watch, even if it is late
             return False
         self._last_ns = now_ns
         return True

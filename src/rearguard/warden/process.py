@@ -20,22 +20,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Literal
 
+from rearguard import ipc
 from rearguard.clock import NS_PER_S
 from rearguard.config import Config
-from rearguard.cue.arbiter import Start, fault_cues
+from rearguard.cue.arbiter import Situation, fault_cues
+from rearguard.cue.haptics import HapticOutput
 from rearguard.cue.motors import Motors, open_motors, say_if_absent
-from rearguard.cue.table import Kind
+from rearguard.cue.table import CUES, Kind
 from rearguard.errors import EXIT_SWITCHED_OFF
-from rearguard.warden import link
+from rearguard.types import Cue, CueName, Fault
 from rearguard.warden.button import ButtonWatch, Press, open_button
 from rearguard.warden.deadman import DeadMan, open_deadman
-from rearguard.warden.feel import Feeler
 from rearguard.warden.guard import Guard, Phase
-from rearguard.warden.signals import fill_standard_descriptors, say, signals
+from rearguard.warden.signals import fill_standard_descriptors, print_line, signals
 from rearguard.warden.systemd import Supervisor, Watchdog
-from rearguard.words import CueName, Trouble
 
-OnFelt = Callable[[link.Felt], None]
+OnFelt = Callable[[Cue], None]
 OnPin = Callable[[int, tuple[float, ...]], None]
 
 _LONGEST_WAIT_S = 0.05  # the timer tick: a dead child or a mended motor is noticed within it
@@ -56,9 +56,9 @@ def run_warden(
     """Run vision under guard until its source ends or someone stops it; returns the exit code.
 
     `on_felt` hears of each cue as it begins, `on_pin` of each change of the motors' duties (cue time in ns);
-    neither may block. Who sits before it and sees at once what is wrong is not `patient`: then a camera that was
-    never there is not waited for. SIGTERM, SIGINT and SIGQUIT stop it cleanly; SIGHUP
-    does so unless `realtime`. Motors are off when this returns or raises.
+    neither may block. `patient`: wait for a camera that was never there, as the service does; somebody at a terminal
+    wants the error at once. SIGTERM, SIGINT and SIGQUIT stop it cleanly; SIGHUP does so unless `realtime`. Motors are
+    off when this returns or raises.
     Raises `PartFailed` when there are no pins to drive on a Pi, or the last motor fails for good.
     """
     fill_standard_descriptors()
@@ -103,15 +103,16 @@ class _Warden:
             argv,
             realtime=realtime,
             patient=patient,
-            on_status=self._say_status,
+            on_status=self._show_status,
             on_decided=self._watchdog.ready,
         )
-        self._feeler = Feeler(config, motors, self._tell, on_pin, realtime=realtime)
+        self._haptics = HapticOutput(config, motors, self._report_cue, on_pin, realtime=realtime)
         self._was_blind = False
         self.button: ButtonWatch | None = None
         self.deadman: DeadMan | None = None
-        self._leave_ns: int | None = None  # real time of leaving, once the button was held
+        self._leave_ns: int | None = None  # when to leave, once the button was held
         self._farewell = False
+        self._late_farewell = False  # only felt while vision leaves
         self._fault_felt_ns: int | None = None
         self._status = ""
 
@@ -122,113 +123,113 @@ class _Warden:
             guard.start(selector)
             while guard.exit is None:
                 selector.select(self._wait_s())
-                self._heed_signals(wakeup)
-                self._heed_button(time.monotonic_ns())
-                self._hear()
-                guard.watch(time.monotonic_ns())
+                self._handle_signals(wakeup)
+                self._handle_button(time.monotonic_ns())
+                self._receive()
+                guard.check_deadlines(time.monotonic_ns())
                 self._watch_motors(time.monotonic_ns())
                 if guard.exit is not None and guard.failed:
-                    self._feeler.let_end(guard.situation())
+                    self._haptics.let_end(guard.situation())
                 elif self._realtime:
-                    self._act()
+                    self._play_due()
                 self._tell_supervisor(time.monotonic_ns())
-            if guard.phase is not Phase.STOPPING:
-                self._feeler.play_out()
+            if guard.phase is not Phase.STOPPING or self._late_farewell:
+                self._haptics.play_out()
         return guard.exit
 
     def close(self) -> None:
-        """Whatever is left of vision is ended."""
+        """End whatever is left of vision."""
         self._guard.close()
         self._systemd.notify("STOPPING=1")
         self._systemd.close()
 
     # -- what is felt --------------------------------------------------------------------------------
 
-    def _hear(self) -> None:
-        """Believe what vision judged. The newest state counts, but the most urgent one is never passed over."""
-        guard, news = self._guard, list[link.Judged]()
-        for message in guard.hear():
-            if isinstance(message, link.Ended):
+    def _receive(self) -> None:
+        """Act on what vision judged. The newest frame counts, but a more urgent one just before it is felt first."""
+        guard, news = self._guard, list[ipc.Judged]()
+        for message in guard.receive():
+            if isinstance(message, ipc.Ended):
                 if guard.failed:
-                    self._feeler.let_end(guard.situation())
+                    self._haptics.let_end(guard.situation())
             elif self._realtime:
                 news.append(message)
             else:
-                self._feeler.run_to(message.captured_ns, guard.situation())
+                if self._haptics.run_to_frame(message.captured_ns, guard.situation()):
+                    self._was_blind = True
                 guard.judged = message
-                self._act()
+                self._play_due()
         if news:
             worst = max(news, key=lambda judged: judged.level)
             if worst.level > news[-1].level:
                 guard.judged = worst
-                self._act()
+                self._play_due()
             guard.judged = news[-1]
 
-    def _act(self) -> None:
+    def _play_due(self) -> None:
         """Let the wearer feel what is due now."""
         guard = self._guard
         if guard.phase is Phase.STOPPING:
+            if self._late_farewell:
+                self._haptics.play_due(Situation())
             return
         situation = guard.situation()
-        blind = bool(_NO_SIGHT & fault_cues(situation.troubles).keys())
+        blind = bool(_NO_SIGHT & fault_cues(situation.faults).keys())
         if self._was_blind and not blind and guard.phase is Phase.WATCHING:
             guard.ready_due = guard.armed  # sight is back
         self._was_blind = blind
         if guard.ready_due and not blind:
             guard.ready_due = False
-            self._feeler.announce(CueName.READY, "armed")
-        self._feeler.act(situation)
+            self._haptics.announce(CueName.READY)
+        self._haptics.play_due(situation)
 
-    def _tell(self, start: Start) -> None:
-        """Vision writes down what was felt; the terminal may show it."""
-        if start.row.kind is Kind.FAULT:
+    def _report_cue(self, cue: Cue) -> None:
+        """A cue has begun: tell vision, which records it, and the terminal, which may show it."""
+        if CUES[cue.cue].kind is Kind.FAULT:
             self._fault_felt_ns = time.monotonic_ns()
-        if start.cue is CueName.SHUTDOWN and not self._farewell:
+        if cue.cue is CueName.SHUTDOWN and not self._farewell:
             self._farewell = True
-            self._leave_ns = time.monotonic_ns() + round(start.row.length_s * NS_PER_S)
-        felt = link.Felt(
-            start.at_ns, start.cue, start.side, start.seq, start.track, start.ttc_s, start.reason, start.repeat
-        )  # fmt: skip
+            self._leave_ns = time.monotonic_ns() + round(CUES[cue.cue].length_s * NS_PER_S)
         if self._guard.vision is not None:
-            self._guard.vision.say(felt)
+            self._guard.vision.send(ipc.Felt(cue))
         if self._on_felt is not None:
             try:
-                self._on_felt(felt)
+                self._on_felt(cue)
             except Exception as e:  # a closed terminal must not end the warnings
                 self._on_felt = None
-                say(f"cues are no longer shown: {e}")
+                print_line(f"cues are no longer shown: {e}")
 
     def _watch_motors(self, now_ns: int) -> None:
-        """A motor that fails is told on the others, and tried again."""
-        self._feeler.mend(now_ns)
-        why, troubles = self._feeler.broken, self._guard.troubles
-        if why and Trouble.MOTOR_FAILED not in troubles:
-            troubles.add(Trouble.MOTOR_FAILED, now_ns)
-            say(why)
-            self._say_status(f"FAULT: {why}")
-        elif not why and Trouble.MOTOR_FAILED in troubles:
-            troubles.end(Trouble.MOTOR_FAILED)
-            self._say_status("motors work again")
+        """A motor that fails is a fault, felt on the others, and is tried again."""
+        self._haptics.mend(now_ns)
+        why, faults = self._haptics.broken, self._guard.faults
+        if why and Fault.MOTOR_FAILED not in faults:
+            faults.add(Fault.MOTOR_FAILED, now_ns)
+            print_line(why)
+            self._show_status(f"FAULT: {why}")
+        elif not why and Fault.MOTOR_FAILED in faults:
+            faults.end(Fault.MOTOR_FAILED)
+            self._show_status("motors work again")
 
     # -- the outside world ---------------------------------------------------------------------------
 
     def _wait_s(self) -> float:
-        """How long nothing needs doing, at most one timer tick."""
+        """How long the loop may sleep, at most one timer tick."""
         if not self._realtime:
             return _LONGEST_WAIT_S
         now_ns = time.monotonic_ns()
-        cue_ns, beat_ns = self._feeler.next_ns(self._guard.situation()), self._guard.heartbeat.due_ns()
+        cue_ns, beat_ns = self._haptics.next_ns(self._guard.situation()), self._guard.heartbeat.due_ns()
         due = [t for t in (cue_ns, beat_ns) if t is not None]
         # A heartbeat already lost is no reason to spin; a cue already due is.
         waits = [(t - now_ns) / NS_PER_S for t in due if t > now_ns or t == cue_ns]
         return max(0.0, min([_LONGEST_WAIT_S, *waits]))
 
-    def _heed_signals(self, wakeup: socket.socket) -> None:
+    def _handle_signals(self, wakeup: socket.socket) -> None:
         heard = set[int]()
         with suppress(BlockingIOError):
             heard = set(wakeup.recv(64))
         if self._realtime:
-            # An SSH session out of reach takes its terminal with it; the wearer runs on, and is warned on.
+            # The terminal of an SSH session is gone when the runner leaves the network; the warnings go on.
             heard.discard(signal.SIGHUP)
         if not heard:
             return
@@ -236,27 +237,32 @@ class _Warden:
             self._guard.exit = 0
             self._guard.phase = Phase.STOPPING
             return
-        # Whatever vision was about to fail of, we leave because asked.
+        # Asked to leave: whatever vision was about to fail with no longer matters.
         self._stop("asked", None if self._guard.phase is Phase.ENDED else 0)
 
-    def _heed_button(self, now_ns: int) -> None:
-        press = self.button.look(now_ns) if self.button is not None else None
+    def _handle_button(self, now_ns: int) -> None:
+        press = self.button.read_press(now_ns) if self.button is not None else None
         if press is Press.MUTE:
-            self._feeler.mute()
+            self._haptics.mute()
         elif press is Press.MARK and self._guard.vision is not None:
-            self._guard.vision.say(link.Mark(now_ns))
+            self._guard.vision.send(ipc.Mark(now_ns))
         elif press is Press.SHUTDOWN and self._leave_ns is None:
             self._leave_ns = now_ns + _FAREWELL_NS
         if self._leave_ns is None or self._guard.phase is Phase.STOPPING:
             return
         if not self._farewell:  # until it is felt: a warning may come first
-            self._feeler.announce(CueName.SHUTDOWN, "button")
+            self._haptics.announce(CueName.SHUTDOWN)
         if now_ns >= self._leave_ns:
             self._stop("shutdown", EXIT_SWITCHED_OFF)
 
     def _stop(self, why: Literal["asked", "shutdown"], code: int | None = None) -> None:
         """Motors off now; vision has a moment to finish its journal."""
-        self._feeler.silence()
+        self._haptics.silence()
+        if (
+            why == "shutdown" and not self._farewell
+        ):  # warnings left it no moment; from here on there are none
+            self._late_farewell = True
+            self._haptics.announce(CueName.SHUTDOWN)
         self._guard.stop(why, code)
 
     def _tell_supervisor(self, now_ns: int) -> None:
@@ -267,12 +273,12 @@ class _Warden:
             guard.heartbeat.last_ns,
             self._fault_felt_ns,
             leaving=leaving,
-            muted=self._feeler.blindness_is_muted,
+            muted=self._haptics.blindness_is_muted,
         )
         if served and self.deadman is not None:
             self.deadman.beat()
 
-    def _say_status(self, status: str) -> None:
+    def _show_status(self, status: str) -> None:
         if status != self._status:
             self._status = status
             self._systemd.notify(f"STATUS={status}")

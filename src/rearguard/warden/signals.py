@@ -20,8 +20,8 @@ def fill_standard_descriptors() -> None:
     os.close(fd)
 
 
-def say(text: str) -> None:
-    """One line on stderr, if there still is one."""
+def print_line(text: str) -> None:
+    """Print one line on stderr, if it is still open."""
     with suppress(OSError, ValueError, AttributeError):
         print(f"rearguard: {text}", file=sys.stderr, flush=True)
 
@@ -38,14 +38,14 @@ def signals() -> Iterator[socket.socket]:
     theirs.setblocking(False)
 
     def heard(_signum: int, _frame: FrameType | None) -> None:
-        """Nothing here: the wake-up descriptor tells the loop."""
+        """Do nothing: the wake-up descriptor tells the loop."""
 
     try:
         old_fd = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-        # Who was started to outlive its terminal (nohup) does.
+        # Started to outlive its terminal (nohup): so be it.
         wanted = [number for number in _HEARD if signal.getsignal(number) is not signal.SIG_IGN]
         old = {number: signal.signal(number, heard) for number in wanted}
-    except ValueError:  # not the main thread: whoever runs us there handles signals
+    except ValueError:  # not the main thread, where alone signals can be handled
         old_fd, old = None, {}
     try:
         yield ours

@@ -5,46 +5,46 @@ from __future__ import annotations
 from collections.abc import Set
 
 from rearguard.cue.arbiter import Situation
-from rearguard.warden.link import Judged
-from rearguard.words import Level, Side, Trouble
+from rearguard.ipc import Judged
+from rearguard.types import Fault
 
 # While one of these stands, what was judged before says nothing about the present.
 BLINDING = frozenset({
-    Trouble.VISION_DIED, Trouble.VISION_SILENT, Trouble.NO_FRAME, Trouble.CAMERA_LOST, Trouble.GAVE_UP,
+    Fault.VISION_DIED, Fault.VISION_SILENT, Fault.NO_FRAME, Fault.CAMERA_LOST, Fault.GAVE_UP,
 })  # fmt: skip
-# What is over with the first frame judged again, and what only once a new vision process has armed.
-_TILL_A_FRAME = frozenset({Trouble.VISION_SILENT, Trouble.NO_FRAME})
-OF_THE_DEAD = frozenset({Trouble.VISION_DIED, Trouble.CAMERA_LOST})
+# The first end with the next judged frame, the second only when a new vision process has armed.
+_TILL_A_FRAME = frozenset({Fault.VISION_SILENT, Fault.NO_FRAME})
+OF_THE_DEAD = frozenset({Fault.VISION_DIED, Fault.CAMERA_LOST})
 
 
-class OwnTroubles:
-    """What the warden itself knows to be wrong, since when, and what it began with."""
+class WardenFaults:
+    """The faults that the warden finds by itself, since when it has been blind, and what made it so."""
 
     def __init__(self) -> None:
-        self._standing: set[Trouble] = set()
-        self.since_ns: int | None = None  # of the blindness that lasts
-        self.last: Trouble | None = None  # blindness
+        self._standing: set[Fault] = set()
+        self.since_ns: int | None = None  # when the present blindness began
+        self.last: Fault | None = None  # the newest cause of blindness
 
     @property
-    def standing(self) -> frozenset[Trouble]:
+    def standing(self) -> frozenset[Fault]:
         return frozenset(self._standing)
 
-    def __contains__(self, trouble: Trouble) -> bool:
-        return trouble in self._standing
+    def __contains__(self, fault: Fault) -> bool:
+        return fault in self._standing
 
-    def add(self, trouble: Trouble, now_ns: int) -> None:
-        """Note a trouble; that vision falls silent or dies of a camera that is gone is no other one."""
-        if trouble in BLINDING:
-            if not self._standing & {Trouble.NO_FRAME, Trouble.CAMERA_LOST}:
-                self.last = trouble
+    def add(self, fault: Fault, now_ns: int) -> None:
+        """Note a fault. When vision falls silent or dies because the camera is gone, the camera stays the cause."""
+        if fault in BLINDING:
+            if not self._standing & {Fault.NO_FRAME, Fault.CAMERA_LOST}:
+                self.last = fault
             self.since_ns = self.since_ns or now_ns
-        self._standing.add(trouble)
+        self._standing.add(fault)
 
-    def end(self, *troubles: Trouble) -> None:
-        self._standing.difference_update(troubles)
+    def end(self, *faults: Fault) -> None:
+        self._standing.difference_update(faults)
 
     def see_a_frame(self) -> bool:
-        """A fresh frame was judged: silence is over. Whether there had been any blindness."""
+        """A fresh frame was judged, so the silence is over. Returns whether there had been any blindness."""
         blind = bool(self._standing & (_TILL_A_FRAME | OF_THE_DEAD))
         self._standing -= _TILL_A_FRAME
         return blind
@@ -59,29 +59,20 @@ class OwnTroubles:
         self._standing -= BLINDING
 
 
-def situation_of(judged: Judged | None, own: Set[Trouble], *, believed: bool, watching: bool) -> Situation:
+def situation_of(judged: Judged | None, own: Set[Fault], *, believed: bool, watching: bool) -> Situation:
     """The present situation.
 
-    `own`: the warden's own troubles; `believed`: whether the newest judged frame still counts; `watching`:
-    whether the alive tick may play. A message is never trusted to be well-formed: an unknown trouble is still
-    a fault, an unknown side is the centre, a level out of range is the nearest one.
+    `own`: the warden's own faults; `believed`: whether the newest judged frame still counts; `watching`:
+    whether the alive tick may play.
     """
     if judged is None or not believed:
-        return Situation(troubles=frozenset(own))
+        return Situation(faults=frozenset(own))
     return Situation(
-        Level(min(max(judged.level, Level.CLEAR), Level.CRITICAL)),
-        Side(judged.side) if judged.side in set(Side) else Side.CENTRE,
-        judged.track,
-        judged.ttc_s,
-        judged.reason,
+        judged.level,
+        judged.side,
+        judged.worst.track if judged.worst else None,
+        judged.worst.reason if judged.worst else None,
         judged.seq,
-        frozenset({_trouble(name) for name in judged.troubles} | own),
+        frozenset({*judged.faults, *own}),
         watching,
     )
-
-
-def _trouble(name: str) -> Trouble:
-    try:
-        return Trouble(name)
-    except ValueError:
-        return Trouble.STAGE_FAILED

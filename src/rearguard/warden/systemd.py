@@ -24,7 +24,7 @@ class Supervisor:
             self._socket.setblocking(False)
 
     def notify(self, *lines: str) -> bool:
-        """Send assignments such as READY=1, WATCHDOG=1, STATUS=…; False when nobody hears."""
+        """Send assignments such as READY=1, WATCHDOG=1, STATUS=…; False when nobody listens."""
         if self._socket is None:
             return False
         try:
@@ -69,7 +69,7 @@ class Watchdog:
         leaving: bool,
         muted: bool = False,
     ) -> bool:
-        """Ping if there is proof and the last ping is not too recent; whether there was, systemd or not.
+        """Ping if there is proof and the last ping is not too recent. Returns whether it was due.
 
         `beat_ns`: when the last fresh frame was judged; `fault_felt_ns`: when the last fault cue began;
         `muted`: the wearer was told of the blindness that stands, and wants to hear no more of it for now."""

@@ -8,13 +8,13 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 
+from rearguard import ipc
 from rearguard.clock import NS_PER_S
 from rearguard.config.warden import Warden as WardenConfig
 from rearguard.errors import PartFailed
-from rearguard.warden import link
 
-_STEADY_NS = 10 * NS_PER_S  # this long without trouble, and the next death is the first in a row again
-_LONGEST_BACKOFF_S = 8.0  # a camera that is back is seen within ten seconds, its start included
+_STEADY_NS = 10 * NS_PER_S  # after so long without a fault, the next death is the first in a row again
+_LONGEST_BACKOFF_S = 8.0  # so that a camera that comes back is used within ten seconds
 _GOING_S = 0.5  # a killed process is gone within milliseconds, or the kernel keeps it
 
 
@@ -24,41 +24,41 @@ class Vision:
     Raises `PartFailed` when the program cannot be started at all.
     """
 
-    def __init__(self, argv: Sequence[str], hello: link.Hello) -> None:
+    def __init__(self, argv: Sequence[str], hello: ipc.Hello) -> None:
         try:
             self.link, self._process = _start(argv)
         except OSError as e:
             raise PartFailed(f"{argv[0]}: cannot start the vision process: {e.strerror}") from e
         self.hung_up = False
-        link.send(self.link, hello)
+        ipc.send(self.link, hello)
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
-    def hear(self) -> list[link.ToWarden]:
-        """What it said since the last time; `hung_up` is set when it will say no more."""
+    def receive(self) -> list[ipc.ToWarden]:
+        """The messages since the last call; `hung_up` is set when there will be no more."""
         if self.hung_up:
             return []
-        messages = link.receive_from_vision(self.link)
+        messages = ipc.receive_from_vision(self.link)
         if messages is None:
             self.hung_up = True
             return []
         return messages
 
-    def say(self, message: link.ToVision) -> bool:
-        """Tell it something, without waiting; False when it cannot hear."""
-        return not self.hung_up and link.send(self.link, message)
+    def send(self, message: ipc.ToVision) -> bool:
+        """Send it a message without waiting; False when that fails."""
+        return not self.hung_up and ipc.send(self.link, message)
 
     def gone(self) -> int | None:
         """Its exit code (negative: killed by that signal), or None while it lives."""
         return self._process.poll()
 
     def kill(self) -> int:
-        """End it for good, also when it is stopped or stuck; its exit code.
+        """End it for good, also when it is stopped or stuck. Returns its exit code.
 
-        One that the kernel keeps, in a driver or because the machine is busy, is left behind after a moment:
-        the loop that drives the motors waits for nobody.
+        A process that the kernel holds on to, in a driver or on a busy machine, is left behind after a moment: the
+        loop that drives the motors must not wait.
         """
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGKILL)
@@ -83,7 +83,7 @@ class Vision:
 
 def _start(argv: Sequence[str]) -> tuple[socket.socket, subprocess.Popen[bytes]]:
     """Our end of the link and the process that has the other. Raises OSError; then nothing is left open."""
-    ours, theirs = link.pair()
+    ours, theirs = ipc.pair()
     with theirs:
         try:
             # GPIO is open here, and a plain fork would leave the child holding the pins. subprocess spawns
@@ -110,7 +110,7 @@ class Restarts:
         self.deaths = 0
 
     def works(self, now_ns: int) -> None:
-        """Fresh frames are judged: after a while of that, the next death is the first in a row again."""
+        """Fresh frames are judged. After a while of that, the next death is the first in a row again."""
         if self._steady_since_ns is None:
             self._steady_since_ns = now_ns
         elif now_ns - self._steady_since_ns > _STEADY_NS:
@@ -121,7 +121,7 @@ class Restarts:
         self._steady_since_ns = None
 
     def died(self) -> float | None:
-        """Take note of a death; the seconds to wait before the next start, None: give up."""
+        """Count a death. Returns the seconds to wait before the next start, or None to give up."""
         self.fails()
         self.deaths += 1
         if self.deaths > self._config.max_restarts:

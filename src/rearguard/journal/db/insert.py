@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sqlite3
+from typing import Any
 
 from rearguard.clock import Stamp
 from rearguard.journal.blindness import blindness, episodes
-from rearguard.journal.rows import MediaRow, OutingStart, OutingStats
-from rearguard.warden.link import Felt
-from rearguard.words import NearMiss, Trouble
+from rearguard.journal.db.rows import MediaRecord, OutingStart, OutingStats
+from rearguard.journal.db.tables import named
+from rearguard.types import Cue, FaultSpan, NearMiss, Passage
 
 MAX_TEXT = 2000
 
@@ -23,12 +22,13 @@ def outing(db: sqlite3.Connection, start: OutingStart) -> int:
     s = start.stamp
     db.execute(
         """INSERT INTO outing (key, device, source, realtime, origin_ns, mono_ns, boot_id, wall_s, clock_synced,
-             model, model_digest, config_digest, config, version)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING""",
+             model, model_digest, config_digest, config, version, assumed)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING""",
         (
             start.key, start.device[:MAX_TEXT], start.source[:MAX_TEXT], start.realtime, start.origin_ns,
             s.mono_ns, s.boot_id, s.wall_s, s.clock_synced,
             start.model[:MAX_TEXT], start.model_digest, start.config_digest, start.config_json, start.version,
+            start.assumed[:MAX_TEXT],
         ),
     )  # fmt: skip
     return int(db.execute("SELECT id FROM outing WHERE key = ?", (start.key,)).fetchone()[0])
@@ -39,64 +39,45 @@ def near_miss(db: sqlite3.Connection, outing_id: int, number: int, start: Outing
     mono_ns, wall_s = start.at(seen.worst_ns)
     correction = db.execute("SELECT wall_s, wall_corrected FROM outing WHERE id = ?", (outing_id,)).fetchone()
     wall_s += correction[0] - start.stamp.wall_s
-    db.execute(
-        """INSERT INTO near_miss (outing, number, track, label, kind, side, level, min_ttc_s, range_m,
-             lead_time_s, first_ns, warned_ns, worst_ns, released_ns, worst_seq,
-             mono_ns, boot_id, wall_s, clock_synced, wall_corrected)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-           ON CONFLICT (outing, number) DO NOTHING""",
-        (
-            outing_id, number, seen.track, seen.label[:MAX_TEXT], seen.kind[:MAX_TEXT], str(seen.side),
-            int(seen.level), _finite(seen.min_ttc_s), _finite(seen.range_m), _finite(seen.lead_time_s),
-            seen.first_ns, seen.warned_ns, seen.worst_ns, seen.released_ns, seen.worst_seq,
-            mono_ns, start.stamp.boot_id, wall_s, start.stamp.clock_synced, correction[1],
-        ),
-    )  # fmt: skip
+    stamped = {
+        "outing": outing_id,
+        "number": number,
+        "mono_ns": mono_ns,
+        "boot_id": start.stamp.boot_id,
+        "wall_s": wall_s,
+        "clock_synced": start.stamp.clock_synced,
+        "wall_corrected": correction[1],
+    }
+    _insert(db, "near_miss", {**stamped, **named(seen)}, "ON CONFLICT (outing, number) DO NOTHING")
     found = db.execute("SELECT id FROM near_miss WHERE outing = ? AND number = ?", (outing_id, number))
     near_miss_id = int(found.fetchone()[0])
-    db.executemany(
-        "INSERT OR IGNORE INTO trace VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                near_miss_id, n, p.t_ns, p.seq, _edge(p.box.x0), _edge(p.box.y0), _edge(p.box.x1), _edge(p.box.y1),
-                _finite(p.ttc_s), _finite(p.ttc_sd_s), _finite(p.range_m), _finite(p.miss_m), int(p.level),
-                json.dumps(p.reasons),
-            )
-            for n, p in enumerate(seen.trace)
-        ],
-    )  # fmt: skip
+    for n, point in enumerate(seen.trace):
+        _insert(db, "trace", {"near_miss": near_miss_id, "n": n, **named(point)}, "ON CONFLICT DO NOTHING")
     return near_miss_id
 
 
-def media(db: sqlite3.Connection, near_miss_id: int, row: MediaRow) -> None:
+def media(db: sqlite3.Connection, near_miss_id: int, row: MediaRecord) -> None:
     """Store that a file in the clip folder belongs to a near miss."""
     db.execute(
-        """INSERT OR REPLACE INTO media (near_miss, kind, file, bytes, sha256, redacted)
-           VALUES (?, ?, ?, ?, ?, ?)""",
-        (near_miss_id, row.kind, row.file, row.bytes, row.sha256, row.redacted),
+        "DELETE FROM media WHERE (near_miss, kind) = (?, ?) OR file = ?", (near_miss_id, row.kind, row.file)
     )
+    _insert(db, "media", {"near_miss": near_miss_id, **named(row)})
 
 
-def cue(db: sqlite3.Connection, outing_id: int, felt: Felt) -> None:
+def cue(db: sqlite3.Connection, outing_id: int, felt: Cue) -> None:
     """Store a cue that was felt."""
-    db.execute(
-        "INSERT INTO cue (outing, at_ns, cue, side, seq, track, ttc_s, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            outing_id, felt.at_ns, felt.cue[:MAX_TEXT], felt.side[:MAX_TEXT],
-            felt.seq, felt.track, _finite(felt.ttc_s), felt.reason[:MAX_TEXT],
-        ),
-    )  # fmt: skip
+    _insert(db, "cue", {"outing": outing_id, **named(felt)})
 
 
-def fault(
-    db: sqlite3.Connection, outing_id: int, trouble: Trouble, began_ns: int, ended_ns: int | None
-) -> None:
+def passage(db: sqlite3.Connection, outing_id: int, seen: Passage) -> None:
+    """Store what passed."""
+    _insert(db, "passage", {"outing": outing_id, **named(seen)})
+
+
+def fault(db: sqlite3.Connection, outing_id: int, span: FaultSpan) -> None:
     """Store that a fault began, or, with the same beginning, that it ended."""
-    db.execute(
-        """INSERT INTO fault (outing, trouble, began_ns, ended_ns) VALUES (?, ?, ?, ?)
-           ON CONFLICT (outing, trouble, began_ns) DO UPDATE SET ended_ns = excluded.ended_ns""",
-        (outing_id, str(trouble), began_ns, ended_ns),
-    )
+    once = "ON CONFLICT (outing, fault, began_ns) DO UPDATE SET ended_ns = excluded.ended_ns"
+    _insert(db, "fault", {"outing": outing_id, **named(span)}, once)
 
 
 def mark(db: sqlite3.Connection, outing_id: int, at_ns: int) -> None:
@@ -114,7 +95,7 @@ def stats(db: sqlite3.Connection, outing_id: int, now: OutingStats, ended: str |
     db.execute("UPDATE outing SET blind_s = ? WHERE id = ?", (blind_s, outing_id))
 
 
-def say(
+def store_opinion(
     db: sqlite3.Connection,
     near_miss_id: int,
     *,
@@ -127,9 +108,9 @@ def say(
     False when there is no such near miss.
     """
     done = db.execute(
-        """UPDATE near_miss SET verdict = CASE WHEN ?1 IS NULL THEN verdict ELSE nullif(?1, '') END,
-             note = coalesce(?2, note), flagged = coalesce(?3, flagged) WHERE id = ?4""",
-        (verdict, note[:MAX_TEXT] if note is not None else None, flagged, near_miss_id),
+        """UPDATE near_miss SET verdict = CASE WHEN :verdict IS NULL THEN verdict ELSE nullif(:verdict, '') END,
+             note = coalesce(:note, note), flagged = coalesce(:flagged, flagged) WHERE id = :id""",
+        {"verdict": verdict, "note": note and note[:MAX_TEXT], "flagged": flagged, "id": near_miss_id},
     )
     return done.rowcount == 1
 
@@ -146,10 +127,7 @@ def correct_clock(db: sqlite3.Connection, true: Stamp) -> int:
     return changed
 
 
-def _finite(value: float | None) -> float | None:
-    """The number, or None for what no number should be: one odd value must not cost the whole row."""
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _edge(value: float) -> float:
-    return _finite(value) or 0.0
+def _insert(db: sqlite3.Connection, table: str, row: dict[str, Any], conflict: str = "") -> None:
+    """Insert a row whose keys are column names of ours, never anybody's text."""
+    marks = ", ".join("?" * len(row))
+    db.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks}) {conflict}", tuple(row.values()))

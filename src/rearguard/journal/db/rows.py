@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import secrets
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
 from rearguard import __version__
 from rearguard.clock import Stamp, stamp
-from rearguard.words import Level
+from rearguard.types import Nanoseconds, NearMiss, TracePoint
 
 if TYPE_CHECKING:
     from rearguard.config.root import Config
 
 
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
+
+
 class OutingStart(msgspec.Struct, frozen=True, kw_only=True):
     """What is known when an outing begins.
 
-    `realtime`: frames carry CLOCK_MONOTONIC; otherwise their times count from 0 at `stamp`.
+    `realtime`: frames carry CLOCK_MONOTONIC; otherwise their times count from 0 at `stamp`. `assumed`: what was
+    taken for granted of a recording, in words.
     """
 
     stamp: Stamp
@@ -32,6 +36,7 @@ class OutingStart(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     device: str
     key: str
+    assumed: str = ""
 
     @property
     def origin_ns(self) -> int:
@@ -45,7 +50,13 @@ class OutingStart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def outing_start(
-    config: Config, source: str, *, realtime: bool, model: str, model_digest: str
+    config: Config,
+    source: str,
+    *,
+    realtime: bool,
+    model: str,
+    model_digest: str,
+    assumed: tuple[str, ...] = (),
 ) -> OutingStart:
     """The start of an outing, now, on this device, with this configuration."""
     from rearguard.config.load import digest
@@ -61,6 +72,7 @@ def outing_start(
         version=__version__,
         device=socket.gethostname() or "unknown",
         key=secrets.token_hex(8),
+        assumed="; ".join(assumed),
     )
 
 
@@ -72,122 +84,102 @@ class OutingStats(msgspec.Struct, frozen=True, kw_only=True):
     worn_s: float = 0.0
 
 
-class OutingRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One outing as stored. `ended`: 'stopped', 'cut' (power or kill) or None while it lasts."""
+class OutingRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One outing as stored, and as it travels to another journal.
 
-    id: int
-    key: str
+    `key` is random and the same wherever the outing is copied to. `ended`: 'stopped', 'cut' (power or kill) or
+    None while it lasts. `assumed`: what was taken for granted of a recording, in words.
+    """
+
+    key: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
     device: str
     source: str
     realtime: bool
-    origin_ns: int
-    mono_ns: int
+    origin_ns: Nanoseconds
+    mono_ns: Nanoseconds
     boot_id: str
     wall_s: float
     clock_synced: bool
     wall_corrected: bool
-    ended: str | None
+    ended: Literal["stopped", "cut"] | None
     model: str
     model_digest: str
     config_digest: str
-    config: str
+    config: Annotated[str, msgspec.Meta(max_length=1 << 20)]
     version: str
-    frames: int
-    late: int
+    frames: Count
+    late: Count
     worn_s: float
     blind_s: float
+    assumed: str = ""
 
 
-class NearMissRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One near miss as stored; see `words.NearMiss`. `media` are the kinds of picture there are of it.
-
-    `verdict` is what the wearer says: 'true' or 'false' alarm, None when not asked. `flagged` ones are kept.
-    `media_gone` says why pictures that were there are no more: 'expired' or 'purged'.
-    """
+class OutingRow(OutingRecord, frozen=True, kw_only=True):
+    """One outing in this journal. An unknown word in it must not hide the row."""
 
     id: int
-    outing: int
-    device: str
-    number: int
-    track: int
-    label: str
-    kind: str
-    side: str
-    level: int
-    min_ttc_s: float | None
-    range_m: float | None
-    lead_time_s: float | None
-    first_ns: int
-    warned_ns: int
-    worst_ns: int
-    released_ns: int
-    worst_seq: int
-    mono_ns: int
+    ended: str | None  # type: ignore[assignment]
+
+
+class NearMissRecord(NearMiss, frozen=True, kw_only=True):
+    """One near miss as stored, and as it travels: `number` counts within its outing.
+
+    `verdict` is what the wearer says: 'true' or 'false' alarm, None when not asked. `flagged` ones are kept.
+    `media_gone` says why pictures that were there are no more. The clock is that of the worst moment.
+    """
+
+    number: Count
+    mono_ns: Nanoseconds
     boot_id: str
     wall_s: float
     clock_synced: bool
     wall_corrected: bool
     flagged: bool
-    verdict: str | None
+    verdict: Literal["true", "false"] | None
     note: str
-    media_gone: str | None
+    media_gone: Literal["expired", "purged"] | None
+
+
+class NearMissRow(NearMissRecord, frozen=True, kw_only=True):
+    """One near miss in this journal; a word that no reader knows must not hide it.
+
+    `media` are the kinds of picture there are of it.
+    """
+
+    verdict: str | None  # type: ignore[assignment]
+    media_gone: str | None  # type: ignore[assignment]
+    id: int
+    outing: int
+    device: str
     media: tuple[str, ...] = ()
 
     @property
     def level_name(self) -> str:
-        """CAUTION, CRITICAL, or the number where this rearguard knows no such level."""
-        return Level(self.level).name if self.level in Level._value2member_map_ else str(self.level)
+        """CAUTION or CRITICAL."""
+        return self.level.name
 
 
-class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One frame of a near miss as stored; box in picture pixels."""
+class TraceRecord(TracePoint, frozen=True, kw_only=True):
+    """One frame of a near miss as stored; `n` counts from its first."""
 
-    t_ns: int
-    seq: int
-    x0: float
-    y0: float
-    x1: float
-    y1: float
-    ttc_s: float | None
-    ttc_sd_s: float | None
-    range_m: float | None
-    miss_m: float | None
-    level: int
-    reasons: tuple[str, ...]
+    n: Count
 
 
-class CueRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One cue that was felt."""
-
-    at_ns: int
-    cue: str
-    side: str
-    seq: int | None
-    track: int | None
-    ttc_s: float | None
-    reason: str
+MediaKind = Literal["picture", "strip", "clip"]
 
 
-class FaultRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One stretch of time in which rearguard could not protect, or not fully."""
-
-    trouble: str
-    began_ns: int
-    ended_ns: int | None
-
-
-class MediaRow(msgspec.Struct, frozen=True, kw_only=True):
+class MediaRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One file in the clip folder."""
 
-    kind: str
+    kind: MediaKind
     file: str
-    bytes: int
-    sha256: str
+    bytes: Count
+    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
     redacted: bool
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which near misses are wanted; None means any. `level` is the least level."""
+    """Which near misses are wanted; None means any. `level` is the least level, `text` what label or note hold."""
 
     since_s: float | None = None
     until_s: float | None = None
@@ -197,3 +189,4 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     device: str | None = None
     flagged: bool | None = None
     verdict: str | None = None
+    text: str | None = None

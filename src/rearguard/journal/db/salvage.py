@@ -18,6 +18,7 @@ _TABLES = (
     ("mark", "rowid"),
     ("fault", "rowid"),
     ("cue", "rowid"),
+    ("passage", "rowid"),
     ("pulled", "outing_key"),
 )
 _BATCH = 500

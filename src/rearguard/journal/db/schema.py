@@ -127,6 +127,87 @@ MIGRATIONS: tuple[str, ...] = (
     -- What was fetched from other devices, as it was there: what has not changed since is not fetched again.
     CREATE TABLE pulled (outing_key TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
     """,
+    # 4: reasons are numbers; those of older versions stay as they were told. A trouble is called a fault.
+    """
+    ALTER TABLE fault RENAME COLUMN trouble TO fault;
+    ALTER TABLE trace ADD COLUMN code TEXT NOT NULL DEFAULT 'older';
+    ALTER TABLE trace ADD COLUMN limit_s REAL;
+    ALTER TABLE trace ADD COLUMN limit_m REAL;
+    ALTER TABLE trace ADD COLUMN miss_sd_m REAL;
+    ALTER TABLE trace ADD COLUMN probability REAL;
+    ALTER TABLE trace ADD COLUMN held_s REAL;
+    ALTER TABLE trace ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE trace ADD COLUMN told TEXT NOT NULL DEFAULT '';
+    UPDATE trace SET told = CASE WHEN json_valid(reasons)
+      THEN coalesce((SELECT group_concat(value, '; ') FROM json_each(reasons)), '') ELSE reasons END;
+    ALTER TABLE trace DROP COLUMN reasons;
+    ALTER TABLE cue ADD COLUMN code TEXT;              -- NULL where no threat was told of
+    ALTER TABLE cue ADD COLUMN ttc_sd_s REAL;
+    ALTER TABLE cue ADD COLUMN limit_s REAL;
+    ALTER TABLE cue ADD COLUMN range_m REAL;
+    ALTER TABLE cue ADD COLUMN limit_m REAL;
+    ALTER TABLE cue ADD COLUMN miss_m REAL;
+    ALTER TABLE cue ADD COLUMN miss_sd_m REAL;
+    ALTER TABLE cue ADD COLUMN probability REAL;
+    ALTER TABLE cue ADD COLUMN held_s REAL;
+    ALTER TABLE cue ADD COLUMN lost INTEGER;
+    ALTER TABLE cue ADD COLUMN told TEXT;
+    ALTER TABLE cue ADD COLUMN faults TEXT NOT NULL DEFAULT '';
+    UPDATE cue SET code = 'older', told = reason, lost = 0 WHERE reason <> '';
+    ALTER TABLE cue DROP COLUMN reason;
+    """,
+    # 5: whether a thing was seen in a frame, or only expected.
+    """
+    ALTER TABLE trace ADD COLUMN seen INTEGER NOT NULL DEFAULT 1;
+    UPDATE trace SET seen = 0 WHERE lost;
+    """,
+    # 6: how far from the wearer's middle a thing passed.
+    """
+    ALTER TABLE near_miss ADD COLUMN pass_m REAL;
+    ALTER TABLE near_miss ADD COLUMN pass_sd_m REAL;
+    """,
+    # 7: what was taken for granted of a recording, its lens and its times, in words.
+    """
+    ALTER TABLE outing ADD COLUMN assumed TEXT NOT NULL DEFAULT '';
+    """,
+    # 8: which tracks a near miss was, all that passed, and the journal as people read it.
+    """
+    ALTER TABLE near_miss ADD COLUMN tracks TEXT NOT NULL DEFAULT '';
+    CREATE TABLE passage (
+      id INTEGER PRIMARY KEY,
+      outing INTEGER NOT NULL REFERENCES outing ON DELETE CASCADE,
+      at_ns INTEGER NOT NULL,               -- when it was nearest
+      label TEXT NOT NULL,
+      kind TEXT NOT NULL,
+      side TEXT NOT NULL,
+      level INTEGER NOT NULL,               -- the highest it had
+      range_m REAL NOT NULL,
+      pass_m REAL
+    );
+    CREATE INDEX passage_by_outing ON passage (outing, at_ns);
+    CREATE VIEW near_misses AS
+      SELECT n.id, n.outing, o.device, strftime('%Y-%m-%dT%H:%M:%SZ', n.wall_s, 'unixepoch') AS at_utc,
+        CASE WHEN n.wall_corrected THEN 'corrected' WHEN n.clock_synced THEN 'synced' ELSE 'unsure' END AS clock,
+        CASE n.level WHEN 3 THEN 'CRITICAL' WHEN 2 THEN 'CAUTION' WHEN 1 THEN 'NOTICE' ELSE 'CLEAR' END AS level,
+        n.label, n.side, round(n.min_ttc_s, 2) AS min_ttc_s, round(n.range_m, 2) AS range_m,
+        round(n.pass_m, 2) AS pass_m, round(n.pass_sd_m, 2) AS pass_sd_m,
+        round(n.lead_time_s, 2) AS lead_time_s, round((n.released_ns - n.warned_ns) / 1e9, 2) AS lasted_s,
+        n.verdict, n.flagged, n.note
+      FROM near_miss n JOIN outing o ON o.id = n.outing;
+    CREATE VIEW outings AS
+      SELECT o.id, o.device, strftime('%Y-%m-%dT%H:%M:%SZ', o.wall_s, 'unixepoch') AS began_utc,
+        round(o.worn_s / 60, 1) AS worn_min, round(o.blind_s, 1) AS blind_s, o.ended,
+        (SELECT count(*) FROM near_miss n WHERE n.outing = o.id) AS near_misses,
+        (SELECT count(*) FROM near_miss n WHERE n.outing = o.id AND n.level = 3) AS critical,
+        (SELECT count(*) FROM passage p WHERE p.outing = o.id) AS passages, o.source, o.model, o.version
+      FROM outing o;
+    CREATE VIEW passages AS
+      SELECT p.id, p.outing, o.device,
+        strftime('%Y-%m-%dT%H:%M:%SZ', o.wall_s + (p.at_ns - o.origin_ns) / 1e9, 'unixepoch') AS at_utc,
+        p.label, p.side, round(p.range_m, 2) AS range_m, round(p.pass_m, 2) AS pass_m,
+        CASE p.level WHEN 3 THEN 'CRITICAL' WHEN 2 THEN 'CAUTION' WHEN 1 THEN 'NOTICE' ELSE 'CLEAR' END AS level
+      FROM passage p JOIN outing o ON o.id = p.outing;
+    """,
 )
 
 VERSION = len(MIGRATIONS)

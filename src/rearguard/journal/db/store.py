@@ -8,28 +8,29 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from rearguard.errors import BadInput, PartFailed
-from rearguard.journal.columns import plain_json
-from rearguard.journal.place import DATABASE, create_private, is_there, make_folder, move_aside
-from rearguard.journal.rows import CueRow, FaultRow, Filter, MediaRow, NearMissRow, OutingRow, TraceRow
-from rearguard.journal.salvage import salvage
-from rearguard.journal.schema import VERSION, check_version, migrate
-from rearguard.words import Level
+from rearguard.journal.db.rows import Filter, MediaRecord, NearMissRow, OutingRow, TraceRecord
+from rearguard.journal.db.salvage import salvage
+from rearguard.journal.db.schema import VERSION, check_version, migrate
+from rearguard.journal.db.tables import from_row
+from rearguard.journal.paths import DATABASE, create_private, is_there, make_folder, move_aside, refuse_link
+from rearguard.types import Cue, FaultSpan, Level, Passage
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 # A full check reads the whole file; beyond this size opening would take longer than a second on an SD card.
 _CHECK_BELOW_BYTES = 16 << 20
 _BUSY_S = 3.0
-_NEXT_TO_NS = 15_000_000_000  # a mark this near to a near miss is meant for it: the hand needs time
+_NEXT_TO_NS = 15_000_000_000  # a mark this soon after a near miss is about it: reaching the button takes time
 
 _ANY = Filter()
+_VERBATIM = frozenset({"config"})  # JSON, read as such
 
 _NEAR_MISS = """
   SELECT n.*, o.device AS device,
@@ -51,10 +52,9 @@ class Journal:
         """Open the journal in `folder`; a missing one is begun, unless `readonly`: that one is empty.
 
         A damaged file is moved aside, with a line on stderr, and a new one begun with the rows that could be
-        saved; what a kill or a pulled
-        battery left half done is rolled back by SQLite. `thorough`: check every page, however large the
-        file. Raises `BadInput` when the folder is no folder,
-        the file damaged (`readonly`) or of a newer rearguard, `PartFailed` when it cannot be read or written.
+        saved; SQLite rolls back what a kill or a pulled battery left half done. `thorough`: check every page, however
+        large the file. Raises `BadInput` when the folder is no folder, the file is damaged (`readonly`) or of a newer
+        rearguard, `PartFailed` when it cannot be read or written.
         """
         if readonly:
             return cls(folder, _open_to_read(folder), readonly=True)
@@ -64,7 +64,8 @@ class Journal:
             return cls(folder, _open_to_write(path, thorough), readonly=False)
         except sqlite3.DatabaseError as e:
             if not damaged(e):
-                raise PartFailed(f"{path}: cannot open the journal: {e}") from e
+                room = "; make room and run it again" if "full" in str(e) else ""
+                raise PartFailed(f"{path}: cannot open the journal: {e}{room}") from e
         except OSError as e:
             raise PartFailed(f"{path}: cannot open the journal: {e.strerror}") from e
         try:
@@ -129,56 +130,68 @@ class Journal:
             values += [after.wall_s, after.id]
         clause = f"WHERE {' AND '.join(where)}" if where else ""
         sql = f"{_NEAR_MISS} {clause} ORDER BY n.wall_s DESC, n.id DESC LIMIT ?"
-        return [_near_miss(row) for row in self.select(sql, [*values, limit])]
+        return [self.build(NearMissRow, row) for row in self.select(sql, [*values, limit])]
 
     def near_miss(self, near_miss_id: int) -> NearMissRow | None:
         """One near miss, or None."""
         rows = self.select(f"{_NEAR_MISS} WHERE n.id = ?", [near_miss_id])
-        return _near_miss(rows[0]) if rows else None
+        return self.build(NearMissRow, rows[0]) if rows else None
 
-    def trace(self, near_miss_id: int) -> list[TraceRow]:
+    def trace(self, near_miss_id: int) -> list[TraceRecord]:
         """The frames of a near miss, in order."""
         rows = self.select("SELECT * FROM trace WHERE near_miss = ? ORDER BY n", [near_miss_id])
-        return [_as(TraceRow, {**row, "reasons": _reasons(row["reasons"])}) for row in rows]
+        return [self.build(TraceRecord, row) for row in rows]
 
-    def media(self, near_miss_id: int) -> dict[str, MediaRow]:
+    def media(self, near_miss_id: int) -> dict[str, MediaRecord]:
         """The files of a near miss by kind: picture, strip, clip."""
         rows = self.select("SELECT * FROM media WHERE near_miss = ?", [near_miss_id])
-        return {row["kind"]: _as(MediaRow, row) for row in rows}
+        return {row["kind"]: self.build(MediaRecord, row) for row in rows}
 
     def outings(self, limit: int = 20, after: OutingRow | None = None) -> list[OutingRow]:
         """Outings, newest first; `after` is the last row of the page before."""
         clause, values = ("WHERE (wall_s, id) < (?, ?)", [after.wall_s, after.id]) if after else ("", [])
         sql = f"SELECT * FROM outing {clause} ORDER BY wall_s DESC, id DESC LIMIT ?"
-        return [_as(OutingRow, row) for row in self.select(sql, [*values, limit])]
+        return [self.build(OutingRow, row) for row in self.select(sql, [*values, limit])]
 
     def outing(self, outing_id: int) -> OutingRow | None:
         """One outing, or None."""
         rows = self.select("SELECT * FROM outing WHERE id = ?", [outing_id])
-        return _as(OutingRow, rows[0]) if rows else None
+        return self.build(OutingRow, rows[0]) if rows else None
 
-    def cues(self, outing_id: int, from_ns: int = -(2**63), to_ns: int = 2**63 - 1) -> list[CueRow]:
+    def cues(self, outing_id: int, from_ns: int = -(2**63), to_ns: int = 2**63 - 1) -> list[Cue]:
         """Cues felt in an outing between two moments of the frames' clock."""
         sql = "SELECT * FROM cue WHERE outing = ? AND at_ns BETWEEN ? AND ? ORDER BY at_ns, id"
-        return [_as(CueRow, row) for row in self.select(sql, [outing_id, from_ns, to_ns])]
+        return [self.build(Cue, row) for row in self.select(sql, [outing_id, from_ns, to_ns])]
 
-    def faults(self, outing_id: int) -> list[FaultRow]:
+    def passages(self, outing_id: int) -> list[Passage]:
+        """What passed in an outing, warned of or not, in order."""
+        sql = "SELECT * FROM passage WHERE outing = ? ORDER BY at_ns, id"
+        return [self.build(Passage, row) for row in self.select(sql, [outing_id])]
+
+    def faults(self, outing_id: int) -> list[FaultSpan]:
         """Faults of an outing, in order."""
         sql = "SELECT * FROM fault WHERE outing = ? ORDER BY began_ns, id"
-        return [_as(FaultRow, row) for row in self.select(sql, [outing_id])]
+        return [self.build(FaultSpan, row) for row in self.select(sql, [outing_id])]
 
     def marks(self, outing_id: int) -> list[tuple[int, int | None]]:
         """When the wearer pressed the button, on the outing's clock, and the near miss next to it in time."""
         found = self.select("SELECT at_ns FROM mark WHERE outing = ? ORDER BY at_ns", [outing_id])
-        nearest = """SELECT id FROM near_miss WHERE outing = ?1 AND worst_ns BETWEEN ?2 - ?3 AND ?2 + ?3
-                     ORDER BY abs(worst_ns - ?2) LIMIT 1"""
+        nearest = """SELECT id FROM near_miss WHERE outing = :outing AND worst_ns BETWEEN :at - :most AND :at + :most
+                     ORDER BY abs(worst_ns - :at) LIMIT 1"""
         marks: list[tuple[int, int | None]] = []
         for row in found:
-            rows = self.select(nearest, [outing_id, row["at_ns"], _NEXT_TO_NS])
+            rows = self.select(nearest, {"outing": outing_id, "at": row["at_ns"], "most": _NEXT_TO_NS})
             marks.append((row["at_ns"], rows[0]["id"] if rows else None))
         return marks
 
-    def select(self, sql: str, values: Sequence[Any]) -> list[dict[str, Any]]:
+    def build(self, kind: type[T], row: Mapping[str, Any]) -> T:
+        """A row as its type; one of a database that somebody tampered with is refused with `BadInput`."""
+        try:
+            return from_row(kind, row, verbatim=_VERBATIM)
+        except msgspec.ValidationError as e:
+            raise BadInput(f"{self.folder}: holds a {kind.__name__} that makes no sense: {e}") from e
+
+    def select(self, sql: str, values: Sequence[Any] | Mapping[str, Any]) -> list[dict[str, Any]]:
         """Rows of a query as plain dicts. Raises `BadInput` or `PartFailed` when the journal cannot be read."""
         try:
             cursor = self.db.execute(sql, values)
@@ -189,10 +202,10 @@ class Journal:
 
 
 def _owner(path: Path) -> str:
-    """Who owns a file, as `sudo -u` takes it; of one that nobody lets us look at, who owns its folder."""
+    """The owner of a file, as `sudo -u` takes it; the owner of its folder where the file cannot be looked at."""
     try:
         return path.owner()
-    except KeyError:  # an account of another machine, or deleted since
+    except KeyError:  # the account is of another machine, or was deleted
         return f"'#{path.stat().st_uid}'"
     except OSError:
         return _owner(path.parent)
@@ -205,6 +218,8 @@ def damaged(error: sqlite3.Error) -> bool:
 
 
 def _open_to_write(path: Path, thorough: bool) -> sqlite3.Connection:
+    for suffix in ("", "-wal", "-shm"):
+        refuse_link(path.with_name(path.name + suffix))
     create_private(path)
     db = _connect(f"{path.resolve().as_uri()}?mode=rw")
     try:
@@ -238,6 +253,7 @@ def _open_to_read(folder: Path) -> sqlite3.Connection:
     """Read-only, for somebody who may have no right to write in the folder."""
     path = folder / DATABASE
     try:
+        refuse_link(path)
         if folder.exists() and not folder.is_dir():
             raise BadInput(f"{folder}: not a folder; --journal takes the folder that holds {DATABASE}")
         if not path.exists():
@@ -316,7 +332,7 @@ def _migrated_copy(path: Path, source: Path, found: int) -> sqlite3.Connection:
 
 def _connect(uri: str) -> sqlite3.Connection:
     db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_S, check_same_thread=False)
-    db.execute("PRAGMA trusted_schema = OFF")  # a file somebody tampered with runs no functions of its choice
+    db.execute("PRAGMA trusted_schema = OFF")  # so that a file somebody tampered with cannot run functions
     return db
 
 
@@ -340,23 +356,7 @@ def _where(wanted: Filter) -> tuple[list[str], list[Any]]:
         ("o.device = ?", wanted.device),
         ("n.flagged = ?", wanted.flagged),
         ("n.verdict = ?", wanted.verdict),
+        ("instr(lower(n.label || ' ' || n.note), ?)", wanted.text.lower() if wanted.text else None),
     )
     asked = [(sql, value) for sql, value in table if value is not None]
     return [sql for sql, _ in asked], [value for _, value in asked]
-
-
-def _near_miss(row: dict[str, Any]) -> NearMissRow:
-    return _as(NearMissRow, {**row, "media": tuple((row["media"] or "").split())})
-
-
-def _reasons(text: str) -> list[str]:
-    found = plain_json(text)
-    return [str(item) for item in found] if isinstance(found, list) else [text]
-
-
-def _as(kind: type[T], row: dict[str, Any]) -> T:
-    """A row as its type; a database somebody tampered with is refused, not believed."""
-    try:
-        return msgspec.convert(row, kind, strict=False)
-    except msgspec.ValidationError as e:
-        raise BadInput(f"the journal holds a {kind.__name__} that makes no sense: {e}") from e

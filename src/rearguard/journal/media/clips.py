@@ -16,17 +16,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rearguard.config.journal import Journal as Settings
-from rearguard.journal.picture import PICTURE_WIDTH_PX, scaled, shrink, to_jpeg
-from rearguard.words import Box
+from rearguard.journal.media.jpeg import scaled, shrink, to_jpeg
+from rearguard.journal.media.snapshot import PICTURE_WIDTH_PX
+from rearguard.types import Box
 
 if TYPE_CHECKING:
-    from rearguard.words import Frame, Image
+    from rearguard.types import Frame, Image
 
 CLIP_QUALITY = 75
-_MAX_WAITING = 3  # frames not yet encoded; when the thread falls behind, newer frames are passed over
+_MAX_WAITING = 3  # frames not yet encoded; when the thread falls behind, newer frames are dropped
 _MAX_CUTS = 16
-# A detector misses a person now and then; where a head was this short a time ago, one still is.
-_REMEMBER_NS = 600_000_000
 _log = logging.getLogger(__name__)
 
 
@@ -78,21 +77,20 @@ class ClipRing:
         self._bytes = 0
         self._cuts: list[Cut] = []
         self._busy = self._closing = False
-        self._recent: deque[tuple[int, tuple[Box, ...]]] = deque()
         self.passed_over = 0  # frames the thread had no time for
         self.cpu_s = 0.0  # CPU time the thread has used
         if self._keep != "off":
             threading.Thread(target=self._run, name="clips", daemon=True).start()
 
-    def add(self, frame: Frame, people: tuple[Box, ...] = ()) -> None:
-        """Take a frame and every person box in it; cheap, never blocks. The picture must not change later."""
+    def add(self, frame: Frame, heads: tuple[Box, ...] = ()) -> None:
+        """Take a frame and what to hide in it; cheap, never blocks. The picture must not change later."""
         if self._keep == "off":
             return
         with self._changed:
             if len(self._waiting) >= _MAX_WAITING:
                 self.passed_over += 1
                 return
-            self._waiting.append((frame.captured_ns, frame.image, people))
+            self._waiting.append((frame.captured_ns, frame.image, heads))
             self._changed.notify_all()
 
     def cut(self, worst_ns: int) -> Cut:
@@ -135,11 +133,11 @@ class ClipRing:
                     self._changed.wait()
                 if not self._waiting:
                     return
-                t_ns, image, people = self._waiting.popleft()
+                t_ns, image, heads = self._waiting.popleft()
                 self._busy = True
             still = None
             try:
-                still = self._encode(t_ns, image, people)
+                still = self._encode(t_ns, image, heads)
             except Exception as e:
                 _log.warning("a picture for clips cannot be encoded: %s", e)
             with self._changed:
@@ -149,25 +147,15 @@ class ClipRing:
                     self._hold(still)
                 self._changed.notify_all()
 
-    def _encode(self, t_ns: int, image: Image, people: tuple[Box, ...]) -> Still:
+    def _encode(self, t_ns: int, image: Image, heads: tuple[Box, ...]) -> Still:
         small = shrink(image, PICTURE_WIDTH_PX)
         if self._keep != "full":
-            from rearguard.journal.redact import redact
+            from rearguard.journal.media.redact import redact
 
             scale = small.shape[1] / image.shape[1]
-            small = redact(small, [scaled(box, scale) for box in self._lately(t_ns, people)])
+            small = redact(small, [scaled(box, scale) for box in heads])
         height, width = small.shape[:2]
         return Still(t_ns, to_jpeg(small, CLIP_QUALITY), width, height)
-
-    def _lately(self, t_ns: int, people: tuple[Box, ...]) -> list[Box]:
-        """The people of this frame, and those of the moment before it whom it seems to have missed."""
-        self._recent.append((t_ns, people))
-        while self._recent and not 0 <= t_ns - self._recent[0][0] <= _REMEMBER_NS:
-            self._recent.popleft()
-        found = list(people)
-        for _, boxes in reversed(self._recent):
-            found += [box for box in boxes if not any(_same(box, other) for other in found)]
-        return found
 
     def _hold(self, still: Still) -> None:
         if self._ring and still.t_ns <= self._ring[-1].t_ns:  # a source that began again
@@ -183,9 +171,3 @@ class ClipRing:
             if still.t_ns >= cut.to_ns:
                 cut.complete = True
                 self._cuts.remove(cut)
-
-
-def _same(a: Box, b: Box) -> bool:
-    """Whether two boxes hide the same head: nearly the same place and size."""
-    near = 0.15 * min(a.width, b.width)
-    return abs(a.cx - b.cx) <= near and abs(a.y0 - b.y0) <= near and abs(a.width - b.width) <= 2 * near

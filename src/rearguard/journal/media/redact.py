@@ -6,37 +6,44 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from rearguard.words import Box
+from rearguard.types import Box
 
 if TYPE_CHECKING:
-    from rearguard.words import Image
+    from rearguard.types import Image
 
 # Share of a person box that is head, seen whole. A person near the camera is cut by the lower edge, so that
 # the head is more of the box than that; the box's width then tells its size: shoulders are about 2 heads wide.
 HEAD_OF_HEIGHT = 0.25
 HEAD_OF_WIDTH = 0.6
-MARGIN = 0.15  # of the head's height above, of the box's width at the sides; detectors cut tight
+# Of the head's height above, of the box's width at the sides: detectors cut dark hair off, and lean heads out.
+MARGIN_ABOVE, MARGIN_BESIDE = 0.5, 0.3
+MARGIN_BELOW = 0.15
 BLOCKS = 4  # across a head: too few for a face to be told from another
 MIN_BLOCK_PX = 6
 
 
-def head(box: Box) -> Box:
-    """The part of a person's box that holds the head, with a margin, in the same pixels."""
+def head(box: Box, doubt: float = 0.0) -> Box:
+    """The part of a person's box that holds the head, with a margin, in the same pixels.
+
+    `doubt` widens the margin: by how much the box may be off, as a share of its width.
+    """
     tall = min(box.height, max(HEAD_OF_HEIGHT * box.height, HEAD_OF_WIDTH * box.width))
-    side = MARGIN * box.width
-    return Box(box.x0 - side, box.y0 - MARGIN * tall, box.x1 + side, box.y0 + (1 + MARGIN) * tall)
+    beside, off = MARGIN_BESIDE * box.width, doubt * box.width
+    above, below = MARGIN_ABOVE * tall, MARGIN_BELOW * tall
+    return Box(
+        box.x0 - beside - off, box.y0 - above - off, box.x1 + beside + off, box.y0 + tall + below + off
+    )
 
 
-def redact(image: Image, people: Iterable[Box]) -> Image:
-    """A copy of a BGR picture (height, width, 3) with the head of every person box pixelated.
+def redact(image: Image, areas: Iterable[Box]) -> Image:
+    """A copy of a BGR picture (height, width, 3) with every area pixelated.
 
-    Each block of `block_px(head)` pixels becomes its own mean colour, so nothing finer is left. `people`
-    should be every person the detector saw in this frame, however doubtful.
+    Each block of `block_px(area)` pixels becomes its own mean colour, so nothing finer is left. `areas` are what
+    `head` says of every person that is known, however doubtful.
     """
     out = image.copy()
     height, width = image.shape[:2]
-    for box in people:
-        area = head(box)
+    for area in areas:
         if not all(map(math.isfinite, (area.x0, area.y0, area.x1, area.y1))):
             continue
         x0, y0 = max(0, math.floor(area.x0)), max(0, math.floor(area.y0))

@@ -79,3 +79,23 @@ def key(thumbs: list[Thumb]) -> Thumb | None:
 
 def _sane(width: int, height: int) -> bool:
     return 0 < width <= _MAX_SIDE_PX and 0 < height <= _MAX_SIDE_PX
+
+
+def to_png(thumbs: list[Thumb], gap_px: int = 2) -> bytes:
+    """Thumbs of one height side by side as a PNG; those of another height are left out. Raises ValueError for none."""
+    if not thumbs:
+        raise ValueError("no picture to write")
+    high = thumbs[0].height_px
+    row = [t for t in thumbs if t.height_px == high]
+    wide = sum(t.width_px for t in row) + gap_px * (len(row) - 1)
+    lines = bytearray()
+    for y in range(high):
+        parts = [t.rgb[3 * y * t.width_px : 3 * (y + 1) * t.width_px] for t in row]
+        lines += b"\0" + (b"\xff" * (3 * gap_px)).join(parts)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", wide, high, 8, 2, 0, 0, 0)
+    packed = zlib.compress(bytes(lines), 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")

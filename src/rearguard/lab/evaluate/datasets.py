@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rearguard.detect.classes import COCO
 from rearguard.errors import BadInput
-from rearguard.words import Box
+from rearguard.types import Box
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _MAX_TEXT_BYTES = 16 * 1024 * 1024

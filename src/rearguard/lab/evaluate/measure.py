@@ -17,12 +17,12 @@ from rearguard.config.detect import Detect
 from rearguard.detect.detector import Detector
 from rearguard.detect.model import Size
 from rearguard.errors import BadInput
-from rearguard.evaluate.datasets import Dataset, Truth
-from rearguard.evaluate.score import Figures, score
-from rearguard.words import Detection
+from rearguard.lab.evaluate.datasets import Dataset, Truth
+from rearguard.lab.evaluate.score import Figures, score
+from rearguard.types import Detection
 
 if TYPE_CHECKING:
-    from rearguard.words import Image
+    from rearguard.types import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def measure(
         image = load_picture(labelled.path)
         truths.append(labelled.in_pixels(image.shape[1], image.shape[0]))
         for run in runs:
-            run.see(image)
+            run.detect_timed(image)
         progress()
     return [run.measured(dataset, truths, labels, min_score) for run in runs]
 
@@ -118,8 +118,8 @@ class _Run:
         self._invoke_ms: list[float] = []
         self._input_px: list[int] = []
 
-    def see(self, image: Image) -> None:
-        """Detect, with the time it took, without that of getting ready for another shape."""
+    def detect_timed(self, image: Image) -> None:
+        """Detect and time it, without the time to get ready for pictures of another shape."""
         self._seer.prepare((image.shape[1], image.shape[0]))
         start = time.perf_counter()
         self._found.append(self._seer.detect(image))

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from rearguard.errors import PartFailed
-from rearguard.evaluate.datasets import Truth
-from rearguard.words import Box, Detection
+from rearguard.lab.evaluate.datasets import Truth
+from rearguard.types import Box, Detection
 
 IOU = 0.5
 # Box heights in picture pixels, as a table of recall by height tells from where on things are seen.

@@ -64,35 +64,32 @@ def combinations(
 
 
 def run_rows(
-    config: Config, detects: Sequence[Detect], source: str, frames: int, step: Callable[[], None]
+    config: Config, detects: Sequence[Detect], source: str, frames: int, on_progress: Callable[[], None]
 ) -> Iterator[Row]:
-    """One `Row` per element of `detects`, in order; `step` is called after each and after taking the frames.
+    """One `Row` per element of `detects`, in order; `on_progress` is called after each and after taking the frames.
 
     Frames are taken first, in a process of their own, so that no row pays for the source. Raises what the
     source or the model raises.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
-        pictures = pool.submit(take, config, source, frames).result()
-        step()
+        pictures = pool.submit(take_pictures, config, source, frames).result()
+        on_progress()
         for detect in detects:
             yield pool.submit(measure_row, msgspec.structs.replace(config, detect=detect), pictures).result()
-            step()
+            on_progress()
 
 
-def take(config: Config, source: str, count: int) -> list[bytes]:
+def take_pictures(config: Config, source: str, count: int) -> list[bytes]:
     """The first `count` pictures of a source, as JPEG."""
-    import cv2
-
     from rearguard.camera.catalogue import open_source
+    from rearguard.journal.media.jpeg import to_jpeg
 
     opened = open_source(source, config.camera)
     try:
         taken: list[bytes] = []
         for frame in opened.frames():
-            taken.append(
-                cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
-            )
+            taken.append(to_jpeg(frame.image, _JPEG_QUALITY))
             if len(taken) == count:
                 break
     finally:
@@ -109,9 +106,9 @@ def measure_row(config: Config, pictures: Sequence[bytes]) -> Row:
 
     from rearguard.clock import NS_PER_S
     from rearguard.detect.detector import Detector
-    from rearguard.ego.geometry import Pinhole
+    from rearguard.ego.pinhole import Pinhole
+    from rearguard.types import Frame
     from rearguard.vision.pipeline import Pipeline, age_of_file
-    from rearguard.words import Frame
 
     first = cv2.imdecode(np.frombuffer(pictures[0], np.uint8), cv2.IMREAD_COLOR)
     size = (first.shape[1], first.shape[0])
@@ -124,7 +121,7 @@ def measure_row(config: Config, pictures: Sequence[bytes]) -> Row:
         image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
         frame = Frame(seq, round(seq / config.camera.fps * NS_PER_S), image)
         start = time.perf_counter()
-        pipeline.step(frame)
+        pipeline.process_frame(frame)
         if seq >= WARM_UP:
             frame_ms.append((time.perf_counter() - start) * 1e3)
             invoke_ms.append(detector.invoke_s * 1e3)

@@ -9,9 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from rearguard.evaluate.measure import Measured
-from rearguard.evaluate.score import HEIGHTS_PX
-from rearguard.evaluate.speed import Row
+from rearguard.lab.evaluate.measure import Measured
+from rearguard.lab.evaluate.score import HEIGHTS_PX
+from rearguard.lab.evaluate.speed import Row
 
 
 def as_jsonable(measured: Measured) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from rearguard.replay.again import Cue
+from rearguard.cue.ledger import CueLine
 
 # Cues of one kind within this time of each other are the same warning, come earlier or later.
 _SAME_WITHIN_S = 1.5
@@ -17,8 +17,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One row: `what` is "same", "earlier", "later", "side", "gone" or "new"."""
 
     what: str
-    before: Cue | None
-    after: Cue | None
+    before: CueLine | None
+    after: CueLine | None
 
     @property
     def moved_s(self) -> float | None:
@@ -28,7 +28,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         return round(self.after.t_s - self.before.t_s, 3)
 
 
-def changes(before: Sequence[Cue], after: Sequence[Cue]) -> list[Change]:
+def changes(before: Sequence[CueLine], after: Sequence[CueLine]) -> list[Change]:
     """Both ledgers in order of time, cues that answer each other in one row."""
     pairs = sorted(
         (abs(a.t_s - b.t_s), a.side != b.side, i, j)
@@ -51,7 +51,7 @@ def _when(row: Change) -> float:
     return min(c.t_s for c in (row.before, row.after) if c is not None)
 
 
-def _change(before: Cue | None, after: Cue | None) -> Change:
+def _change(before: CueLine | None, after: CueLine | None) -> Change:
     if after is None:
         what = "gone"
     elif before is None:

@@ -2,32 +2,30 @@
 
 Only what was traced can be replayed: near misses, each from first sight to release, each by itself. What never
 reached CAUTION was not traced, so that a replay can show warnings that would go or move, never new things. Of
-a track the trace holds time to collision, range and miss distance, not the tracker's state; how unsure the
-miss distance was is read from the recorded reasons. How well that does is told: the share of traced frames
-that get their recorded level when judged by the settings of the outing itself.
+a track the trace holds time to collision, range and miss distance, each with its spread, not the tracker's state.
+How well that does is told: the share of traced frames that get their recorded level when judged by the settings
+of the outing itself.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from rearguard.config import Config
 from rearguard.errors import BadInput, NotFound
-from rearguard.journal.rows import NearMissRow, OutingRow, TraceRow
-from rearguard.journal.store import Journal
+from rearguard.journal.db.rows import NearMissRow, OutingRow, TraceRecord
+from rearguard.journal.db.store import Journal
 from rearguard.judge.judge import Memory, judge
-from rearguard.replay.again import Replayed, felt
-from rearguard.replay.compare import Change, changes
-from rearguard.review.text import clean
-from rearguard.words import Box, Lateral, Level, Track, Verdict
+from rearguard.lab.replay.compare import Change, changes
+from rearguard.lab.replay.rejudge import Replayed, felt
+from rearguard.text import clean
+from rearguard.types import EgoState, Level, Motion, Reason, Track, Verdict
 
-_SD_M = re.compile(r"± (\d+\.?\d*) m off")
-_LOST = "lost from sight, held"  # as the judge says it: nothing was seen in that frame
 _LEAST_SD_M = 0.1
+_USUAL_RANGE_M = 5.0  # where none was recorded
 _SD_SHARE = 0.12  # where no spread was recorded, that of the size prior
 _ALL = 1_000_000
 
@@ -41,7 +39,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     replayed: Replayed
 
 
-class Again(msgspec.Struct, frozen=True, kw_only=True):
+class RejudgedNearMiss(msgspec.Struct, frozen=True, kw_only=True):
     """One near miss, as recorded, and replayed `before` and `after`. `agree`: see this module."""
 
     id: int
@@ -68,9 +66,9 @@ def recorded_config(row: OutingRow) -> Config:
 
 def near_misses(
     journal: Journal, outing_id: int
-) -> tuple[OutingRow, list[tuple[NearMissRow, list[TraceRow]]]]:
+) -> tuple[OutingRow, list[tuple[NearMissRow, list[TraceRecord]]]]:
     """An outing and its traced near misses, oldest first. Raises `NotFound`."""
-    from rearguard.journal.rows import Filter
+    from rearguard.journal.db.rows import Filter
 
     row = journal.outing(outing_id)
     if row is None:
@@ -85,16 +83,16 @@ def near_misses(
 def again(
     outing: OutingRow,
     near: NearMissRow,
-    trace: Sequence[TraceRow],
+    trace: Sequence[TraceRecord],
     own: Config,
     before: Config,
     after: Config,
-) -> Again:
+) -> RejudgedNearMiss:
     """One near miss judged anew. `own` are the settings it was recorded under."""
     by_own = list(verdicts(near, trace, own, own))
     agree = sum(v.level == t.level for v, t in zip(by_own, trace, strict=True)) / len(trace)
     one, two = (_side(list(verdicts(near, trace, own, c)), c) for c in (before, after))
-    return Again(
+    return RejudgedNearMiss(
         id=near.id,
         label=near.label,
         at_s=round((near.worst_ns - outing.origin_ns) / 1e9, 2),
@@ -120,7 +118,9 @@ def _side(stream: list[Verdict], config: Config) -> Side:
     )
 
 
-def verdicts(near: NearMissRow, trace: Sequence[TraceRow], own: Config, config: Config) -> Iterator[Verdict]:
+def verdicts(
+    near: NearMissRow, trace: Sequence[TraceRecord], own: Config, config: Config
+) -> Iterator[Verdict]:
     """A verdict under `config` for every traced frame; `own` is what was subtracted when it was traced."""
     memory = Memory()
     last_ns: int | None = None
@@ -128,12 +128,12 @@ def verdicts(near: NearMissRow, trace: Sequence[TraceRow], own: Config, config: 
         if last_ns is not None and row.t_ns <= last_ns:
             raise BadInput(f"near miss {near.id}: its trace does not go on in time; it cannot be replayed")
         last_ns = row.t_ns
-        lost = any(reason == _LOST for reason in row.reasons)
-        tracks = () if lost else (_track(near, row, own.judge.motor_onset_s),)
+        tracks = () if row.reason.lost else (_track(near, row, own.judge.motor_onset_s),)
         memory, verdict = judge(
             memory,
             tracks,
             config.judge,
+            EgoState(),
             seq=row.seq,
             captured_ns=row.t_ns,
             mount=config.camera.mount,
@@ -141,39 +141,39 @@ def verdicts(near: NearMissRow, trace: Sequence[TraceRow], own: Config, config: 
         yield verdict
 
 
-def _track(near: NearMissRow, row: TraceRow, onset_s: float) -> Track:
+def _track(near: NearMissRow, row: TraceRecord, onset_s: float) -> Track:
     """The track behind a traced frame; the age of the picture stays subtracted, as it was felt."""
-    ttc_s = _finite(row.ttc_s)
-    sd_s = _finite(row.ttc_sd_s) or 0.0
+    why = row.reason
+    ttc_s, sd_s = _finite(why.ttc_s), _finite(why.ttc_sd_s) or 0.0
     if ttc_s is not None:
         ttc_s = max(ttc_s + onset_s, 1e-3)
     return Track(
         id=near.track,
         label=near.label,
-        box=Box(row.x0, row.y0, row.x1, row.y1),
+        box=row.box,
         score=1.0,
         at_ns=row.t_ns,
         first_ns=near.first_ns,
         seen_ns=row.t_ns,
         hits=1,
-        closing_per_s=0.0 if ttc_s is None else 1.0 / ttc_s,
-        closing_sd_per_s=0.0 if ttc_s is None else abs(sd_s) / ttc_s**2,
-        ttc_s=ttc_s,
-        range_m=_finite(row.range_m),
-        lateral=_lateral(row),
+        existence=1.0,
+        motion=_motion(ttc_s, abs(sd_s), _finite(why.range_m), why),
         kind=near.kind,
     )
 
 
-def _lateral(row: TraceRow) -> Lateral | None:
-    miss_m = _finite(row.miss_m)
-    if miss_m is None:
-        return None
-    told = next((m for reason in row.reasons if (m := _SD_M.search(reason))), None)
-    sd_m = float(told[1]) if told else _SD_SHARE * abs(miss_m)
-    # The judge adds the prior's spread again; what was recorded has it already.
-    sd_m = math.sqrt(max(sd_m**2 - (_SD_SHARE * miss_m) ** 2, _LEAST_SD_M**2))
-    return Lateral(miss_m, 0.0, sd_m**2, 0.0, 0.0)
+def _motion(ttc_s: float | None, ttc_sd_s: float, range_m: float | None, why: Reason) -> Motion:
+    """A motion that goes past at the recorded distance in the recorded time, along the path."""
+    range_m = max(range_m if range_m is not None else _USUAL_RANGE_M, 0.3)
+    miss_m = _finite(why.miss_m) or 0.0
+    miss_sd_m = max(_finite(why.miss_sd_m) or _SD_SHARE * abs(miss_m), _LEAST_SD_M)
+    bearing = math.asin(min(max(miss_m / range_m, -0.99), 0.99))
+    rate = 0.0 if ttc_s is None else 1.0 / ttc_s
+    rate_sd = 0.02 if ttc_s is None else ttc_sd_s / ttc_s**2
+    s, c = math.sin(bearing), math.cos(bearing)
+    variances = (0.01, (miss_sd_m / range_m) ** 2, max(rate_sd, 1e-3) ** 2, 1e-6)
+    rows = tuple(tuple(v if i == j else 0.0 for j in range(4)) for i, v in enumerate(variances))
+    return Motion((math.log(range_m), bearing, -rate * c * c, rate * s * c), rows)  # type: ignore[arg-type]
 
 
 def _finite(value: float | None) -> float | None:

@@ -12,25 +12,29 @@ from rearguard.clock import NS_PER_S
 from rearguard.config import Config
 from rearguard.config.detect import Detect
 from rearguard.detect.detector import Detector
-from rearguard.ego.geometry import Pinhole
-from rearguard.scenarios.table import LATENCY_S
+from rearguard.ego.pinhole import Pinhole
+from rearguard.lab.scenarios.table import LATENCY_S
+from rearguard.lab.world.camera import Lens
+from rearguard.lab.world.photo_looks import PhotoLooks
+from rearguard.lab.world.render import Renderer
+from rearguard.lab.world.scene import Scene
+from rearguard.types import Frame, TrueThing, Verdict
 from rearguard.vision.pipeline import Pipeline
-from rearguard.words import Frame, TrueThing, Verdict
-from rearguard.world.camera import Lens
-from rearguard.world.render import Renderer
-from rearguard.world.scene import Scene
 
 
-def verdicts(scene: Scene, fps: float, config: Config) -> Iterator[tuple[Verdict, tuple[TrueThing, ...]]]:
-    """Every frame's verdict with the truth behind it; frames are as old as on a Pi."""
+def verdicts(
+    scene: Scene, fps: float, config: Config, photos: str = ""
+) -> Iterator[tuple[Verdict, tuple[TrueThing, ...]]]:
+    """Every frame's verdict with the truth behind it; frames are as old as on a Pi. Drawn, or out of `photos`."""
     camera = config.camera
     lens = Lens.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
-    renderer = Renderer(scene, lens, camera.height_m, math.radians(camera.pitch_deg))
+    looks = PhotoLooks(photos, scene.seed) if photos else None
+    renderer = Renderer(scene, lens, camera.height_m, math.radians(camera.pitch_deg), looks)
     sight = Pinhole(lens.width_px, lens.height_px, lens.focal_px)
     pipeline = Pipeline(config, sight, _detector(msgspec.json.encode(config.detect)), lambda _: LATENCY_S)
     for seq in range(math.floor(scene.duration_s * fps) + 1):
         image, truth = renderer.frame(seq / fps, seq)
-        yield pipeline.step(Frame(seq, round(seq / fps * NS_PER_S), image, truth)).verdict, truth
+        yield pipeline.process_frame(Frame(seq, round(seq / fps * NS_PER_S), image, truth)).verdict, truth
 
 
 @lru_cache(maxsize=1)

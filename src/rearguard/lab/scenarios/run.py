@@ -9,28 +9,26 @@ import msgspec
 
 from rearguard.clock import NS_PER_S
 from rearguard.config import Config
-from rearguard.detect.classes import heights
-from rearguard.ego.geometry import Pinhole
-from rearguard.judge.judge import Memory, judge
-from rearguard.scenarios.table import APPEARING_S, BY_NAME, LATENCY_S, NEEDED_LEAD_S, Scenario
-from rearguard.track.associate import iou
-from rearguard.track.tracker import Tracker
-from rearguard.words import Box, Level, TrueThing, Verdict
-from rearguard.world import boxes, catalogue
-from rearguard.world.camera import Lens
-from rearguard.world.scene import Scene
+from rearguard.ego.pinhole import Pinhole
+from rearguard.lab.scenarios.accuracy import Accuracy, Gathering
+from rearguard.lab.scenarios.table import APPEARING_S, BY_NAME, LATENCY_S, NEEDED_LEAD_S, Scenario
+from rearguard.lab.world import boxes, catalogue
+from rearguard.lab.world.camera import Lens
+from rearguard.lab.world.scene import Scene
+from rearguard.types import Box, Level, Threat, TrueThing, Verdict
+from rearguard.vision.rules import Rules
 
 _SAME_THING_IOU = 0.1
 _FIGURES = ("person", "bicycle")
 _TINY_S = 1e-6  # times are sums of floats
 _CALM_S = (
-    2.0  # the first seconds, in which left and right are not yet known, are not held against a calm scene
+    2.0  # false warnings in the first seconds, in which left and right are not yet known, are not counted
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One place in the grid. `fidelity` is "boxes" or "rendered"."""
+    """One place in the grid. `fidelity` is "boxes", "rendered" (drawn pictures) or "photo" (out of photographs)."""
 
     scenario: str
     speed_m_s: float
@@ -38,6 +36,11 @@ class Cell:
     noise: float
     gait: bool
     fidelity: str = "boxes"
+
+    @property
+    def pictures(self) -> bool:
+        """Whether the detector sees pictures."""
+        return self.fidelity != "boxes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +53,35 @@ class Outcome:
     criticals: int  # rises to the level that no true danger called for
     cautions: int
     duration_s: float
+    moment_s: float | None = (
+        None  # when it failed: of the first false CRITICAL or warning, else when one was needed
+    )
+    accuracy: Accuracy = Accuracy()  # noqa: RUF009 - frozen
 
 
-def run(cell: Cell, seed: int, config: Config) -> Outcome:
-    """Run one scenario once; the same cell and seed give the same outcome."""
+def scene_values(cell: Cell, seed: int) -> dict[str, float]:
+    """The parameters of a cell's world, as `sim:` takes them."""
+    values = {"speed": cell.speed_m_s, "seed": float(seed), "gait": float(cell.gait)}
+    return {**values, **BY_NAME[cell.scenario].values(cell.speed_m_s)}
+
+
+def run(cell: Cell, seed: int, config: Config, photos: str = "") -> Outcome:
+    """Run one scenario once; the same cell and seed give the same outcome. `photos` is the folder of photographs for a
+    cell that wants them.
+    """
     scenario = BY_NAME[cell.scenario]
     if scenario.hfov_deg is not None:
         camera = msgspec.structs.replace(config.camera, hfov_deg=scenario.hfov_deg)
         config = msgspec.structs.replace(config, camera=camera)
-    values = {"speed": cell.speed_m_s, "seed": float(seed), "gait": float(cell.gait)}
-    scene = catalogue.scene(scenario.world, **{**values, **scenario.values(cell.speed_m_s)})
-    if cell.fidelity == "rendered":
-        from rearguard.scenarios.rendered import verdicts
+    scene = catalogue.scene(scenario.world, **scene_values(cell, seed))
+    if cell.pictures:
+        from rearguard.lab.scenarios.rendered import verdicts
 
-        stream = verdicts(scene, cell.fps, config)
+        stream = verdicts(scene, cell.fps, config, photos if cell.fidelity == "photo" else "")
     else:
         stream = _on_boxes(scene, cell, scenario, seed, config)
-    return _outcome(scenario, cell.speed_m_s, stream, late_s=LATENCY_S + config.judge.motor_onset_s)
+    late_s = LATENCY_S + config.judge.motor_onset_s
+    return _outcome(scenario, cell.speed_m_s, stream, late_s, config.judge.corridor_half_width_m)
 
 
 def _on_boxes(
@@ -75,22 +90,10 @@ def _on_boxes(
     camera = config.camera
     sight = Lens.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
     lens = Pinhole(sight.width_px, sight.height_px, sight.focal_px)
-    known = heights(config.detect.ignore, config.detect.heights_m)
-    tracker = Tracker(config.track, lens, known, min_score=config.detect.min_score)
-    memory = Memory()
-    noise = boxes.Noise(box=cell.noise, missed=0.1 + scenario.missed)
-    for look in boxes.looks(scene, camera, fps=cell.fps, noise=noise, seed=seed):
-        tracks = tracker.step(look.captured_ns, look.detections, look.ego)
-        memory, verdict = judge(
-            memory,
-            tracks,
-            config.judge,
-            seq=look.seq,
-            captured_ns=look.captured_ns,
-            latency_s=LATENCY_S,
-            mount=camera.mount,
-        )
-        yield verdict, look.truth
+    rules = Rules(config, lens)
+    noise = boxes.Noise(box=cell.noise or None, missed=0.1 + scenario.missed)
+    for seen, truth in boxes.observe(scene, camera, fps=cell.fps, noise=noise, seed=seed):
+        yield rules.judge_frame(seen, LATENCY_S)[1], truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +112,23 @@ def _outcome(
     speed_m_s: float,
     stream: Iterator[tuple[Verdict, tuple[TrueThing, ...]]],
     late_s: float,
+    corridor_m: float,
 ) -> Outcome:
     alarms: list[_Alarm] = []
     dangers: set[str] = set()
     who = _Who()
+    gathering = Gathering(corridor_m, late_s)
+    needed_at_s: float | None = None
     was, t_s = Level.CLEAR, 0.0
     for verdict, truth in stream:
         t_s = verdict.captured_ns / NS_PER_S
         dangers |= {t.name for t in truth if _endangers(t)}
         thing = who.of(verdict, truth)
+        for true in truth:
+            if true.box is not None and true.label in _FIGURES:
+                gathering.add(true, who.threat_of(true, verdict), _endangers(true))
+            if needed_at_s is None and _endangers(true) and (true.ttc_s or 0) <= NEEDED_LEAD_S + late_s:
+                needed_at_s = t_s
         if verdict.level >= Level.CAUTION:
             rise = verdict.level if verdict.level > was else None
             alarms.append(
@@ -142,7 +153,11 @@ def _outcome(
         passed = critical is not None and critical > needed_s - _TINY_S
     else:
         passed = criticals == 0
-    return Outcome(passed, critical, lead(Level.CAUTION), criticals, len(false), t_s)
+    worst = next((a.t_s for a in false if a.rise is Level.CRITICAL), false[0].t_s if false else None)
+    moment_s = needed_at_s if scenario.must_warn and not passed else worst
+    return Outcome(
+        passed, critical, lead(Level.CAUTION), criticals, len(false), t_s, moment_s, gathering.done()
+    )
 
 
 def _endangers(thing: TrueThing) -> bool:
@@ -156,6 +171,10 @@ class _Who:
 
     def __init__(self) -> None:
         self._names: dict[int, str] = {}
+
+    def threat_of(self, thing: TrueThing, verdict: Verdict) -> Threat | None:
+        """What was told of a thing: the most urgent threat that is it."""
+        return next((t for t in verdict.threats if self._names.get(t.track) == thing.name), None)
 
     def of(self, verdict: Verdict, truth: tuple[TrueThing, ...]) -> TrueThing | None:
         """The thing the worst threat is; a wall has no box to compare, so anything else seen is about it."""
@@ -173,6 +192,6 @@ class _Who:
 
 
 def _most_overlapping(box: Box, truth: tuple[TrueThing, ...]) -> str | None:
-    overlaps = [(iou(box, t.box), t.name) for t in truth if t.box is not None and t.label in _FIGURES]
+    overlaps = [(box.iou(t.box), t.name) for t in truth if t.box is not None and t.label in _FIGURES]
     best, name = max(overlaps, default=(0.0, ""))
     return name if best > _SAME_THING_IOU else None

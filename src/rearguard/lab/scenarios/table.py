@@ -13,7 +13,7 @@ from types import MappingProxyType
 # CRITICAL must be felt with at least this much time left: 0.6 s to react, 0.08 s for the motor, 0.5 s to stop
 # from 2.5 m/s at 2.5 m/s², and a margin.
 NEEDED_LEAD_S = 1.5
-# Who appears with less time left than that must be warned of this soon after coming into view.
+# What appears with less time left than that must be warned of this soon after coming into view.
 APPEARING_S = 0.7
 # From capture to the judge's word, on a Pi 4 or 5: about a frame and an invocation. The judge is told of it.
 LATENCY_S = 0.12
@@ -26,7 +26,8 @@ class Scenario:
     """One row. `must_warn`: CRITICAL is due in time; otherwise CRITICAL must not be felt at all.
 
     `world` and `values` name the simulated world (`values` may depend on the wearer's speed); `boxes`: the
-    detector has classes for everything in it, so that it can be run on noisy boxes; `missed` is the share of
+    detector has classes for everything in it, so that it can be run on noisy boxes; `pictures`: all in it can be drawn;
+    `missed` is the share of
     detections lost beyond the grid's; `appears_ttc_s` the time left when it first comes into view.
     """
 
@@ -36,6 +37,7 @@ class Scenario:
     must_warn: bool
     values: Callable[[float], Values] = field(default=lambda _: MappingProxyType({}))
     boxes: bool = True
+    pictures: bool = True
     missed: float = 0.0
     appears_ttc_s: Callable[[float], float] | None = None  # by the wearer's speed
     hfov_deg: float | None = None  # another camera than the configured one
@@ -72,6 +74,19 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("SAME-SPEED", "same-speed", "someone jogs ahead as fast", False, lambda v: {"pace": v, "start": 5.0}),
     Scenario("CURVE", "curve", "on a bend, someone comes in the next lane but one", False),
     Scenario("CROWD-PASSED", "crowd", "ten people about, nobody in the lane", False),
+    Scenario("OVERTAKER-1.2", "overtaker", "a runner comes past 1.2 m beside, runs away", False, _fixed(lateral=1.2)),
+    Scenario("OVERTAKER-1.8", "overtaker", "a runner comes past 1.8 m beside, runs away", False, _fixed(lateral=1.8)),
+    Scenario("CROSS-BEHIND-STILL", "cross-behind-still", "the wearer stands, someone crosses 2.2 m behind", False),
+    Scenario("LEADER-BRAKES", "leader-brakes", "who runs ahead slows to a stop", True, appears_ttc_s=lambda _: 1.9),
+    Scenario("SETS-OFF", "sets-off", "the wearer sets off", True, appears_ttc_s=lambda v: 0.35 + 2.7 / v),
+    Scenario("STOP-AND-GO", "stop-and-go", "the wearer runs, stops, runs again", True),
+    Scenario("BEND-20", "bend", "someone stands on a bend of 20 m radius", True, _fixed(radius=20.0)),
+    Scenario("BEND-6", "bend", "someone stands on a bend of 6 m radius", True, _fixed(radius=6.0),
+             appears_ttc_s=lambda v: 6.0 / v),
+    Scenario("TRUNK-TURNED", "trunk-turned", "the trunk turns aside and back", True),
+    Scenario("DETECTED-1-OF-3", "stand", "found in one frame of three", True, missed=0.567, goal=False),
+    Scenario("DOG-RUNS", "dog-runs", "a dog runs towards the wearer", True, pictures=False, goal=False),
+    Scenario("EDGE-ENTRY", "edge-entry", "someone walks in over the edge", True, appears_ttc_s=lambda _: 3.0),
     Scenario("WALL", "wall", "a textured wall", True, boxes=False),
     Scenario("FENCE", "fence", "a mesh fence", True, boxes=False),
     Scenario("HURDLE", "hurdle", "a hurdle in the lane", True, boxes=False),

@@ -11,15 +11,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rearguard.words import Image
-from rearguard.world.camera import Lens, Pose, axes, into_camera, to_level
-from rearguard.world.paint import blend, dimmed, halvings
-from rearguard.world.path import Path
+from rearguard.lab.world.camera import Lens, Pose, axes, into_camera, to_level
+from rearguard.lab.world.paint import blend, dimmed, halvings
+from rearguard.lab.world.path import Path
+from rearguard.types import Image
 
 Array = NDArray[np.floating[Any]]
-_PANORAMA_PX = 6144  # around the whole horizon
-_PER_RAD = _PANORAMA_PX / (2 * math.pi)
-_LOWEST, _HIGHEST = -0.12, 1.0  # tangents of elevation
+PANORAMA_PX = 6144  # around the whole horizon
+PER_RAD = PANORAMA_PX / (2 * math.pi)
+LOWEST, HIGHEST = -0.12, 1.0  # tangents of elevation
+ROWS_PX = math.ceil((HIGHEST - LOWEST) * PER_RAD)
+HORIZON_PX = round(HIGHEST * PER_RAD)
 _BLOCK_PX = 8
 _TREE_SEEN_M = (3.0, 95.0)
 
@@ -27,9 +29,10 @@ _TREE_SEEN_M = (3.0, 95.0)
 class Backdrop:
     """The panorama of one world."""
 
-    def __init__(self, lens: Lens, seed: int) -> None:
+    def __init__(self, lens: Lens, seed: int, panorama: Image | None = None) -> None:
+        """`panorama`, (`ROWS_PX`, `PANORAMA_PX`) BGR, instead of a drawn one."""
         self._lens = lens
-        self._panorama = _panorama(seed)
+        self._panorama = drawn_panorama(seed) if panorama is None else panorama
 
     def paint(
         self, picture: Image, pose: Pose, heading_rad: float, rows: int, offset: tuple[int, int]
@@ -46,11 +49,9 @@ class Backdrop:
         ray = x[None, :, None] * right + y[:, None, None] * down + ahead
         azimuth = np.unwrap(np.arctan2(ray[..., 0], ray[..., 2]), axis=1)
         azimuth += 2 * math.pi * np.round((azimuth[0, 0] - azimuth[:, :1]) / (2 * math.pi))
-        tangent = np.clip(
-            -ray[..., 1] / np.hypot(ray[..., 0], ray[..., 2]), _LOWEST + 0.002, _HIGHEST - 0.002
-        )
-        map_x = (azimuth * _PER_RAD + _PANORAMA_PX / 2 - 0.5).astype(np.float32)
-        map_y = ((_HIGHEST - tangent) * _PER_RAD - 0.5).astype(np.float32)
+        tangent = np.clip(-ray[..., 1] / np.hypot(ray[..., 0], ray[..., 2]), LOWEST + 0.002, HIGHEST - 0.002)
+        map_x = (azimuth * PER_RAD + PANORAMA_PX / 2 - 0.5).astype(np.float32)
+        map_y = ((HIGHEST - tangent) * PER_RAD - 0.5).astype(np.float32)
         size = (columns * _BLOCK_PX, lines * _BLOCK_PX)
         crop = slice(_BLOCK_PX, _BLOCK_PX + rows), slice(_BLOCK_PX, _BLOCK_PX + width)
         x_px, y_px = (cv2.resize(m, size, interpolation=cv2.INTER_LINEAR)[crop] for m in (map_x, map_y))
@@ -130,14 +131,13 @@ class Trees:
 
 
 @cache
-def _panorama(seed: int) -> Image:
-    """Sky with clouds, hills, houses and a tree line all around; row 0 at tangent `_HIGHEST`."""
+def drawn_panorama(seed: int) -> Image:
+    """Sky with clouds, hills, houses and a tree line all around; row 0 at tangent `HIGHEST`."""
     rng = np.random.default_rng([seed, 0x5C1])
-    rows = math.ceil((_HIGHEST - _LOWEST) * _PER_RAD)
-    horizon = round(_HIGHEST * _PER_RAD)
-    up = np.clip(np.arange(horizon, horizon - rows, -1) / _PER_RAD, 0, 1)[:, None, None] ** 0.6
+    rows, horizon = ROWS_PX, HORIZON_PX
+    up = np.clip(np.arange(horizon, horizon - rows, -1) / PER_RAD, 0, 1)[:, None, None] ** 0.6
     sky = (1 - up) * np.array([232.0, 224.0, 214.0]) + up * np.array([208.0, 160.0, 112.0])
-    image = np.repeat(sky, _PANORAMA_PX, axis=1).astype(np.float32)
+    image = np.repeat(sky, PANORAMA_PX, axis=1).astype(np.float32)
     clouds = _round_noise(rng, rows, ((40, 1.0), (90, 0.6), (220, 0.3)))
     image += np.clip(clouds * 18, -4, 34)[..., None]
     canvas = np.clip(image, 0, 255).astype(np.uint8)
@@ -147,21 +147,21 @@ def _panorama(seed: int) -> Image:
         _house(canvas, rng, horizon)
     _tree_line(canvas, rng, horizon)
     canvas[horizon:] = (96, 128, 112)
-    grain = rng.normal(0, 5, (rows, _PANORAMA_PX // 2)).astype(np.float32)
+    grain = rng.normal(0, 5, (rows, PANORAMA_PX // 2)).astype(np.float32)
     canvas[horizon:] = np.clip(
-        canvas[horizon:] + cv2.resize(grain, (_PANORAMA_PX, rows))[horizon:, :, None], 0, 255
+        canvas[horizon:] + cv2.resize(grain, (PANORAMA_PX, rows))[horizon:, :, None], 0, 255
     )
     blurred: Image = cv2.GaussianBlur(canvas, (0, 0), 0.6)
     return blurred
 
 
 def _round_noise(rng: np.random.Generator, rows: int, octaves: tuple[tuple[int, float], ...]) -> Array:
-    total = np.zeros((rows, _PANORAMA_PX), np.float32)
+    total = np.zeros((rows, PANORAMA_PX), np.float32)
     for cells, gain in octaves:
         grid = rng.normal(0, gain, (max(2, cells // 3), cells)).astype(np.float32)
         grid = np.concatenate([grid, grid, grid], axis=1)
-        total += cv2.resize(grid, (_PANORAMA_PX * 3, rows), interpolation=cv2.INTER_CUBIC)[
-            :, _PANORAMA_PX : 2 * _PANORAMA_PX
+        total += cv2.resize(grid, (PANORAMA_PX * 3, rows), interpolation=cv2.INTER_CUBIC)[
+            :, PANORAMA_PX : 2 * PANORAMA_PX
         ]
     return total
 
@@ -174,18 +174,18 @@ def _ridge(
     spread: float,
     colour: tuple[int, int, int],
 ) -> None:
-    angle = np.arange(_PANORAMA_PX) * (2 * math.pi / _PANORAMA_PX)
-    height = np.full(_PANORAMA_PX, base)
+    angle = np.arange(PANORAMA_PX) * (2 * math.pi / PANORAMA_PX)
+    height = np.full(PANORAMA_PX, base)
     for k in (2, 3, 5, 9, 17, 40, 90):
         height += spread / math.sqrt(k) * rng.normal() * np.sin(k * angle + rng.uniform(0, 6.28))
-    outline = np.stack([np.arange(_PANORAMA_PX), horizon - np.maximum(height, 0.004) * _PER_RAD], axis=1)
-    polygon = np.concatenate([outline, [[_PANORAMA_PX - 1, horizon + 2], [0, horizon + 2]]])
+    outline = np.stack([np.arange(PANORAMA_PX), horizon - np.maximum(height, 0.004) * PER_RAD], axis=1)
+    polygon = np.concatenate([outline, [[PANORAMA_PX - 1, horizon + 2], [0, horizon + 2]]])
     cv2.fillPoly(canvas, [np.round(polygon).astype(np.int32)], colour)
 
 
 def _house(canvas: Image, rng: np.random.Generator, horizon: int) -> None:
     wide, high = int(rng.uniform(35, 130)), int(rng.uniform(22, 75))
-    left = int(rng.integers(_PANORAMA_PX - wide))
+    left = int(rng.integers(PANORAMA_PX - wide))
     wall = np.array([rng.uniform(130, 205), rng.uniform(140, 205), rng.uniform(150, 215)])
     top = horizon - high
     cv2.rectangle(canvas, (left, top), (left + wide, horizon), wall.tolist(), -1)
@@ -202,7 +202,7 @@ def _house(canvas: Image, rng: np.random.Generator, horizon: int) -> None:
 
 def _tree_line(canvas: Image, rng: np.random.Generator, horizon: int) -> None:
     for _ in range(2600):
-        x = int(rng.integers(_PANORAMA_PX))
+        x = int(rng.integers(PANORAMA_PX))
         stand = 0.5 + 0.5 * math.sin(x / 190.0) * math.sin(x / 67.0 + 1)
         if rng.random() > 0.35 + 0.65 * stand:
             continue

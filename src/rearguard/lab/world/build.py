@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from rearguard.world.gait import Gait
-from rearguard.world.mesh import Light
-from rearguard.world.path import STADIUM_RADIUS_M, Path
-from rearguard.world.scene import Scene
-from rearguard.world.sensor import Conditions
-from rearguard.world.things import Kind, Look, Motion, Thing
-from rearguard.world.wearer import Reaction, Wearer
+from rearguard.lab.world.gait import Gait
+from rearguard.lab.world.mesh import Light
+from rearguard.lab.world.path import STADIUM_RADIUS_M, Path
+from rearguard.lab.world.scene import Scene
+from rearguard.lab.world.sensor import Conditions
+from rearguard.lab.world.things import Kind, Look, Motion, Thing
+from rearguard.lab.world.wearer import Reaction, Wearer
 
 Values = Mapping[str, float]
-_CONTACT_M = 0.3
+CONTACT_M = 0.3
 _APPROACH_S = 7.0
 _APPROACH_M = (15.0, 75.0)
 
@@ -33,10 +33,11 @@ def _light(v: Values) -> Light:
     return Light(sun=0.8, sky=0.55) if v["light"] > 0.7 else Light(sun=0.25, sky=0.85)
 
 
-def _scene(
+def make_scene(
     name: str, v: Values, things: list[Thing], duration_s: float, *, path: Path | None = None,
     conditions: Conditions | None = None, wearer: Wearer | None = None,
 ) -> Scene:  # fmt: skip
+    """A scene with what every world's values say of it; `duration_s` unless they ask for another."""
     seed = int(v["seed"])
     wearer = wearer or Wearer.steady(
         v["speed"], v["duration"] or duration_s, Gait(seed=seed), shaking=bool(v["gait"])
@@ -63,7 +64,7 @@ def _meeting(
 ) -> Scene:
     """One thing ahead, coming (`pace_m_s` > 0) or still; it ends just before contact, or 1.5 s after it passed."""
     seed, lateral = int(v["seed"]), v.get("lateral", 0.0)
-    look = _look(seed, child=bool(v.get("child", 0)))
+    look = look_of(seed, child=bool(v.get("child", 0)))
     thing = Thing(
         kind.value,
         kind,
@@ -88,11 +89,12 @@ def _meeting(
     beside = abs(lateral) > 0.4 + width / 2
     gap = start - thing.half_depth_m
     if closing <= 0.05:
-        return _scene(name, v, [thing], 12.0)
-    return _scene(name, v, [thing], gap / closing + 1.5 if beside else (gap - _CONTACT_M) / closing)
+        return make_scene(name, v, [thing], 12.0)
+    return make_scene(name, v, [thing], gap / closing + 1.5 if beside else (gap - CONTACT_M) / closing)
 
 
-def _look(seed: int, *, child: bool = False) -> Look:
+def look_of(seed: int, *, child: bool = False) -> Look:
+    """How tall and stout the figure of this seed is."""
     if child:
         return Look(1.15, 1.0, seed, child=True)
     return Look(1.62 + 0.05 * (seed * 7 % 6), 0.92 + 0.06 * (seed * 5 % 4), seed)
@@ -114,9 +116,11 @@ def away(name: str, v: Values) -> Scene:
     """Someone goes the same way ahead of the wearer; with speed = pace the gap stays."""
     start = v["start"] or 8.0
     closing = v["speed"] - v["pace"]
-    thing = Thing("person", Kind.PERSON, Motion.steady(start, v["lateral"], v["pace"]), _look(int(v["seed"])))
-    most = (start - thing.half_depth_m - _CONTACT_M) / closing if closing > 0.05 else 20.0
-    return _scene(name, v, [thing], min(most, 20.0))
+    thing = Thing(
+        "person", Kind.PERSON, Motion.steady(start, v["lateral"], v["pace"]), look_of(int(v["seed"]))
+    )
+    most = (start - thing.half_depth_m - CONTACT_M) / closing if closing > 0.05 else 20.0
+    return make_scene(name, v, [thing], min(most, 20.0))
 
 
 def cross(name: str, v: Values) -> Scene:
@@ -126,10 +130,10 @@ def cross(name: str, v: Values) -> Scene:
     meet = start / max(v["speed"], 0.1)
     side = -1.0 if seed % 2 else 1.0
     pace = v["pace"] * -side
-    look = _look(seed, child=bool(v["child"]))
+    look = look_of(seed, child=bool(v["child"]))
     motion = Motion.steady(start + 0.15, math.copysign(v["lateral"], pace), 0.0, pace, at_s=meet)
     thing = Thing("person", Kind.PERSON, motion, look, height_m=look.height_m)
-    return _scene(name, v, [thing], meet - _CONTACT_M / max(v["speed"], 0.1))
+    return make_scene(name, v, [thing], meet - CONTACT_M / max(v["speed"], 0.1))
 
 
 def obstructed(name: str, v: Values) -> Scene:
@@ -137,7 +141,7 @@ def obstructed(name: str, v: Values) -> Scene:
     seed, speed = int(v["seed"]), max(v["speed"], 0.1)
     start = _start_gap(v, speed)
     meet = start / speed
-    look = _look(seed, child=True)
+    look = look_of(seed, child=True)
     edge, board, hides = -0.95, 1.9, -1.75
     shown = meet - v["birth_ttc"]
     starts = (
@@ -158,7 +162,7 @@ def obstructed(name: str, v: Values) -> Scene:
         1.6,
         obstacle=False,
     )
-    return _scene(name, v, [child, screen], meet - _CONTACT_M / speed)
+    return make_scene(name, v, [child, screen], meet - CONTACT_M / speed)
 
 
 def cut_in(name: str, v: Values) -> Scene:
@@ -174,9 +178,9 @@ def cut_in(name: str, v: Values) -> Scene:
         "person",
         Kind.PERSON,
         Motion(times, places, (side * 1.22, side * 1.22, 0.0, 0.0)),
-        _look(int(v["seed"])),
+        look_of(int(v["seed"])),
     )
-    return _scene(name, v, [thing], (start - thing.half_depth_m - _CONTACT_M) / closing)
+    return make_scene(name, v, [thing], (start - thing.half_depth_m - CONTACT_M) / closing)
 
 
 def prop(kind: Kind, width: float, height: float) -> Callable[[str, Values], Scene]:
@@ -187,7 +191,7 @@ def prop(kind: Kind, width: float, height: float) -> Callable[[str, Values], Sce
 
 
 def empty(name: str, v: Values) -> Scene:
-    return _scene(name, v, [], 180.0)
+    return make_scene(name, v, [], 180.0)
 
 
 def curve(name: str, v: Values) -> Scene:
@@ -195,11 +199,14 @@ def curve(name: str, v: Values) -> Scene:
     pace, lane = v["pace"], v["lateral"]
     things = [
         Thing(
-            f"person{i}", Kind.PERSON, Motion.steady(33.0 + 30.0 * i, lane, -pace), _look(int(v["seed"]) + i)
+            f"person{i}",
+            Kind.PERSON,
+            Motion.steady(33.0 + 30.0 * i, lane, -pace),
+            look_of(int(v["seed"]) + i),
         )
         for i in range(3)
     ]
-    return _scene(name, v, things, 15.0, path=Path(-1.0 / STADIUM_RADIUS_M))
+    return make_scene(name, v, things, 15.0, path=Path(-1.0 / STADIUM_RADIUS_M))
 
 
 def crowd(name: str, v: Values) -> Scene:
@@ -210,16 +217,16 @@ def crowd(name: str, v: Values) -> Scene:
         side = -1.0 if i % 2 else 1.0
         lane = side * (1.7 + 0.75 * ((i * 5 + seed) % 4))
         pace = (-1.4, 0.0, 1.2, -1.1)[(i + seed) % 4]
-        look = _look(seed + i)
+        look = look_of(seed + i)
         motion = Motion.steady(9.0 + 4.2 * i, lane, pace) if pace else Motion.still(9.0 + 4.2 * i, lane)
         things.append(
             Thing(f"person{i}", Kind.PERSON, motion, look, height_m=look.height_m, facing_deg=(i * 50) % 360)
         )
     if v["blocker"]:
-        look = _look(seed + 99)
+        look = look_of(seed + 99)
         things.append(Thing("blocker", Kind.PERSON, Motion.still(30.0, 0.0), look, height_m=look.height_m))
-        return _scene(name, v, things, (30.0 - 0.45) / max(v["speed"], 0.1))
-    return _scene(name, v, things, 15.0)
+        return make_scene(name, v, things, (30.0 - 0.45) / max(v["speed"], 0.1))
+    return make_scene(name, v, things, 15.0)
 
 
 def weather(**over: float) -> Callable[[str, Values], Scene]:
@@ -268,4 +275,4 @@ def demo(name: str, v: Values) -> Scene:
     wearer = Wearer.reacting(
         speed, duration, Gait(seed=seed), things, shaking=bool(v["gait"]), reaction=Reaction()
     )
-    return _scene(name, v, list(things), duration, wearer=wearer)
+    return make_scene(name, v, list(things), duration, wearer=wearer)

@@ -1,6 +1,6 @@
 """The pinhole camera of a simulated world: where a point of the world falls in the picture.
 
-Axes of world and camera: x right, y down, z forward. Angles in radians as in `words.EgoMotion`: yaw positive
+Axes of world and camera: x right, y down, z forward. Angles in radians as in `types.EgoMotion`: yaw positive
 to picture-right, pitch positive down, roll positive clockwise as seen in the picture's own frame.
 The *level picture* is the one the camera would take without its roll; roll then turns it about the
 principal point, which is exact for a pinhole.
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rearguard.words import EgoMotion
+from rearguard.types import EgoMotion
 
 Array = NDArray[np.floating[Any]]
 NEAR_M = 0.15

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from rearguard.errors import BadInput
-from rearguard.world import build
-from rearguard.world.build import Values
-from rearguard.world.scene import Scene
-from rearguard.world.things import Kind
+from rearguard.lab.world import build, encounters
+from rearguard.lab.world.build import Values
+from rearguard.lab.world.camera_faults import ONSET_S, Wanted
+from rearguard.lab.world.scene import Scene
+from rearguard.lab.world.things import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,10 @@ COMMON: dict[str, Parameter] = {
     "drop": Parameter(0.0, 0, 0.9, "share of frames lost on the way from the camera"),
     "light": Parameter(1.0, 0.02, 1.5, "brightness: 1 sun, 0.6 shade, 0.15 dusk"),
     "path": Parameter(0, 0, 1, "on: a grey park path instead of a running track"),
+}
+FAULT_TIMES: dict[str, Parameter] = {
+    "fault_at": Parameter(ONSET_S, 0, 3600, "when the camera's fault begins, s"),
+    "fault_for": Parameter(1e9, 0, 1e9, "how long it lasts, s"),
 }
 _LATERAL = Parameter(0.0, -6.0, 6.0, "metres right of the wearer's lane")
 _START = Parameter(0.0, 0.0, 100.0, "gap at the start, m; 0: seven seconds' worth, 15 to 75 m")
@@ -67,24 +72,32 @@ def scene(name: str, **values: float) -> Scene:
     return world.build(name, {**{k: p.default for k, p in known.items()}, **values})
 
 
-def parse(word: str) -> tuple[str, dict[str, float]]:
-    """`sim:NAME?key=value&…` as name and values. Raises `BadInput` in one line naming what is wrong."""
+def parse(word: str) -> tuple[str, dict[str, float], Wanted]:
+    """`sim:NAME?key=value&…` as the world's name, its values and the camera's faults.
+
+    Raises `BadInput` in one line naming what is wrong.
+    """
     body = word.removeprefix("sim:")
     name, _, query = body.partition("?")
-    known = _world(name).all_parameters()
+    known = {**_world(name).all_parameters(), **FAULT_TIMES}
     values: dict[str, float] = {}
+    faults = ""
     for key, text in parse_qsl(query, keep_blank_values=True):
+        if key == "fault":
+            faults = text
+            continue
         number = {"on": 1.0, "off": 0.0}.get(text.lower())
         try:
             values[key] = float(text) if number is None else number
         except ValueError:
             raise BadInput(f"sim:{name}: {key}={text} is not a number") from None
         _check(name, key, values[key], known)
-    if query and not values:
+    if query and not values and not faults:
         raise BadInput(
             f"sim:{name}: cannot read the parameters {query!r}; write e.g. sim:{name}?speed=3.5&gait=off"
         )
-    return name, values
+    at_s, for_s = (values.pop(key, FAULT_TIMES[key].default) for key in FAULT_TIMES)
+    return name, values, Wanted.of(faults, at_s, for_s) if faults else Wanted()
 
 
 def _world(name: str) -> World:
@@ -95,7 +108,7 @@ def _world(name: str) -> World:
 
 def _check(name: str, key: str, value: float, known: dict[str, Parameter]) -> None:
     if key not in known:
-        raise BadInput(f"sim:{name} takes no parameter {key!r}; it takes: {', '.join(known)}")
+        raise BadInput(f"sim:{name} takes no parameter {key!r}; it takes: {', '.join(known)}, fault")
     bounds = known[key]
     if not (math.isfinite(value) and bounds.low <= value <= bounds.high):
         raise BadInput(
@@ -174,6 +187,41 @@ WORLDS: dict[str, World] = {
     ),
     "gate": World(
         "a closed tubular gate across the lane", build.prop(Kind.GATE, 3.6, 1.2), {"start": _START}
+    ),
+    "overtaker": World(
+        "a runner comes past from behind the lens and runs away",
+        encounters.overtaker,
+        {"lateral": Parameter(1.2, -6, 6, "metres beside"), "pace": Parameter(1.0, 0.2, 8, "faster by, m/s")},
+    ),
+    "cross-behind-still": World(
+        "the wearer stands, somebody walks across behind",
+        encounters.cross_behind_still,
+        {"gap": Parameter(2.2, 0.5, 20, "metres behind"), "pace": _pace(1.4)},
+    ),
+    "leader-brakes": World(
+        "somebody ahead, as fast, slows to a stop",
+        encounters.leader_brakes,
+        {"gap": Parameter(6.0, 1, 30, "gap, m")},
+    ),
+    "sets-off": World(
+        "the wearer stands before somebody and sets off",
+        encounters.sets_off,
+        {"gap": Parameter(3.0, 1, 30, "gap, m")},
+    ),
+    "stop-and-go": World("the wearer runs, stops and runs again at somebody", encounters.stop_and_go, {}),
+    "bend": World(
+        "somebody stands on a bending path",
+        encounters.bend,
+        {"radius": Parameter(20.0, 4, 200, "its radius, m")},
+    ),
+    "trunk-turned": World(
+        "the wearer's trunk turns aside and back before somebody", encounters.trunk_turned, {}
+    ),
+    "dog-runs": World("a dog runs towards the wearer", encounters.dog_runs, {"pace": _pace(3.0)}),
+    "edge-entry": World(
+        "somebody walks in over the picture's edge",
+        encounters.edge_entry,
+        {"birth_ttc": Parameter(3.0, 0.5, 6, "true TTC when it comes into view, s")},
     ),
     "empty": World("three minutes of clear track", build.empty, {}),
     "curve": World(

@@ -1,6 +1,6 @@
 """People: an articulated body that stands, walks, runs or sits on a bicycle, as a mesh.
 
-Body axes: x to the figure's left as seen from its front… simply "side", y down with the ground at 0, z where
+Body axes: x sideways, y down with the ground at 0, z where
 it faces. Segment lengths and widths are shares of body height after Drillis and Contini (1966), as given in
 Winter, "Biomechanics and Motor Control of Human Movement"; joint angles follow textbook curves of walking and
 running closely enough for a picture, not for biomechanics.
@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rearguard.world.mesh import Mesh, join, limb, tube
-from rearguard.world.things import Look
+from rearguard.lab.world.mesh import Mesh, join, limb, tube
+from rearguard.lab.world.things import Look
 
 Array = NDArray[np.floating[Any]]
 

@@ -16,16 +16,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rearguard.words import Image
-from rearguard.world.camera import Lens, Pose, axes
-from rearguard.world.paint import HAZE
-from rearguard.world.path import Path
+from rearguard.lab.world.camera import Lens, Pose, axes
+from rearguard.lab.world.paint import HAZE
+from rearguard.lab.world.path import Path
+from rearguard.types import Image
 
 Array = NDArray[np.floating[Any]]
 PERIOD_M = 12.8
 FARTHEST_M = 160.0
 # (metres per texture pixel, half width in m, for bands that end nearer than this); each is laid into the next
-_TEXTURES = ((0.008, 6.4, 6.0), (0.02, 19.2, 22.0), (0.05, 51.2, math.inf))
+TEXTURES = ((0.008, 6.4, 6.0), (0.02, 19.2, 22.0), (0.05, 51.2, math.inf))
 _BAND_RATIO = 1.45
 _BLOCK_PX = 8
 HAZE_M = 320.0
@@ -51,9 +51,12 @@ class Band:
 class Ground:
     """Paints the ground of one world as one lens sees it."""
 
-    def __init__(self, surface: str, lens: Lens, camera_height_m: float, seed: int) -> None:
+    def __init__(
+        self, surface: str, lens: Lens, camera_height_m: float, seed: int, textures: tuple[Image, ...] | None = None
+    ) -> None:  # fmt: skip
+        """`textures` as `TEXTURES` has them, finest first, instead of drawn ones."""
         self._lens = lens
-        self._bands = _bands(_textures(surface, seed), lens.focal_px, camera_height_m)
+        self._bands = _bands(textures or _textures(surface, seed), lens.focal_px, camera_height_m)
 
     def paint(self, picture: Image, pose: Pose, path: Path, s_m: float, offset: tuple[int, int]) -> int:
         """Paint all ground nearer than `FARTHEST_M`; returns the picture row where it begins.
@@ -104,7 +107,7 @@ def _bands(textures: tuple[Image, ...], focal_px: float, height_m: float) -> lis
     near, far = 0.0, 2.0
     while near < FARTHEST_M:
         middle = math.sqrt(max(near, 1.2) * far)
-        base, base_m = next((t, row[0]) for t, row in zip(textures, _TEXTURES, strict=True) if far < row[2])
+        base, base_m = next((t, row[0]) for t, row in zip(textures, TEXTURES, strict=True) if far < row[2])
         columns = max(64, min(base.shape[1], round(base.shape[1] * base_m * focal_px / middle)))
         lines = max(4, min(base.shape[0], round(PERIOD_M * focal_px * height_m / middle**2)))
         texture = cv2.resize(base, (columns, lines), interpolation=cv2.INTER_AREA)
@@ -119,10 +122,10 @@ def _bands(textures: tuple[Image, ...], focal_px: float, height_m: float) -> lis
 def _textures(surface: str, seed: int) -> tuple[Image, ...]:
     """The textures of a surface, finest first; rows along the track, columns across it, middle in the middle."""
     made: list[Image] = []
-    for cell_m, half_m, _ in _TEXTURES:
+    for cell_m, half_m, _ in TEXTURES:
         texture = _surface(surface, seed, half_m, cell_m)
         if made:
-            inner = round(2 * _TEXTURES[len(made) - 1][1] / cell_m)
+            inner = round(2 * TEXTURES[len(made) - 1][1] / cell_m)
             at = (texture.shape[1] - inner) // 2
             texture[:, at : at + inner] = cv2.resize(
                 made[-1], (inner, texture.shape[0]), interpolation=cv2.INTER_AREA
@@ -147,7 +150,7 @@ def _surface(surface: str, seed: int, half_m: float, cell_m: float) -> Image:
     if lanes:
         from_line = np.abs((n + LANE_M) % LANE_M - LANE_M / 2)
         line = np.clip((0.025 - from_line) / cell_m + 0.5, 0, 1) * (np.abs(n) < half_width_m - 0.02)
-    # Worn paint: fresh white lines would be nearer to a picture book than to a track in use.
+    # Worn paint, as on a track in use: fresh white lines would hide legs from the detector.
     worn = (np.clip(0.5 + rough / 60, 0, 1) * line).astype(np.float32)
     for channel in range(3):
         base = beyond[channel] + on * (middle[channel] - beyond[channel]) + grain

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rearguard.words import Image
-from rearguard.world.camera import NEAR_M, Lens, Pose, into_camera, to_level
-from rearguard.world.mesh import Light, Mesh
+from rearguard.lab.world.camera import NEAR_M, Lens, Pose, into_camera, to_level
+from rearguard.lab.world.mesh import Light, Mesh
+from rearguard.types import Image
 
 Array = NDArray[np.floating[Any]]
 _SHIFT = 4

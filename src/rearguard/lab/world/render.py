@@ -10,21 +10,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rearguard.words import Box, Image, TrueThing
-from rearguard.world.backdrop import Backdrop, Trees
-from rearguard.world.camera import Lens, Pose, into_camera, rolled, to_level
-from rearguard.world.ground import HAZE_M, Ground
-from rearguard.world.paint import Cloth, blend, mesh_pixels, paint_mesh, paint_panel, panel_pixels
-from rearguard.world.scene import Scene, truth
-from rearguard.world.sensor import Sensor
-from rearguard.world.shapes import Shape, shape
-from rearguard.world.things import Kind, Thing
-from rearguard.world.wearer import State
+from rearguard.lab.world.backdrop import Backdrop, Trees
+from rearguard.lab.world.camera import Lens, Pose, into_camera, rolled, to_level
+from rearguard.lab.world.ground import HAZE_M, Ground
+from rearguard.lab.world.mesh import Light
+from rearguard.lab.world.paint import Cloth, Panel, blend, mesh_pixels, paint_mesh, paint_panel, panel_pixels
+from rearguard.lab.world.photo_looks import PhotoLooks, panel_beside
+from rearguard.lab.world.scene import Scene, truth
+from rearguard.lab.world.sensor import Sensor
+from rearguard.lab.world.shapes import Shape, shape
+from rearguard.lab.world.things import Kind, Thing
+from rearguard.lab.world.wearer import State
+from rearguard.types import Box, Image, TrueThing
 
 Array = NDArray[np.floating[Any]]
 _RATE_STEP_S = 0.002
 _MOST_ROLL_RAD = 0.12
 _SEEN_M = 120.0
+_SUNNY = Light(sun=0.8, sky=0.55)
+_STANDS_ON_FEET = (Kind.PERSON, Kind.DOG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +43,18 @@ class Placed:
 class Renderer:
     """Draws the frames of one scene as one lens sees them; same scene, lens and seed give the same pixels."""
 
-    def __init__(self, scene: Scene, lens: Lens, camera_height_m: float, pitch_rad: float) -> None:
-        self._scene, self._lens = scene, lens
+    def __init__(
+        self, scene: Scene, lens: Lens, camera_height_m: float, pitch_rad: float, looks: PhotoLooks | None = None
+    ) -> None:  # fmt: skip
+        """`looks`: out of photographs instead of drawn, shaken as somebody really was."""
+        scene = looks.shaken(scene) if looks else scene
+        self._scene, self._lens, self._looks = scene, lens, looks
         self._height_m, self._pitch_rad = camera_height_m, pitch_rad
-        self._ground = Ground(scene.surface, lens, camera_height_m, scene.seed % 4)
-        self._backdrop = Backdrop(lens, scene.seed % 4)
+        ground, panorama = (looks.ground(), looks.panorama()) if looks else (None, None)
+        self._ground = Ground(scene.surface, lens, camera_height_m, scene.seed % 4, ground)
+        self._backdrop = Backdrop(lens, scene.seed % 4, panorama)
         farthest = scene.wearer.state(scene.duration_s).s_m
+        self._beside = looks.beside(farthest) if looks else None
         self._trees = Trees(lens, scene.seed, farthest, 0.75 + 0.25 * min(scene.light.sun, 1.0))
         self._sensor = Sensor(scene.conditions, lens, scene.seed)
         self._cloth = Cloth.of(scene.seed)
@@ -70,10 +80,12 @@ class Renderer:
         self._backdrop.paint(level, pose, scene.path.heading_rad(state.s_m), rows, offset)
         placed = self._placed(t_s, state)
         layers: list[tuple[float, Any]] = [(p.distance_m, p) for p in placed]
-        layers += self._trees.near(state.s_m, scene.path)
+        layers += self._standing_beside(state)
         for _, item in sorted(layers, key=lambda layer: -layer[0]):
             if isinstance(item, Placed):
                 self._paint(level, item, pose, offset)
+            elif isinstance(item, Panel):
+                paint_panel(level, item, pose, self._lens, self._brightness(), offset, 0.0)
             else:
                 self._trees.paint(level, item, pose, scene.path, state.s_m, offset)
         picture = self._roll(level, pose, offset)
@@ -92,8 +104,26 @@ class Renderer:
                 continue
             pixels = self._lens.focal_px * thing.height_m / max(distance, 0.3)
             detail = 2 if pixels > 220 else 1 if pixels > 60 else 0
-            found.append(Placed(thing, shape(thing, t_s, self._scene.path, state.s_m, detail), distance))
+            made = (
+                self._looks.shape(thing, t_s, self._scene.path, state, detail)
+                if self._looks
+                else shape(thing, t_s, self._scene.path, state.s_m, detail)
+            )
+            found.append(Placed(thing, made, distance))
         return found
+
+    def _standing_beside(self, state: State) -> list[tuple[float, Any]]:
+        """(distance, tree or panel) of what stands beside the path, in no order."""
+        if self._beside is None:
+            return list(self._trees.near(state.s_m, self._scene.path))
+        panels = (panel_beside(b, self._scene.path, state.s_m) for b in self._beside)
+        middles = ((p.corners()[:2].mean(axis=0), p) for p in panels if p is not None)
+        return [(math.hypot(at[0], at[2]), p) for at, p in middles]
+
+    def _brightness(self) -> float:
+        """Of what carries its own light, against a sunny day's."""
+        light = self._scene.light
+        return min(1.0, (light.sky * 0.8 + light.sun * 0.4) / (_SUNNY.sky * 0.8 + _SUNNY.sun * 0.4))
 
     def _blank(self, pose: Pose) -> tuple[Image, tuple[int, int]]:
         """An empty level picture, larger than the lens's by what roll will turn in; and that margin."""
@@ -135,25 +165,31 @@ class Renderer:
             cloth = self._cloth if placed.shape.soft else None
             paint_mesh(level, mesh, pose, self._lens, scene.light, offset, cloth, fog)
         for panel in placed.shape.panels:
-            brightness = scene.light.sky * 0.8 + scene.light.sun * 0.4
+            if self._looks and placed.thing.kind in _STANDS_ON_FEET:
+                self._shadow_of(level, panel.corners()[None], pose, offset)
+            brightness = self._brightness() if self._looks else scene.light.sky * 0.8 + scene.light.sun * 0.4
             paint_panel(level, panel, pose, self._lens, brightness, offset, fog)
 
     def _shadow(self, level: Image, placed: Placed, pose: Pose, offset: tuple[int, int]) -> None:
         """The soft dark on the ground below a thing, and the long one the sun casts: every quad laid flat."""
-        light = self._scene.light
-        toward = light.towards_sun
         for mesh in placed.shape.meshes:
             quads = mesh.quads[:: 2 if placed.thing.kind is Kind.PERSON else 1]
-            flat = quads.copy()
-            flat[..., 0] -= toward[0] / toward[1] * quads[..., 1]
-            flat[..., 2] -= toward[2] / toward[1] * quads[..., 1]
-            flat[..., 1] = 0.0
-            self._darken(level, flat, pose, offset, 0.5 * min(light.sun, 1.0))
+            self._shadow_of(level, quads, pose, offset)
             low = quads[quads[..., 1].mean(axis=1) > -0.25]
             if len(low):
                 foot = low.copy()
                 foot[..., 1] = 0.0
                 self._darken(level, foot, pose, offset, 0.45)
+
+    def _shadow_of(self, level: Image, quads: Array, pose: Pose, offset: tuple[int, int]) -> None:
+        """The shadow that the sun casts of upright quads (N, 4, 3)."""
+        light = self._scene.light
+        toward = light.towards_sun
+        flat = quads.copy()
+        flat[..., 0] -= toward[0] / toward[1] * quads[..., 1]
+        flat[..., 2] -= toward[2] / toward[1] * quads[..., 1]
+        flat[..., 1] = 0.0
+        self._darken(level, flat, pose, offset, 0.5 * min(light.sun, 1.0))
 
     def _darken(
         self, level: Image, flat: Array, pose: Pose, offset: tuple[int, int], strength: float

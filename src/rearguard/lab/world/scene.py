@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from rearguard.words import Box, TrueThing
-from rearguard.world.mesh import Light
-from rearguard.world.path import Path
-from rearguard.world.sensor import Conditions
-from rearguard.world.things import Thing
-from rearguard.world.wearer import State, Wearer
+from rearguard.lab.world.mesh import Light
+from rearguard.lab.world.path import Path
+from rearguard.lab.world.sensor import Conditions
+from rearguard.lab.world.things import Thing
+from rearguard.lab.world.wearer import State, Wearer
+from rearguard.types import Box, TrueThing
 
 CLOSING_FLOOR_M_S = 0.05
 

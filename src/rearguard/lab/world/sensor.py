@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rearguard.words import Image
-from rearguard.world.camera import Lens, Pose
+from rearguard.lab.world.camera import Lens, Pose
+from rearguard.types import Image
 
 Array = NDArray[np.floating[Any]]
 

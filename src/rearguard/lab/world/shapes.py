@@ -11,15 +11,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rearguard.words import Image
-from rearguard.world.figure import Limbs, body, person
-from rearguard.world.mesh import Mesh, bar, join
-from rearguard.world.paint import Panel, halvings
-from rearguard.world.path import Path
-from rearguard.world.things import Kind, Look, Thing
+from rearguard.lab.world.figure import Limbs, body, person
+from rearguard.lab.world.mesh import Mesh, bar, join
+from rearguard.lab.world.paint import Panel, halvings
+from rearguard.lab.world.path import Path
+from rearguard.lab.world.things import Kind, Look, Thing
+from rearguard.types import Image
 
 Array = NDArray[np.floating[Any]]
-_PANEL_PER_M = 80.0
+PANEL_PER_M = 80.0
 _POSES = 48  # different poses in a stride or a turn of the cranks
 _CRANK_M = 5.0  # way of a bicycle per turn of the cranks
 _STRIDE_M = ((0.0, 1.2), (1.4, 1.5), (3.5, 2.6), (6.0, 3.6))  # speed m/s → length of a stride (two steps)
@@ -66,20 +66,20 @@ def _panel(thing: Thing, x: float, z: float, turn: float) -> Panel:
     half = thing.width_m / 2
     return Panel(
         (x - half * c, 0.0, z + half * s), (c, 0.0, -s), thing.width_m, thing.height_m,
-        _face(thing.kind, thing.width_m, thing.height_m, thing.look.seed), _PANEL_PER_M,
+        _face(thing.kind, thing.width_m, thing.height_m, thing.look.seed), PANEL_PER_M,
     )  # fmt: skip
 
 
 @cache
 def _face(kind: Kind, width_m: float, height_m: float, seed: int) -> tuple[Image, ...]:
-    size = round(height_m * _PANEL_PER_M), round(width_m * _PANEL_PER_M)
+    size = round(height_m * PANEL_PER_M), round(width_m * PANEL_PER_M)
     rng = np.random.default_rng([seed, 0xFACE])
     paint = {Kind.WALL: _bricks, Kind.FENCE: _mesh_fence, Kind.BLANK_WALL: _plaster}[kind]
     return halvings(paint(size, rng))
 
 
 def _bricks(size: tuple[int, int], rng: np.random.Generator) -> Image:
-    high, wide = round(0.075 * _PANEL_PER_M), round(0.24 * _PANEL_PER_M)
+    high, wide = round(0.075 * PANEL_PER_M), round(0.24 * PANEL_PER_M)
     image = np.full((*size, 4), (150, 158, 162, 255), np.uint8)
     for row, y in enumerate(range(0, size[0], high)):
         for x in range(-(row % 2) * wide // 2, size[1], wide):
@@ -105,12 +105,12 @@ def _plaster(size: tuple[int, int], rng: np.random.Generator) -> Image:
 def _mesh_fence(size: tuple[int, int], rng: np.random.Generator) -> Image:
     """Chain link of 6 cm with posts every 2.5 m and a rail on top."""
     image = np.zeros((*size, 4), np.uint8)
-    step = round(0.085 * _PANEL_PER_M)
+    step = round(0.085 * PANEL_PER_M)
     for start in range(-size[0], size[1], step):
         cv2.line(image, (start, 0), (start + size[0], size[0]), (112, 122, 116, 255), 1, cv2.LINE_AA)
         cv2.line(image, (start + size[0], 0), (start, size[0]), (132, 140, 134, 255), 1, cv2.LINE_AA)
-    thick = round(0.07 * _PANEL_PER_M)
-    for x in range(0, size[1], round(2.5 * _PANEL_PER_M)):
+    thick = round(0.07 * PANEL_PER_M)
+    for x in range(0, size[1], round(2.5 * PANEL_PER_M)):
         cv2.rectangle(image, (x, 0), (x + thick, size[0]), (78, 92, 84, 255), -1)
     cv2.rectangle(image, (0, 0), (size[1], thick), (78, 92, 84, 255), -1)
     cv2.rectangle(image, (0, size[0] - thick), (size[1], size[0]), (78, 92, 84, 255), -1)
@@ -176,7 +176,19 @@ def _gate(thing: Thing) -> Mesh:
     return join(parts)
 
 
-_PROPS = {Kind.POST: _post, Kind.HURDLE: _hurdle, Kind.GATE: _gate}
+def _dog(thing: Thing) -> Mesh:
+    """A dog seen from the front or behind, of bars: trunk, head and legs. A sketch: no detector was tried on it."""
+    h, half = thing.height_m, thing.width_m / 2
+    fur = np.array([(60, 80, 110), (50, 66, 92)] * 4, float)
+    long = 0.4
+    parts = [bar((0, -0.62 * h, -long), (0, -0.62 * h, long), 0.55 * half, fur, 8)]
+    parts.append(bar((0, -0.72 * h, -long), (0, -0.98 * h, -long - 0.18), 0.4 * half, fur, 8))
+    legs = [(x, z) for x in (-0.4 * half, 0.4 * half) for z in (-long, long)]
+    parts += [bar((x, 0, z), (x, -0.6 * h, z), 0.16 * half, fur) for x, z in legs]
+    return join(parts)
+
+
+_PROPS = {Kind.POST: _post, Kind.HURDLE: _hurdle, Kind.GATE: _gate, Kind.DOG: _dog}
 
 
 @lru_cache(maxsize=256)

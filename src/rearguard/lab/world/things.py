@@ -13,7 +13,7 @@ Array = NDArray[np.floating[Any]]
 
 
 class Kind(StrEnum):
-    """What a thing is; `rearguard.world.shapes` draws each."""
+    """What a thing is; `rearguard.lab.world.shapes` draws each."""
 
     PERSON = "person"
     CYCLIST = "cyclist"
@@ -23,6 +23,7 @@ class Kind(StrEnum):
     POST = "post"
     GATE = "gate"
     BLANK_WALL = "blank-wall"
+    DOG = "dog"
 
 
 # kind → (COCO name or own name, half depth in m: how far its front is before its middle)
@@ -35,6 +36,7 @@ LABELS: dict[Kind, tuple[str, float]] = {
     Kind.POST: ("post", 0.06),
     Kind.GATE: ("gate", 0.0),
     Kind.BLANK_WALL: ("wall", 0.0),
+    Kind.DOG: ("dog", 0.4),
 }
 
 

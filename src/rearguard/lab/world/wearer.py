@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rearguard.world.camera import Pose
-from rearguard.world.gait import Gait
-from rearguard.world.things import Thing
+from rearguard.lab.world.camera import Pose
+from rearguard.lab.world.gait import Gait
+from rearguard.lab.world.things import Thing
 
 Array = NDArray[np.floating[Any]]
 TICK_S = 0.01
@@ -56,8 +57,10 @@ class Wearer:
     """The wearer's motion over `duration_s` seconds."""
 
     def __init__(
-        self, t_s: Array, s_m: Array, n_m: Array, speed_m_s: Array, gait: Gait, *, shaking: bool
-    ) -> None:
+        self, t_s: Array, s_m: Array, n_m: Array, speed_m_s: Array, gait: Gait, *, shaking: bool,
+        trunk_rad: Array | None = None,
+    ) -> None:  # fmt: skip
+        self._trunk = np.zeros_like(t_s) if trunk_rad is None else trunk_rad
         self._t, self._s, self._n, self._v = t_s, s_m, n_m, speed_m_s
         self._vn = np.gradient(n_m, t_s)
         rate = gait.step_hz(speed_m_s)
@@ -75,6 +78,18 @@ class Wearer:
         return cls(t, speed_m_s * t, np.full_like(t, n_m), np.full_like(t, speed_m_s), gait, shaking=shaking)
 
     @classmethod
+    def programme(
+        cls, speeds: Sequence[tuple[float, float]], duration_s: float, gait: Gait, *, shaking: bool,
+        trunk: Sequence[tuple[float, float]] = ((0.0, 0.0),),
+    ) -> Wearer:  # fmt: skip
+        """In one lane, by lists of (time s, speed m/s) and (time s, turn of the trunk rad); straight in between."""
+        t = np.linspace(0.0, duration_s, max(2, math.ceil(duration_s / TICK_S) + 1))
+        v = np.interp(t, [p[0] for p in speeds], [p[1] for p in speeds])
+        s = np.concatenate([[0.0], np.cumsum(0.5 * (v[1:] + v[:-1]) * np.diff(t))])
+        turned = np.interp(t, [p[0] for p in trunk], [p[1] for p in trunk])
+        return cls(t, s, np.zeros_like(t), v, gait, shaking=shaking, trunk_rad=turned)
+
+    @classmethod
     def reacting(
         cls,
         speed_m_s: float,
@@ -88,6 +103,10 @@ class Wearer:
         """Steps aside for obstacles ahead in the lane and stops before a wall; see `Reaction`."""
         t, s, n, v = _react(speed_m_s, duration_s, things, reaction or Reaction())
         return cls(t, s, n, v, gait, shaking=shaking)
+
+    def shaken_by(self, gait: Gait) -> Wearer:
+        """The same motion with another gait's shake; what does not shake stays so."""
+        return Wearer(self._t, self._s, self._n, self._v, gait, shaking=self._shaking, trunk_rad=self._trunk)
 
     def state(self, t_s: float) -> State:
         """The mean motion at a time, gait left out."""
@@ -108,14 +127,16 @@ class Wearer:
     def poses(self, t_s: Array, height_m: float, pitch_rad: float) -> list[Pose]:
         """The camera at many times, each in the local frame at the wearer's mean place then."""
         course = self.course(t_s)
+        trunk = np.interp(t_s, self._t, self._trunk)
         if not self._shaking:
-            return [Pose(n, -height_m, 0.0, 0.0, pitch_rad, 0.0) for n in course.n_m.tolist()]
+            places = zip(course.n_m.tolist(), trunk.tolist(), strict=True)
+            return [Pose(n, -height_m, 0.0, yaw, pitch_rad, 0.0) for n, yaw in places]
         shake = self._gait.shake(t_s, course.steps, course.speed_m_s)
         columns = (
             course.n_m,
             -(height_m + shake.up_m),
             shake.along_m,
-            shake.yaw_rad,
+            shake.yaw_rad + trunk,
             pitch_rad + shake.pitch_rad,
             shake.roll_rad,
         )

@@ -1,0 +1,153 @@
+"""`rearguard score`: labelled recordings against their labels."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from rearguard.cli.options import config_option, json_option
+from rearguard.cli.where import where_options
+from rearguard.errors import EXIT_NO, EXIT_PART_FAILED, NotFound
+
+if TYPE_CHECKING:
+    from rearguard.lab.score.figures import Figures
+    from rearguard.lab.score.run import RecordingScore
+    from rearguard.lab.tasks.kept import Where
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  rearguard score mine/                              every recording with a .toml of labels beside it
+  rearguard score mine/ --html score.html            with pictures of each miss and each false alarm
+  rearguard score labels/ --pictures /data/clips     the recordings lie elsewhere
+  rearguard score labels/ --budget labels/budget.toml   exit code 1 when it is worse than that
+
+\b
+Labels are a few lines of TOML: which recording, its rate and lens, and from when to when a warning is due,
+something passes beside, or the way is clear; see docs/score.md. A due warning is in time when it comes 1 s or more
+before contact. Rates are an hour, with their 95 % Poisson interval. Exit code 1 when a budget is exceeded, 3 when a
+recording could not be scored."""
+)
+@click.argument("corpus", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the recordings are, if not there.",
+)
+@click.option("--only", metavar="TEXT", help="Only recordings whose name contains TEXT.")
+@click.option("--budget", type=click.Path(path_type=Path, dir_okay=False), help="Limits that must hold.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with pictures.")
+@where_options
+@config_option
+@json_option
+def score(
+    corpus: Path,
+    pictures: Path | None,
+    only: str | None,
+    budget: Path | None,
+    html: Path | None,
+    where: Where,
+    config_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Score the labelled recordings in CORPUS: warned in time, missed, falsely warned, and how far off in time."""
+    from rearguard.cli.progress import run_tasks_shown
+    from rearguard.config import load
+    from rearguard.lab.score.budget import compare, read_budget
+    from rearguard.lab.score.figures import figures
+    from rearguard.lab.score.labels import read_corpus
+    from rearguard.lab.score.run import RecordingScore, score_recording, score_tasks
+    from rearguard.output import check_output, output
+
+    if html is not None:
+        check_output(html)
+    limits = read_budget(budget) if budget is not None else None
+    entries, missing = read_corpus(corpus, pictures)
+    entries = [e for e in entries if only is None or only in e.name]
+    if not entries:
+        raise NotFound(f"{corpus}: no recording to score: {'; '.join(missing) or f'none is called {only}'}")
+    work = score_tasks(entries, load(config_file), strips=html is not None)
+    found, failed = run_tasks_shown(work, score_recording, RecordingScore, where, "recordings")
+    missing += [f"{r.name}: {r.cut}" for r in found if r.cut]
+    sums = figures(found)
+    over, under = compare(limits, sums) if limits is not None else ([], [])
+    if html is not None:
+        from rearguard.lab.score.page import page
+
+        with output(html) as file:
+            file.write(page(found, sums, missing).encode())
+    if as_json:
+        told = {
+            "recordings": found,
+            "figures": sums,
+            "missing": missing,
+            "failed": failed,
+            "over_budget": over,
+        }
+        click.echo(msgspec.json.encode(told).decode())
+    else:
+        _print_scores(found, sums)
+    lines = (*missing, *failed, *(f"over budget: {o}" for o in over), *(f"under budget: {u}" for u in under))
+    for line in lines:
+        click.echo(f"rearguard: {line}", err=True)
+    if failed or over:
+        sys.exit(EXIT_PART_FAILED if failed else EXIT_NO)
+
+
+def _print_scores(found: Sequence[RecordingScore], sums: Figures) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from rearguard.lab.score.page import rate_text
+    from rearguard.types import Level
+
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    table = Table(box=None, pad_edge=False)
+    for column in ("recording", "length", "due", "in time", "lead", "false CAUTION", "false CRITICAL"):
+        table.add_column(column, justify="left" if column == "recording" else "right")
+    for r in found:
+        leads = [d.lead_s for d in r.due if d.lead_s is not None]
+        in_time, criticals = (
+            sum(d.in_time for d in r.due),
+            sum(a.level >= Level.CRITICAL for a in r.false_alarms),
+        )
+        cautions = len(r.false_alarms) - criticals
+        table.add_row(
+            Text(r.name),
+            f"{r.duration_s:.0f} s",
+            str(len(r.due) or "–"),
+            Text(str(in_time) if r.due else "–", "red" if in_time < len(r.due) else ""),
+            ", ".join(f"{lead:.1f}" for lead in leads) or "–",
+            Text(str(cautions) if r.caution_hours else "–", "red" if cautions else ""),
+            Text(str(criticals) if r.critical_hours else "–", "red" if criticals else ""),
+        )
+    console.print(table)
+    bins = Table(box=None, pad_edge=False)
+    for column in ("true TTC", "frames", "MiD", "error median", "p90", "bias", "no time told"):
+        bins.add_column(column, justify="left" if column == "true TTC" else "right")
+    for b in sums.ttc:
+        shares = [_share(v) for v in (b.error_median, b.error_p90, b.bias, b.failed)]
+        bins.add_row(
+            f"{b.from_s:g}–{b.to_s:g} s", str(b.frames), "–" if b.mid is None else f"{b.mid:.0f}", *shares
+        )
+    console.print(bins)
+    for a in sums.ap:
+        value = "–" if a.ap is None else f"{a.ap:.2f}"
+        click.echo(
+            f"AP {a.ahead_s:g} s before contact: {value} ({a.positives} due, {a.negatives} clear stretches)"
+        )
+    click.echo(
+        f"{sums.in_time} of {sums.due} due warnings in time; false CAUTION {rate_text(sums.caution)}; "
+        f"false CRITICAL {rate_text(sums.critical)}"
+    )
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"

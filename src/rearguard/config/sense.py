@@ -1,0 +1,142 @@
+"""Settings that are each within their bounds, and together cannot start or cannot protect: a table of rules.
+
+for problem in problems(config): print(problem.key, problem.text)
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rearguard.config.root import Config
+
+# GPIO 0 to 8 are pulled high from power-on until a program takes them (BCM2835 ARM peripherals, 6.2 table 6-31).
+PULLED_HIGH = range(9)
+# What moves and hits hardest; whoever ignores one of these is not warned of it.
+NEVER_IGNORED = ("person", "bicycle", "motorcycle", "car", "bus", "truck")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong: the setting it is told of, as section and key, and one line that says the way out."""
+
+    section: str
+    key: str
+    text: str
+
+
+def problems(config: Config) -> Iterator[Problem]:
+    """All there are, in the order of the table."""
+    for rule in RULES:
+        found = rule(config)
+        if found is not None:
+            yield found
+
+
+def _pins(config: Config) -> Problem | None:
+    uses = [(pin, "cue.pins") for pin in config.cue.pins]
+    uses += [
+        (pin, f"warden.{name}")
+        for name in ("button_pin", "deadman_pin")
+        if (pin := getattr(config.warden, name))
+    ]
+    for pin, count in Counter(pin for pin, _ in uses).items():
+        if count > 1:
+            where = " and ".join(dict.fromkeys(use for used, use in uses if used == pin))
+            return Problem("cue", "pins", f"GPIO {pin} is used twice, by {where}; give each its own")
+    return None
+
+
+def _boot_pins(config: Config) -> Problem | None:
+    high = [pin for pin in config.cue.pins if pin in PULLED_HIGH]
+    if not high:
+        return None
+    return Problem(
+        "cue",
+        "pins",
+        f"GPIO {high[0]} is pulled high at boot: the motor would run until rearguard starts; use 9 to 27",
+    )
+
+
+def _ignored(config: Config) -> Problem | None:
+    found = [label for label in config.detect.ignore if label.lower() in NEVER_IGNORED]
+    if not found:
+        return None
+    return Problem("detect", "ignore", f"{found[0]!r} must not be ignored: nobody would be warned of it")
+
+
+def _levels(config: Config) -> Problem | None:
+    judge = config.judge
+    if judge.notice_ttc_s >= judge.caution_ttc_s >= judge.critical_ttc_s:
+        return None
+    return Problem(
+        "judge", "notice_ttc_s",
+        "notice_ttc_s, caution_ttc_s and critical_ttc_s must fall in that order, "
+        f"not {judge.notice_ttc_s:g}, {judge.caution_ttc_s:g}, {judge.critical_ttc_s:g}",
+    )  # fmt: skip
+
+
+def _scores(config: Config) -> Problem | None:
+    if config.detect.weak_score <= config.detect.min_score:
+        return None
+    return Problem("detect", "weak_score", "weak_score must not exceed min_score")
+
+
+def _rates(config: Config) -> Problem | None:
+    fps, least = config.camera.fps, config.health.min_fps
+    if fps >= least:
+        return None
+    return Problem(
+        "camera", "fps", f"{fps:g} is below health.min_fps = {least:g}: every outing would be DEGRADED"
+    )
+
+
+def _heartbeat(config: Config) -> Problem | None:
+    beat_s, gap_s = config.warden.heartbeat_s, 1.5 / config.camera.fps
+    if beat_s > gap_s:
+        return None
+    return Problem(
+        "warden", "heartbeat_s",
+        f"{beat_s:g} is less than a frame and a half at camera.fps = {config.camera.fps:g}: BLIND all the time; "
+        f"at least {gap_s:.2f} is needed",
+    )  # fmt: skip
+
+
+def _hung(config: Config) -> Problem | None:
+    hung_s, beat_s = config.warden.hung_s, config.warden.heartbeat_s
+    if hung_s > beat_s:
+        return None
+    return Problem(
+        "warden", "hung_s", f"{hung_s:g} must exceed heartbeat_s = {beat_s:g}, or each hiccup kills vision"
+    )
+
+
+def _exposure(config: Config) -> Problem | None:
+    camera = config.camera
+    if camera.exposure_max_us <= camera.exposure_dusk_us:
+        return None
+    return Problem(
+        "camera",
+        "exposure_max_us",
+        f"{camera.exposure_max_us} exceeds exposure_dusk_us = {camera.exposure_dusk_us}",
+    )
+
+
+def _folder(config: Config) -> Problem | None:
+    folder = config.journal.folder
+    if not folder:
+        return None
+    if not folder.startswith(("/", "~")):
+        return Problem(
+            "journal", "folder", f"{folder!r} depends on where rearguard is started; give a whole path"
+        )
+    if "\0" in folder or Path(folder).parts[:2] in (("/", "dev"), ("/", "proc"), ("/", "sys")):
+        return Problem("journal", "folder", f"{folder!r} can hold no journal")
+    return None
+
+
+RULES: tuple[Callable[[Config], Problem | None], ...] = (
+    _levels, _scores, _pins, _boot_pins, _ignored, _rates, _heartbeat, _hung, _exposure, _folder,
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""The journal's file: tables, migrations, rows, reading and writing."""

@@ -1,0 +1,1 @@
+"""Pictures, strips and clips of near misses: redacted before they are stored."""

@@ -1,0 +1,1 @@
+"""The trace of an outing: every frame as numbers, enough to judge it again without pictures."""

@@ -1,0 +1,1 @@
+"""The laboratory: simulated worlds, scenarios, replay and evaluation. The warning path never imports it."""

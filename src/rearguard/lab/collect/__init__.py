@@ -1,0 +1,1 @@
+"""Recordings with the truth of a tape: walked or run at something, written as a labelled recording."""

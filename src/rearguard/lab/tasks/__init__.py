@@ -1,0 +1,1 @@
+"""Long work in small tasks: on all cores, surviving what kills a worker."""

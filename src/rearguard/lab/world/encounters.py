@@ -1,0 +1,121 @@
+"""Worlds in which somebody, or the wearer, does what is not foreseen: overtakes, brakes, sets off, turns."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from rearguard.lab.world.build import CONTACT_M, Values, look_of, make_scene
+from rearguard.lab.world.gait import Gait
+from rearguard.lab.world.path import Path
+from rearguard.lab.world.scene import Scene
+from rearguard.lab.world.things import Kind, Look, Motion, Thing
+from rearguard.lab.world.wearer import Wearer
+
+_MEET_M = 0.15 + CONTACT_M
+_LEAST_GAP_M = 3.0
+
+
+def _side(v: Values) -> float:
+    return 1.0 if int(v["seed"]) % 2 else -1.0
+
+
+def _person(name: str, motion: Motion, seed: int) -> Thing:
+    look = look_of(seed)
+    return Thing(name, Kind.PERSON, motion, look, height_m=look.height_m)
+
+
+def overtaker(name: str, v: Values) -> Scene:
+    """A runner comes past from behind the lens, `lateral` beside, into view at the picture's edge, and runs away."""
+    seed, side = int(v["seed"]), _side(v)
+    passes = 5.0
+    motion = Motion.steady(v["speed"] * passes, side * v["lateral"], v["speed"] + v["pace"], at_s=passes)
+    return make_scene(name, v, [_person("runner", motion, seed)], 12.0)
+
+
+def cross_behind_still(name: str, v: Values) -> Scene:
+    """The wearer stands; somebody walks across `gap` metres behind."""
+    seed, side = int(v["seed"]), _side(v)
+    motion = Motion.steady(v["gap"], 0.0, 0.0, side * v["pace"], at_s=5.0)
+    wearer = Wearer.steady(0.0, 10.0, Gait(seed=seed), shaking=bool(v["gait"]))
+    return make_scene(name, v, [_person("walker", motion, seed)], 10.0, wearer=wearer)
+
+
+def leader_brakes(name: str, v: Values) -> Scene:
+    """Somebody runs ahead at the wearer's speed, `gap` metres on, and slows to a stop within three seconds."""
+    speed, at, slows = v["speed"], 5.0, 3.0
+    times = np.arange(0.0, slows + 0.01, 0.2)
+    speeds = np.clip(speed * (1 - times / slows), 0.0, None)
+    way = np.concatenate([[0.0], np.cumsum(0.5 * (speeds[1:] + speeds[:-1]) * 0.2)])
+    places = v["gap"] + speed * at + way
+    motion = Motion(
+        (0.0, *(at + times).tolist(), at + slows + 1.0), (v["gap"], *places.tolist(), float(places[-1])),
+        (0.0,) * (len(times) + 2),
+    )  # fmt: skip
+    meets = (float(places[-1]) - _MEET_M) / max(speed, 0.1)
+    return make_scene(name, v, [_person("leader", motion, int(v["seed"]))], meets)
+
+
+def sets_off(name: str, v: Values) -> Scene:
+    """The wearer has stood for six seconds, `gap` metres before somebody, and sets off."""
+    seed = int(v["seed"])
+    programme = ((0.0, 0.0), (6.0, 0.0), (6.7, v["speed"]))
+    meets = 6.35 + (v["gap"] - CONTACT_M) / max(v["speed"], 0.1)
+    wearer = Wearer.programme(programme, meets, Gait(seed=seed), shaking=bool(v["gait"]))
+    standing = _person("person", Motion.still(v["gap"] + 0.15, 0.0), seed)
+    return make_scene(name, v, [standing], meets, wearer=wearer)
+
+
+def stop_and_go(name: str, v: Values) -> Scene:
+    """The wearer runs, stops, and runs again towards somebody who stands."""
+    seed, speed = int(v["seed"]), max(v["speed"], 0.1)
+    programme = ((0.0, speed), (3.0, speed), (4.0, 0.0), (6.0, 0.0), (7.0, speed))
+    meets = 7.0 + 6.0
+    way = speed * (3.0 + 0.5 + 0.5 + 6.0)
+    wearer = Wearer.programme(programme, meets - CONTACT_M / speed, Gait(seed=seed), shaking=bool(v["gait"]))
+    standing = _person("person", Motion.still(way + 0.15, 0.0), seed)
+    return make_scene(name, v, [standing], meets, wearer=wearer)
+
+
+def bend(name: str, v: Values) -> Scene:
+    """Somebody stands on a path that bends on a radius of `radius` metres, left or right by the seed."""
+    seed, side = int(v["seed"]), _side(v)
+    gap = max(min(v["speed"] * 7.0, 1.5 * v["radius"]), _LEAST_GAP_M)
+    standing = _person("person", Motion.still(gap + 0.15, 0.0), seed)
+    meets = (gap - CONTACT_M) / max(v["speed"], 0.1)
+    # Long on the bend already: it goes on from where the scene begins.
+    return make_scene(name, v, [standing], meets, path=Path(side / v["radius"]))
+
+
+def trunk_turned(name: str, v: Values) -> Scene:
+    """The wearer's trunk turns by 35 degrees to one side and back while somebody stands in the lane."""
+    seed, side = int(v["seed"]), _side(v)
+    gap = max(v["speed"] * 7.0, _LEAST_GAP_M)
+    meets = (gap - CONTACT_M) / max(v["speed"], 0.1)
+    turn = side * math.radians(35.0)
+    trunk = ((0.0, 0.0), (meets - 4.0, 0.0), (meets - 3.2, turn), (meets - 2.4, 0.0))
+    wearer = Wearer.programme(
+        ((0.0, v["speed"]),), meets, Gait(seed=seed), shaking=bool(v["gait"]), trunk=trunk
+    )
+    return make_scene(name, v, [_person("person", Motion.still(gap + 0.15, 0.0), seed)], meets, wearer=wearer)
+
+
+def dog_runs(name: str, v: Values) -> Scene:
+    """A dog runs towards the wearer."""
+    seed = int(v["seed"])
+    closing = v["speed"] + v["pace"]
+    gap = max(min(7.0 * closing, 40.0), _LEAST_GAP_M)
+    dog = Thing("dog", Kind.DOG, Motion.steady(gap + 0.4, 0.0, -v["pace"]), Look(0.55, 1.0, seed), 0.3, 0.55)
+    return make_scene(name, v, [dog], (gap - CONTACT_M) / closing)
+
+
+def edge_entry(name: str, v: Values) -> Scene:
+    """Somebody walks into the picture over its edge, close by, on a collision course."""
+    seed, side = int(v["seed"]), _side(v)
+    gap = 5.0 * max(v["speed"], 0.1)
+    meets = gap / max(v["speed"], 0.1)
+    enters = meets - v["birth_ttc"]
+    far = side * v["speed"] * v["birth_ttc"] * math.tan(math.radians(34.0))  # just outside the 66 degrees
+    motion = Motion((0.0, enters, meets, meets + 1.0), (gap + 0.15,) * 4, (far * 1.6, far, 0.0, 0.0))
+    return make_scene(name, v, [_person("person", motion, seed)], meets - CONTACT_M / max(v["speed"], 0.1))

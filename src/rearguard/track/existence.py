@@ -1,0 +1,80 @@
+"""Whether a thing is there at all: the log-odds of it, earned by being seen and lost by not being seen.
+
+One bad frame is no thing, and a thing that is no longer seen fades: what judges by it never has to ask how often
+or how long ago. Evidence counts by time, not by frames: neighbouring frames err alike.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+_FRAME_S = 0.1  # of evidence: frames closer together than this tell less that is new
+_MOST_FRAMES = 1.5
+_FIRST = -3.0
+_MOST = 4.0
+_LEAST = _FIRST  # what was known and is lost need not prove more than what is new
+_SMOOTH = 0.25
+_SHARE_GAIN, _LEAST_SHARE, _ALMOST = 0.15, 0.35, 0.95
+# Bushes are seen as plants and lamps as balls for as long as they stay in the picture: of such things the score itself
+# bounds how sure they can become.
+_DOUBT = 0.8
+_MOST_DOUBTFUL, _BY_SCORE = -2.5, 8.0
+# What a detection's score is worth (log-odds), and what a frame without one costs a thing usually seen so.
+_SCORES = (0.10, 0.15, 0.30, 0.50, 0.70, 1.0)
+_SEEN = (0.1, 0.4, 1.0, 1.5, 1.6, 1.7)
+_MISSED = (0.3, 0.4, 0.7, 1.1, 1.5, 1.8)
+
+
+def _interp(x: float, xs: tuple[float, ...], ys: tuple[float, ...]) -> float:
+    if x <= xs[0]:
+        return ys[0]
+    for x0, x1, y0, y1 in zip(xs, xs[1:], ys, ys[1:], strict=False):
+        if x <= x1:
+            return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+    return ys[-1]
+
+
+@dataclass(slots=True)
+class Existence:
+    """The log-odds of one thing, and the score it usually has."""
+
+    usual_score: float
+    doubtful: bool = False
+    log_odds: float = _FIRST
+    seen_share: float = 0.5  # of the last second or so; of what was just found nobody knows how often it is
+
+    @classmethod
+    def begin(cls, score: float, *, doubtful: bool = False) -> Existence:
+        """After a first sight. `doubtful`: what the detector often names where no such thing is: all that stands."""
+        first = cls(score, doubtful)
+        first.log_odds += first._gain(score)
+        return first
+
+    @property
+    def probability(self) -> float:
+        return 1.0 / (1.0 + math.exp(-self.log_odds))
+
+    def see(self, score: float, dt: float) -> None:
+        """It was seen with this score, `dt` seconds after the last frame."""
+        self.usual_score += _SMOOTH * (score - self.usual_score)
+        self.seen_share += _SHARE_GAIN * _frames(dt) * (1.0 - self.seen_share)
+        most = _MOST if not self.doubtful else min(_MOST_DOUBTFUL + _BY_SCORE * self.usual_score, _MOST)
+        self.log_odds = max(
+            min(self.log_odds + self._gain(score) * _frames(dt), most), min(self.log_odds, most)
+        )
+
+    def miss(self, dt: float) -> None:
+        """It was not seen in a frame, `dt` seconds after the last."""
+        self.seen_share -= _SHARE_GAIN * _frames(dt) * self.seen_share
+        # Who is found in one frame of three is not gone after two without.
+        usual = -math.log(1.0 - max(self.seen_share, _LEAST_SHARE) * _ALMOST)
+        loss = min(_interp(self.usual_score, _SCORES, _MISSED), usual) * _frames(dt)
+        self.log_odds = max(self.log_odds - loss, _LEAST)
+
+    def _gain(self, score: float) -> float:
+        return _interp(score, _SCORES, _SEEN) - (_DOUBT if self.doubtful else 0.0)
+
+
+def _frames(dt: float) -> float:
+    return min(dt / _FRAME_S, _MOST_FRAMES)

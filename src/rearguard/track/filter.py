@@ -1,0 +1,187 @@
+"""One filter a thing: where it is, how it moves and how large it is, from whatever saw it.
+
+Log-polar coordinates (Aidala and Hammel 1983, modified polar coordinates): with z = ln R + iβ and w = dz/dt a
+constant relative velocity is exactly z += ln(1 + w·dt), w /= 1 + w·dt, and Re w is -1/TTC, which pictures measure
+without knowing any size. The range itself comes from a size that is known only so well, and is a state as well.
+What lasts of a box's error from frame to frame is the last state: no average of correlated errors is a truth.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rearguard.ego.state import DRIFT_RAD_RS
+from rearguard.types import EgoState, Motion
+
+Array = NDArray[np.float64]
+
+LN_RANGE, BEARING, RADIAL, TURNING, LN_SIZE, BOX_ERROR = range(6)
+_STATES = 6
+_LEAST_RANGE_M, _MOST_RANGE_M = 0.3, 400.0
+_FASTEST_PER_S = 15.0
+_MOST_SIGMAS = 3.0
+_LEAST_ADVANCE = 0.2  # within one step no thing loses more than four fifths of its range
+
+
+class ThingFilter:
+    """An extended Kalman filter over (ln range m, bearing rad, d ln range/dt, d bearing/dt, ln size m, box error)."""
+
+    __slots__ = ("cov", "mean")
+
+    def __init__(self, mean: Array, cov: Array) -> None:
+        self.mean = mean
+        self.cov = cov
+
+    @classmethod
+    def begin(
+        cls, *, ln_range: float, bearing_rad: float, bearing_sd_rad: float, ln_size: float, ln_size_sd: float,
+        ln_box_sd: float, thing_speed_sd_m_s: float, ego: EgoState,
+    ) -> ThingFilter:  # fmt: skip
+        """A thing first seen: of its own it moves at up to `thing_speed_sd_m_s` any way, the wearer as they do.
+
+        Its range errs with its size (a tall thing is further away than it looks) and with its box.
+        """
+        range_m = math.exp(ln_range)
+        s, c = math.sin(bearing_rad), math.cos(bearing_rad)
+        pace = ego.speed_m_s
+        mean = np.array([ln_range, bearing_rad, -pace * c / range_m, pace * s / range_m, ln_size, 0.0])
+        cov = np.zeros((_STATES, _STATES))
+        cov[BEARING, BEARING] = bearing_sd_rad**2
+        own = thing_speed_sd_m_s**2 + ego.speed_sd_m_s**2
+        unsure = (pace * ln_size_sd) ** 2  # whose range is unsure, whose rates are
+        cov[RADIAL, RADIAL] = (own + unsure * c * c) / range_m**2
+        cov[TURNING, TURNING] = (
+            thing_speed_sd_m_s**2 + (ego.speed_sd_m_s * s) ** 2 + unsure * s * s
+        ) / range_m**2
+        thing = cls(mean, cov)
+        thing._spread(ln_size_sd**2, ln_box_sd**2)
+        return thing
+
+    def anchor(self, *, ln_range: float, ln_size: float, ln_size_sd: float, ln_box_sd: float) -> None:
+        """It is seen whole for the first time: where it is and how large begin anew, how that changes stays."""
+        self.mean[LN_RANGE], self.mean[LN_SIZE], self.mean[BOX_ERROR] = ln_range, ln_size, 0.0
+        for i in (LN_RANGE, LN_SIZE, BOX_ERROR):
+            self.cov[i, :] = self.cov[:, i] = 0.0
+        self._spread(ln_size_sd**2, ln_box_sd**2)
+
+    def _spread(self, size: float, box: float) -> None:
+        """The variances of range, size and box error of a box just seen; the range errs with both others."""
+        cov = self.cov
+        cov[LN_RANGE, LN_RANGE] = size + box + 1e-4
+        cov[LN_SIZE, LN_SIZE] = cov[LN_RANGE, LN_SIZE] = cov[LN_SIZE, LN_RANGE] = size
+        cov[BOX_ERROR, BOX_ERROR] = cov[LN_RANGE, BOX_ERROR] = cov[BOX_ERROR, LN_RANGE] = box
+
+    # ── prediction ──────────────────────────────────────────────────────────────────────────────────────
+
+    def predict(
+        self, dt: float, ego: EgoState, *, agility_m_s_rs: float, box_error_sd: float, box_error_lasts_s: float,
+        faster_m_s: float = 0.0,
+    ) -> None:  # fmt: skip
+        """`dt` seconds on: constant relative velocity, but for the path's own turn under the wearer's feet.
+
+        `agility_m_s_rs` is how far a velocity wanders, m/s per root second; `faster_m_s` by how much the wearer got
+        faster.
+        """
+        m = self.mean
+        u, v = m[RADIAL], m[TURNING]
+        a, b = max(1 + u * dt, _LEAST_ADVANCE), v * dt
+        norm = a * a + b * b
+        u1, v1 = (u * a + v * b) / norm, (v * a - u * b) / norm
+        turned = ego.turn_rate_rad_s * dt
+        ln_range = m[LN_RANGE] + 0.5 * math.log(norm)
+        bearing = m[BEARING] + math.atan2(b, a) - ego.path_turned_rad
+        # The wearer's velocity turns with the path: seen from the wearer, the thing's turns the other way.
+        range_m = math.exp(min(max(ln_range, math.log(_LEAST_RANGE_M)), math.log(_MOST_RANGE_M)))
+        push = turned * ego.speed_m_s / range_m
+        s, c = math.sin(bearing), math.cos(bearing)
+        u1, v1 = u1 - faster_m_s * c / range_m, v1 + faster_m_s * s / range_m
+        f = np.eye(_STATES)
+        # d/dw of ln(1 + w dt) is dt/(1 + w dt), of w/(1 + w dt) its square: as complex numbers (p + iq), (r + is)
+        p, q = dt * a / norm, -dt * b / norm
+        r, t = (a * a - b * b) / norm**2, -2 * a * b / norm**2
+        f[LN_RANGE, RADIAL], f[LN_RANGE, TURNING] = p, -q
+        f[BEARING, RADIAL], f[BEARING, TURNING] = q, p
+        f[RADIAL, RADIAL], f[RADIAL, TURNING] = r, -t
+        f[TURNING, RADIAL], f[TURNING, TURNING] = t, r
+        f[RADIAL, LN_RANGE], f[TURNING, LN_RANGE] = push * s, push * c
+        f[RADIAL, BEARING], f[TURNING, BEARING] = -push * c, push * s
+        keep = math.exp(-dt / box_error_lasts_s)
+        f[BOX_ERROR, BOX_ERROR] = keep
+        self.mean = np.array(
+            [ln_range, bearing, u1 - push * s, v1 - push * c, m[LN_SIZE], keep * m[BOX_ERROR]]
+        )
+        self.cov = f @ self.cov @ f.T
+        wander = (agility_m_s_rs / range_m) ** 2
+        self._diffuse(RADIAL, LN_RANGE, wander, dt)
+        self._diffuse(TURNING, BEARING, wander, dt)
+        self.cov[BEARING, BEARING] += DRIFT_RAD_RS**2 * dt
+        self.cov[BOX_ERROR, BOX_ERROR] += box_error_sd**2 * (1 - keep * keep)
+        self._bound()
+
+    def _diffuse(self, rate: int, place: int, per_s: float, dt: float) -> None:
+        """White acceleration: a rate that wanders, and the place with it."""
+        self.cov[rate, rate] += per_s * dt
+        self.cov[rate, place] += per_s * dt * dt / 2
+        self.cov[place, rate] += per_s * dt * dt / 2
+        self.cov[place, place] += per_s * dt**3 / 3
+
+    def _bound(self) -> None:
+        m = self.mean
+        m[LN_RANGE] = min(max(m[LN_RANGE], math.log(_LEAST_RANGE_M)), math.log(_MOST_RANGE_M))
+        m[RADIAL] = min(max(m[RADIAL], -_FASTEST_PER_S), _FASTEST_PER_S)
+        m[TURNING] = min(max(m[TURNING], -_FASTEST_PER_S), _FASTEST_PER_S)
+
+    # ── measurement ─────────────────────────────────────────────────────────────────────────────────────
+
+    def update(self, row: Array, error: float, variance: float, *, keep_rates: bool = False) -> float:
+        """One scalar measurement: its `row` of derivatives, how far it is from the expected, and its variance.
+
+        `keep_rates`: it tells where the thing is and how large, but nothing of how that changes (Schmidt 1966).
+        Returns the squared error in units of its expected variance.
+        """
+        ph = self.cov @ row
+        total = float(row @ ph) + variance
+        # An error of more than three deviations is more likely a bad measurement than news (Huber 1964).
+        most = _MOST_SIGMAS * math.sqrt(total)
+        surprise = error * error / total
+        error = min(max(error, -most), most)
+        gain = ph / total
+        if keep_rates:
+            gain[RADIAL] = gain[TURNING] = 0.0
+        self.mean = self.mean + gain * error
+        lost = np.outer(gain, ph)
+        self.cov = self.cov - lost - lost.T + total * np.outer(gain, gain)
+        self.cov = 0.5 * (self.cov + self.cov.T)
+        self._bound()
+        return surprise
+
+    def expected_variance(self, row: Array) -> float:
+        """The variance of what `row` measures, before it is measured."""
+        return float(row @ self.cov @ row)
+
+    @property
+    def range_m(self) -> float:
+        return math.exp(self.mean[LN_RANGE])
+
+    def motion(self, path_sd_rad: float = 0.0) -> Motion:
+        """The posterior of place and motion, as the judge reads it; the path's own direction is known to so much."""
+        mean = tuple(float(v) for v in self.mean[:4])
+        cov = self.cov[:4, :4].copy()
+        cov[BEARING, BEARING] += path_sd_rad**2
+        rows = tuple(tuple(float(v) for v in row) for row in cov)
+        return Motion(mean, rows)  # type: ignore[arg-type]
+
+
+def row(**entries: float) -> Array:
+    """A measurement's derivatives by the names of the states."""
+    out = np.zeros(_STATES)
+    for name, value in entries.items():
+        out[_INDEX[name]] = value
+    return out
+
+
+_INDEX = {"ln_range": LN_RANGE, "bearing": BEARING, "radial": RADIAL, "turning": TURNING, "ln_size": LN_SIZE,
+          "box_error": BOX_ERROR}  # fmt: skip

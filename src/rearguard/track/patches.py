@@ -1,0 +1,182 @@
+"""Looming patches over time: one thing that stands in the way, and whether to believe in it.
+
+What stands and is approached counts down: it loses a second of its time to collision every second. A patch that does
+so over a stride is an obstacle; what the gait, the shutter or a badly followed corner makes up for a moment is not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rearguard.clock import NS_PER_S
+from rearguard.config.looming import Looming as Settings
+from rearguard.track.filter import BEARING, RADIAL, ThingFilter, row
+from rearguard.types import Box, EgoState, LoomingPatch, Observation, Track
+
+_SD_SHARE = 0.06  # of the rate: what the shutter and the bob leave, measured
+_GATE = 0.25  # ln: how far a rate may be from the expected one
+_GATE_SIGMAS = 2.0
+_SIDE_GATE_M = 0.5
+# Seconds per second: what is approached loses a second of its TTC each second, a ghost does not.
+_LEAST_FALL, _MOST_FALL = 0.35, 2.5
+_LEAST_SHARE = 0.6  # of the frames since it was first seen
+_LONGEST_UNSEEN_S = 0.4
+_LONGEST_UNSEEN_NEAR_S = 1.0  # what was near and is lost has filled the picture, not gone
+_NEAR_S = 1.5
+_OFFSET_SD_M = 0.2
+_RANGE_SD = 0.2  # ln: as unsure as the wearer's speed
+_INERT = 0.3  # m/s per root s: the wearer's pace wanders
+_MEAN = 0.7  # weight of the past in the smoothed place
+_PART = 0.6  # a patch this far inside a detected thing's box is that thing
+_RATE = row(radial=1.0)
+_BEARING = row(bearing=1.0)
+
+
+@dataclass(slots=True)
+class Live:
+    """A patch being followed; only `Patches` touches it."""
+
+    id: int
+    thing: ThingFilter
+    first_ns: int
+    seen_ns: int
+    left_m: float
+    right_m: float
+    box: Box
+    support: float
+    hits: int = 1
+    frames: int = 1
+    known: bool = False
+    past: list[tuple[float, float]] = field(default_factory=list)  # (time s, TTC s) as seen, until known
+
+
+class Patches:
+    """Matches patches to things and tells those that have proved themselves."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._live: list[Live] = []
+        self._next = -1
+        self._last_ns: int | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether anything is followed, believed in or not yet."""
+        return bool(self._live)
+
+    def update(self, seen: Observation, ego: EgoState, detected: Sequence[Track]) -> list[Track]:
+        """Everything believed in as of a frame, but for parts of what the detector follows."""
+        at_ns = seen.captured_ns
+        dt = 0.0 if self._last_ns is None else (at_ns - self._last_ns) / NS_PER_S
+        if dt < 0:
+            return []
+        self._last_ns = at_ns
+        for live in self._live:
+            if dt > 0:
+                live.thing.predict(dt, ego, agility_m_s_rs=_INERT, box_error_sd=0.0, box_error_lasts_s=1.0)
+            live.frames += seen.looming is not None
+        free = list(self._live)
+        for patch in seen.looming or ():
+            same = min((x for x in free if _fits(x, patch)), key=lambda x: _gap(x, patch), default=None)
+            if same is not None:
+                free.remove(same)
+                self._update(same, patch, at_ns)
+            elif patch.support >= self._settings.min_points:
+                self._begin(patch, at_ns, ego)
+        self._live = [x for x in self._live if self._stays(x, at_ns)]
+        return [
+            _tell(x, at_ns) for x in self._live if x.known and not any(_is_part(x.box, t) for t in detected)
+        ]
+
+    def _begin(self, patch: LoomingPatch, at_ns: int, ego: EgoState) -> None:
+        thing = ThingFilter.begin(
+            ln_range=math.log(max(patch.range_m, 0.3)),
+            bearing_rad=_bearing(patch.left_m, patch.right_m, patch.range_m),
+            bearing_sd_rad=math.atan(_OFFSET_SD_M / max(patch.range_m, 0.3)),
+            ln_size=0.0,
+            ln_size_sd=_RANGE_SD,
+            ln_box_sd=0.0,
+            thing_speed_sd_m_s=0.2,
+            ego=ego,
+        )
+        live = Live(self._next, thing, at_ns, at_ns, patch.left_m, patch.right_m, patch.box, patch.support)
+        self._measure(live, patch)
+        self._live.append(live)
+        self._next -= 1
+
+    def _measure(self, live: Live, patch: LoomingPatch) -> None:
+        sd = math.hypot(patch.sd_per_s, _SD_SHARE * patch.rate_per_s)
+        live.thing.update(_RATE, -patch.rate_per_s - float(live.thing.mean[RADIAL]), sd * sd)
+        bearing = _bearing(live.left_m, live.right_m, patch.range_m)
+        sd = math.atan(_OFFSET_SD_M / max(patch.range_m, 0.3))
+        live.thing.update(_BEARING, bearing - float(live.thing.mean[BEARING]), sd * sd)
+
+    def _update(self, live: Live, patch: LoomingPatch, at_ns: int) -> None:
+        live.left_m += (1 - _MEAN) * (patch.left_m - live.left_m)
+        live.right_m += (1 - _MEAN) * (patch.right_m - live.right_m)
+        self._measure(live, patch)
+        live.box, live.seen_ns = patch.box, at_ns
+        live.support += (1 - _MEAN) * (patch.support - live.support)
+        live.hits += 1
+        if live.known:
+            return
+        live.past.append((at_ns / NS_PER_S, 1.0 / max(patch.rate_per_s, 1e-3)))
+        old_enough = at_ns - live.first_ns >= self._settings.agree_s * NS_PER_S
+        often_enough = live.hits >= _LEAST_SHARE * live.frames
+        if old_enough and often_enough and live.support >= self._settings.min_points:
+            live.known = _LEAST_FALL <= _fall(live.past) <= _MOST_FALL
+
+    def _stays(self, live: Live, at_ns: int) -> bool:
+        near = live.known and -live.thing.mean[RADIAL] > 1.0 / _NEAR_S
+        longest = _LONGEST_UNSEEN_NEAR_S if near else _LONGEST_UNSEEN_S
+        seen_lately = at_ns - live.seen_ns <= longest * NS_PER_S
+        return seen_lately and (live.known or live.frames < 4 or live.hits >= 0.5 * live.frames)
+
+
+def _fall(past: Sequence[tuple[float, float]]) -> float:
+    """By how many seconds per second the TTC fell, by least squares."""
+    n = len(past)
+    mt, mv = sum(t for t, _ in past) / n, sum(v for _, v in past) / n
+    spread = sum((t - mt) ** 2 for t, _ in past)
+    return -sum((t - mt) * (v - mv) for t, v in past) / spread if spread > 0 else 0.0
+
+
+def _bearing(left_m: float, right_m: float, range_m: float) -> float:
+    """The bearing of the part of it that is nearest to the path."""
+    return math.atan2(min(max(0.0, left_m), right_m), max(range_m, 0.3))
+
+
+def _gap(live: Live, patch: LoomingPatch) -> float:
+    return abs(math.log(max(patch.rate_per_s, 1e-3) / max(-float(live.thing.mean[RADIAL]), 1e-3)))
+
+
+def _fits(live: Live, patch: LoomingPatch) -> bool:
+    sd = math.sqrt(live.thing.expected_variance(_RATE))
+    gate = _GATE + _GATE_SIGMAS * math.hypot(patch.sd_per_s, sd) / max(patch.rate_per_s, 1e-3)
+    beside = patch.left_m > live.right_m + _SIDE_GATE_M or patch.right_m < live.left_m - _SIDE_GATE_M
+    return _gap(live, patch) <= min(gate, 2 * _GATE) and not beside
+
+
+def _is_part(box: Box, track: Track) -> bool:
+    """Whether a patch is part of what the detector follows, such as somebody's legs."""
+    return box.shared(track.box) > _PART * max(box.area, 1.0)
+
+
+def _tell(live: Live, at_ns: int) -> Track:
+    unseen_s = (at_ns - live.seen_ns) / NS_PER_S
+    believed = live.support / (live.support + 1.0)
+    return Track(
+        id=live.id,
+        label="obstacle",
+        box=live.box,
+        score=live.support / (live.support + 4.0),
+        at_ns=at_ns,
+        first_ns=live.first_ns,
+        seen_ns=live.seen_ns,
+        hits=live.hits,
+        existence=max(believed - 0.2 * unseen_s, 0.6),
+        motion=live.thing.motion(),
+        kind="looming",
+    )

@@ -1,0 +1,75 @@
+"""How the camera turns and how the wearer moves."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from rearguard.types.bounds import Angle, Rate, Share, Spread
+
+
+class EgoMotion(msgspec.Struct, frozen=True, array_like=True):
+    """How the camera turned since the previous frame, from the background's flow.
+
+    Small rotations in radians: `yaw_rad` positive when the camera turned to picture-right, `pitch_rad`
+    positive when it turned down, `roll_rad` positive clockwise as seen in the picture's own frame.
+    `quality` 0..1 is the share of background points that agree; 0 means that nothing could be fitted (rotations
+    are 0).
+    """
+
+    yaw_rad: Angle = 0.0
+    pitch_rad: Angle = 0.0
+    roll_rad: Angle = 0.0
+    quality: Share = 0.0
+
+    @property
+    def known(self) -> bool:
+        """Whether the turn is one: of torn, covered and noise pictures at most 0.05 of the points agree on any,
+        of pictures of the same place 0.09 and more, unless a near thing fills them."""
+        return self.quality >= 0.08
+
+    def rounded(self) -> EgoMotion:
+        """The same to the precision that is stored."""
+        return EgoMotion(
+            round(self.yaw_rad, 8), round(self.pitch_rad, 8), round(self.roll_rad, 8), round(self.quality, 3)
+        )
+
+
+class Speed(msgspec.Struct, frozen=True, array_like=True):
+    """How fast the wearer moves along the path, from the flow of the ground, with its standard deviation."""
+
+    m_s: Annotated[float, msgspec.Meta(ge=0, le=50)]
+    sd_m_s: Annotated[float, msgspec.Meta(gt=0, le=50)]
+
+
+_USUAL_BEND_PER_M = 0.1
+
+
+class EgoState(msgspec.Struct, frozen=True, array_like=True):
+    """How the camera points against the path, how the path turns, and how fast the wearer moves along it.
+
+    `swing_rad` is the camera's yaw off the path, positive to picture-right; `pitch_rad` its pitch below the horizon,
+    the mount's own included; `roll_rad` clockwise. `turn_rate_rad_s` is that of the path, positive to
+    picture-right. Each with its standard deviation.
+    """
+
+    swing_rad: Angle = 0.0
+    swing_sd_rad: Spread = 0.1
+    pitch_rad: Angle = 0.0
+    pitch_sd_rad: Spread = 0.05
+    roll_rad: Angle = 0.0
+    roll_sd_rad: Spread = 0.05
+    turn_rate_rad_s: Rate = 0.0
+    turn_rate_sd_rad_s: Spread = 0.1
+    speed_m_s: Rate = 2.5
+    speed_sd_m_s: Spread = 1.0
+    path_turned_rad: Angle = 0.0
+
+    @property
+    def curvature_per_m(self) -> float:
+        """The path's curvature, positive to picture-right: the most likely one, given the rate and that paths bend
+        on radii of 10 m at the least, as a rule. Of who hardly moves a turn says little about the path."""
+        told = self.speed_m_s**2 + (self.turn_rate_sd_rad_s / _USUAL_BEND_PER_M) ** 2
+        likely = self.turn_rate_rad_s * self.speed_m_s / told if told > 0 else 0.0
+        return min(max(likely, -2 * _USUAL_BEND_PER_M), 2 * _USUAL_BEND_PER_M)

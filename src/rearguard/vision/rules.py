@@ -1,0 +1,65 @@
+"""The rules, wired once: frame numbers in, tracks and verdict out.
+
+The live pipeline, replay and the scenarios all judge through this; nothing else calls the tracker or the judge.
+"""
+
+from __future__ import annotations
+
+import math
+
+from rearguard.config import Config
+from rearguard.detect.classes import size_priors
+from rearguard.ego.pinhole import Pinhole, moved
+from rearguard.ego.state import EgoEstimator
+from rearguard.judge.judge import Memory, judge
+from rearguard.track.patches import Patches
+from rearguard.track.tracker import Tracker
+from rearguard.types import Box, EgoMotion, EgoState, Observation, Track, Verdict
+
+
+class Rules:
+    """Ego estimator, tracker and judge with their memory. One observation at a time, in order."""
+
+    def __init__(self, config: Config, lens: Pinhole) -> None:
+        self._config = config
+        self._lens = lens
+        known = size_priors(config.detect.ignore, config.detect.heights_m)
+        self._ego = EgoEstimator(math.radians(config.camera.pitch_deg), config.track.usual_pace_m_s)
+        self._tracker = Tracker(config.track, lens, known, min_score=config.detect.min_score)
+        self._patches = Patches(config.looming)
+        self._memory = Memory()
+        self.tracks: tuple[Track, ...] = ()
+
+    @property
+    def holds_patches(self) -> bool:
+        """Whether something looming is followed, believed in or not yet."""
+        return self._patches.holds
+
+    def turn(self, ego: EgoMotion, at_ns: int) -> EgoState:
+        """The ego state of the frame captured at `at_ns`, which is judged next; asked twice, the same."""
+        return self._ego.add_turn(ego, at_ns)
+
+    def expect(self, ego: EgoMotion) -> tuple[dict[int, Box], dict[int, Box]]:
+        """The boxes of the last frame whose growth is wanted, by place among its detections, and where the camera's
+        turn takes them in the next one."""
+        then = self._tracker.continued
+        return then, {i: moved(box, ego, self._lens) for i, box in then.items()}
+
+    def judge_frame(self, seen: Observation, age_s: float = 0.0) -> tuple[tuple[Track, ...], Verdict]:
+        """The tracks as of this frame, looming ones last, and the verdict; `age_s` is how old the frame is now."""
+        ego = self.turn(seen.ego, seen.captured_ns)
+        self.tracks = tuple(self._tracker.update(seen, ego))
+        tracks = (*self.tracks, *self._patches.update(seen, ego, self.tracks))
+        self._ego.add_speed(seen.speed)
+        self._memory, verdict = judge(
+            self._memory,
+            tracks,
+            self._config.judge,
+            ego,
+            seq=seen.seq,
+            captured_ns=seen.captured_ns,
+            latency_s=age_s,
+            mount=self._config.camera.mount,
+            faults=seen.faults,
+        )
+        return tracks, verdict
