@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import stat
@@ -17,7 +18,7 @@ from journal_kit import a_near_miss, a_writer
 
 from rearguard.cli.main import cli
 from rearguard.errors import BadInput
-from rearguard.journal.place import DATABASE
+from rearguard.journal.paths import DATABASE
 from rearguard.output import check_output, output
 
 
@@ -147,7 +148,7 @@ def test_a_filter_that_does_not_fit_leaves_the_old_table(journal: Path, tmp_path
 def test_a_damaged_journal_leaves_the_old_table_and_is_bad_input(journal: Path, tmp_path: Path) -> None:
     table = tmp_path / "p.csv"
     table.write_text("last year")
-    with sqlite3.connect(journal / DATABASE) as db:
+    with contextlib.closing(sqlite3.connect(journal / DATABASE)) as db, db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     size = (journal / DATABASE).stat().st_size
     with (journal / DATABASE).open("r+b") as file:

@@ -2,7 +2,7 @@
 
     python models/build.py centernet-plain-416 --out OUT      # the network as published
     python -m tf2onnx.convert --tflite OUT/centernet-plain-416.tflite --output OUT/centernet-plain-416.onnx
-    python tests/side_by_side.py OUT SET...                   # SET as for `rearguard evaluate`
+    python tests/bench/side_by_side.py OUT SET...                   # SET as for `rearguard evaluate`
 
 Rivals whose file is not in OUT are left out: `centernet-plain-416.onnx` for cv2.dnn and ONNX Runtime,
 `ssd-oid.tflite` with its card for MediaPipe's SSD MobileNetV2 (Open Images, 300×300; Apache-2.0; bytes
@@ -21,10 +21,10 @@ import numpy as np
 from rearguard.cli.progress import progress_bar
 from rearguard.config.detect import Detect
 from rearguard.detect.classes import COCO
-from rearguard.evaluate.datasets import read_dataset
-from rearguard.evaluate.measure import Ours, measure
-from rearguard.evaluate.table import show
-from rearguard.words import Box, Detection
+from rearguard.lab.evaluate.datasets import read_dataset
+from rearguard.lab.evaluate.measure import Ours, measure
+from rearguard.lab.evaluate.table import show
+from rearguard.types import Box, Detection
 
 SIDE, STRIDE, LEAST = 416, 4, 0.05
 THREADS = 1

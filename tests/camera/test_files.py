@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from rearguard.camera.catalogue import open_source
-from rearguard.camera.whole import picture_cut_short, video_cut_short
+from rearguard.camera.truncation import picture_cut_short, video_cut_short
 from rearguard.config.camera import Camera
-from rearguard.ego.geometry import Pinhole
+from rearguard.ego.pinhole import Pinhole
 from rearguard.errors import BadInput, PartFailed
 
 CAMERA = Camera()
@@ -223,6 +223,7 @@ def test_real_time_is_paced_and_late_frames_are_dropped(tmp_path: Path) -> None:
     assert seen == sorted(set(seen))
 
 
+@pytest.mark.timing
 def test_close_wakes_a_waiting_real_time_source(tmp_path: Path) -> None:
     for number in range(2):
         cv2.imwrite(str(tmp_path / f"{number}.png"), picture(number))

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from rearguard.camera.newest import Newest, Prefetch, feed
+from rearguard.camera.latest import Newest, Prefetch, feed
 from rearguard.camera.source import SourceInfo
 from rearguard.errors import PartFailed
-from rearguard.words import Frame
+from rearguard.types import Frame
 
 
 class Scripted:
@@ -106,6 +106,7 @@ def test_prefetch_works_ahead_by_no_more_than_two() -> None:
     prefetch.stop()
 
 
+@pytest.mark.timing
 def test_stop_returns_at_once_even_when_the_source_hangs() -> None:
     hang = threading.Event()
 
@@ -122,6 +123,7 @@ def test_stop_returns_at_once_even_when_the_source_hangs() -> None:
     hang.set()
 
 
+@pytest.mark.timing
 def test_stop_wakes_a_getter() -> None:
     hang = threading.Event()
 

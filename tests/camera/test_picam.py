@@ -188,7 +188,7 @@ def test_closing_from_another_thread_ends_the_frames():
 
 _LEAVE = """
 import sys, threading, time
-from rearguard.camera.newest import Newest
+from rearguard.camera.latest import Newest
 from rearguard.camera.picam import PicamSource
 from rearguard.config.camera import Camera
 feed = Newest(PicamSource(Camera(width_px=640, height_px=480, fps=60)))

@@ -18,9 +18,9 @@ from rearguard.camera.picam_modes import (
     visible_crop,
 )
 from rearguard.config.health import Health
-from rearguard.cue.table import TROUBLES
-from rearguard.vision.health import PictureWatch
-from rearguard.words import CueName, Frame, Trouble
+from rearguard.cue.table import FAULTS
+from rearguard.health.picture import PictureWatch
+from rearguard.types import CueName, Fault, Frame
 
 # size, fps, crop_limits as `rpicam-hello --list-cameras` tells them
 IMX708 = [
@@ -153,9 +153,9 @@ def test_too_dim_is_felt_as_degraded_and_passes_with_the_light():
     told = []
     for seq in range(150):  # 10 s; dim from 2 s to 6 s
         image = rng.integers(20, 235, (90, 160, 3), dtype=np.uint8)
-        troubles = watch.look(Frame(seq, seq * 66_666_667, image, dim=30 <= seq < 90))
-        told.append(Trouble.DIM in troubles)
-    assert TROUBLES[Trouble.DIM].cue is CueName.DEGRADED
+        faults = watch.check_picture(Frame(seq, seq * 66_666_667, image, dim=30 <= seq < 90))
+        told.append(Fault.DIM in faults)
+    assert FAULTS[Fault.DIM].cue is CueName.DEGRADED
     first, last = told.index(True), len(told) - told[::-1].index(True)
     assert 30 + 6 <= first <= 30 + 15  # within a second
     assert 90 < last <= 90 + 45

@@ -12,7 +12,7 @@ from rearguard.cli import buzz as module
 from rearguard.cli.buzz import buzz, rhythm
 from rearguard.cue.table import CUES
 from rearguard.errors import BadInput
-from rearguard.words import CueName
+from rearguard.types import CueName
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +43,11 @@ def test_rhythm_tells_strength_and_length() -> None:
     assert rhythm(CUES[CueName.CRITICAL]) == "##.##.##.##."
 
 
+def test_what_a_broken_motor_changes_can_be_learnt() -> None:
+    assert "##.##.##.##......##." in run("critical", "--moved").stdout
+    assert run().output.count("its motor being broken") == 3
+
+
 def test_json_lists_every_cue_most_urgent_first() -> None:
     rows = json.loads(run("--json").stdout)
     assert len(rows) == 12
@@ -55,7 +60,9 @@ def test_json_of_one_cue_says_what_was_played() -> None:
     assert (played["cue"], played["side"], played["times"]) == ("ALIVE", "left", 1)
 
 
-@pytest.mark.parametrize("args", [("no-such",), ("--learn", "alive"), ("--learn", "--json")])
+@pytest.mark.parametrize(
+    "args", [("no-such",), ("--learn", "alive"), ("--learn", "--json"), ("--moved",), ("blind", "--moved")]
+)
 def test_what_cannot_be_played_is_one_line(args: tuple[str, ...]) -> None:
     with pytest.raises(BadInput) as e:
         run(*args)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timing
+
 SUMMARY_KEYS = {"frames", "fps", "duration_s", "cues", "near_misses", "faults", "model", "config"}
 CUE_KEYS = {"t_s", "cue", "side", "track", "ttc_s", "reason", "true_ttc_s"}
 NEAR_MISS_KEYS = {"id", "level", "min_ttc_s", "label", "side"}
@@ -84,7 +86,7 @@ def test_the_near_misses_can_be_read_back(demo: tuple[dict, Path]) -> None:  # t
 @pytest.mark.timeout(600)
 def test_the_command_it_ends_with_shows_a_near_miss(tmp_path: Path) -> None:
     journal = tmp_path / "a folder"
-    job = ("run", "--source", "sim:stand?speed=3.5")
+    job = ("run", "--source", "sim:stand?speed=3.5&start=9")
     done = rearguard(*job, "--journal", str(journal), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     command = re.search(r"See one with `rearguard (show ID.*)`", done.stdout)

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from journal_kit import WALL_S, a_near_miss, a_start, a_writer
+from msgspec.structs import replace
 
 from rearguard.cli.main import cli, main
-from rearguard.journal.picture import Snapshot
-from rearguard.journal.store import Journal
-from rearguard.warden.link import Felt
-from rearguard.words import Box, Level, Side
+from rearguard.journal.db.store import Journal
+from rearguard.journal.media.snapshot import Snapshot
+from rearguard.types import Box, Cue, CueName, Level, Reason, ReasonCode, Side
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     seen = a_near_miss(20.0, label="bicycle", side=Side.RIGHT, level=Level.CAUTION, range_m=None)
     writer.near_miss(seen)
     for at_ns, name in ((seen.warned_ns, "CAUTION"), (seen.worst_ns, "CRITICAL"), (seen.worst_ns, "ALIVE")):
-        writer.cue(Felt(at_ns=at_ns, cue=name, side="right"))
+        writer.cue(Cue(at_ns=at_ns, cue=CueName(name), side=Side.RIGHT))
     assert writer.close(10)
     return folder
 
@@ -89,7 +89,7 @@ def test_show_tells_the_story(journal: Path) -> None:
     assert "a person came close on the left" in result.output
     assert "least time to collision 1.6 s" in result.output
     assert "CRITICAL┈" in result.output, "the threshold's line is named"
-    assert "in the corridor; closing" in result.output
+    assert "contact within 3.0 s is 90% probable" in result.output
     assert "\x1b" not in result.output
 
 
@@ -149,9 +149,8 @@ def test_text_from_the_journal_cannot_drive_the_terminal(tmp_path: Path) -> None
     evil = "dog\x1b]0;owned\x07\x1b[2J\x9b31m\u202eexe\r\n[bold]x"
     writer = a_writer(tmp_path, start=a_start(device=evil, model=evil, version=evil))
     point = a_near_miss().trace[0]
-    from dataclasses import replace
-
-    writer.near_miss(a_near_miss(label=evil, kind=evil, trace=(replace(point, reasons=(evil,)),)))
+    told = Reason(code=ReasonCode.OLDER, told=evil)
+    writer.near_miss(a_near_miss(label=evil, kind=evil, trace=(replace(point, reason=told),)))
     writer.near_miss(a_near_miss(label="dog"))
     writer.close(5)
     with Journal.open(tmp_path) as opened, opened.transaction(durable=False) as db:
@@ -165,12 +164,14 @@ def test_text_from_the_journal_cannot_drive_the_terminal(tmp_path: Path) -> None
             assert bad not in output, args
 
 
-def test_a_tampered_database_is_refused_not_believed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("column", ["wall_s", "level"])
+def test_a_tampered_database_is_refused_not_believed(tmp_path: Path, column: str) -> None:
     writer = a_writer(tmp_path)
     writer.near_miss(a_near_miss())
     writer.close(5)
     with Journal.open(tmp_path) as opened, opened.transaction(durable=False) as db:
-        db.execute("UPDATE near_miss SET wall_s = 'soon'")
+        db.execute("PRAGMA ignore_check_constraints = ON")
+        db.execute(f"UPDATE near_miss SET {column} = '\x1b]0;owned\x07'")
     result = run("log", "--journal", str(tmp_path))
     assert result.exit_code != 0
     assert "makes no sense" in str(result.exception)
@@ -219,12 +220,12 @@ def test_what_cannot_be_read_can_be_purged(tmp_path: Path, what: list[str]) -> N
         assert opened.near_misses() == []
 
 
-def test_reasons_nested_too_deeply_are_only_text(tmp_path: Path) -> None:
+def test_what_an_older_version_told_is_only_text(tmp_path: Path) -> None:
     writer = a_writer(tmp_path)
     writer.near_miss(a_near_miss())
     writer.close(5)
     with Journal.open(tmp_path) as opened, opened.transaction(durable=False) as db:
-        db.execute("UPDATE trace SET reasons = ?", ("[" * 100_000,))
+        db.execute("UPDATE trace SET code = 'older', told = ?", ("[" * 100_000,))
     done = run("show", "1", "--journal", str(tmp_path))
     assert done.exit_code == 0, done.exception
     assert "came close" in done.output

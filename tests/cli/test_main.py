@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from journal_kit import a_near_miss, a_writer
+from journal_kit import MONO_NS, a_near_miss, a_start, a_writer
 
-from rearguard.cli.main import main
-from rearguard.journal.place import DATABASE
+from rearguard.cli.main import COMMANDS, main
+from rearguard.clock import Stamp
+from rearguard.journal.paths import DATABASE
 
 LONG = "n" * 300
 
@@ -57,7 +60,62 @@ def test_closed_streams_hurt_nobody(journal: Path, command: str) -> None:
 
 
 def test_a_reader_that_has_seen_enough_is_no_fault(journal: Path) -> None:
-    assert shell(f"rearguard export trace --journal {journal} | head -1").stderr == ""
+    done = shell(f"set -o pipefail; rearguard export trace --journal {journal} | head -1")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_command_nearly_typed_is_named() -> None:
+    assert "did you mean show?" in shell("rearguard shwo").stderr
+    assert "did you mean" not in shell("rearguard xyzzy").stderr
+
+
+def test_the_version_tells_what_a_bug_report_needs() -> None:
+    lines = shell("rearguard --version").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["rearguard", "model", "runtime", "Python"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("rearguard sh", "show"),
+        ("rearguard run --source sim:cut", "sim:cut-in"),
+        ("rearguard log --label bicy", "bicycle"),
+        ("rearguard buzz crit", "CRITICAL"),
+        ("rearguard scenarios --only CROWD-P", "CROWD-PASSED"),
+    ],
+)
+def test_the_shell_completes_commands_and_values(tmp_path: Path, typed: str, completed: str) -> None:
+    """A real bash takes the printed lines and completes the word."""
+    own = tmp_path / "rearguard"
+    own.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m rearguard "$@"\n')
+    own.chmod(0o755)
+    words = typed.split()
+    array = " ".join(f"'{w}'" for w in words)
+    script = (
+        f'PATH="{tmp_path}:$PATH"; eval "$(rearguard completion bash)"; COMP_WORDS=({array}); '
+        f"COMP_CWORD={len(words) - 1}; _rearguard_completion rearguard 2>/dev/null; "
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert completed in done.stdout.splitlines(), done.stderr
+
+
+@pytest.mark.parametrize("kind", ["bash", "zsh", "fish"])
+def test_every_shell_gets_its_lines(kind: str) -> None:
+    assert "_REARGUARD_COMPLETE" in shell(f"rearguard completion {kind}").stdout
+
+
+def test_aim_stores_nothing_from_a_simulation() -> None:
+    assert "a simulated camera" in one_line(shell("rearguard aim --source sim:stand --seconds 1 --save"), 2)
+
+
+def test_near_misses_without_a_date_are_named_when_since_leaves_them_out(tmp_path: Path) -> None:
+    lost = a_start(stamp=Stamp(MONO_NS, "boot-1", 5.0, False), key="00000000deadbee1")
+    writer = a_writer(tmp_path, start=lost, true_clock=lambda: None)
+    writer.near_miss(a_near_miss())
+    assert writer.close()
+    assert "1 near misses have no date" in shell(f"rearguard log --since 7d --journal {tmp_path}").stderr
+    assert shell(f"rearguard log --journal {tmp_path}").stderr == ""
 
 
 @pytest.mark.parametrize(
@@ -111,3 +169,21 @@ def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("rearguard.cli.main.cli", broken)
     with pytest.raises(ZeroDivisionError):
         main()
+
+
+def test_every_command_has_a_manual_page_that_man_can_read(tmp_path: Path) -> None:
+    pytest.importorskip("click_man", reason="click-man is not installed (extra 'review')")
+    assert shell(f"rearguard man {tmp_path}").returncode == 0
+    assert {p.stem for p in tmp_path.iterdir()} == {"rearguard", *(f"rearguard-{name}" for name in COMMANDS)}
+    names = [re.search(r"^\.SH NAME\n(.*)$", p.read_text(), re.M) for p in tmp_path.iterdir()]
+    assert all(name and not name[1].endswith("...") for name in names), "what it does is told to its end"
+    page = (tmp_path / "rearguard-log.1").read_text()
+    for wanted in (".SH OPTIONS", "columns", "rearguard log mark 12 false"):
+        assert wanted in page
+    man = shutil.which("man")
+    if man is None:
+        pytest.skip("man is not installed")
+    done = subprocess.run(
+        [man, "-l", str(tmp_path / "rearguard-log.1")], capture_output=True, text=True, check=True
+    )
+    assert "List near misses, newest first" in done.stdout

@@ -26,11 +26,10 @@ from rearguard.cli.journal import change_journal
 from rearguard.cli.main import cli
 from rearguard.clock import Stamp
 from rearguard.errors import BadInput, NotFound, PartFailed
-from rearguard.journal.picture import Snapshot
-from rearguard.journal.place import CLIPS, DATABASE
-from rearguard.journal.rows import OutingStats
-from rearguard.warden.link import Felt
-from rearguard.words import Level, Trouble
+from rearguard.journal.db.rows import OutingStats
+from rearguard.journal.media.snapshot import Snapshot
+from rearguard.journal.paths import CLIPS, DATABASE
+from rearguard.types import Cue, CueName, Fault, Level
 
 NOW = datetime.now().astimezone()
 LAST_WEEK = NOW - timedelta(days=NOW.weekday(), weeks=1) + timedelta(days=2)
@@ -47,8 +46,8 @@ def journal(tmp_path: Path) -> Path:
             level = Level.CRITICAL if label == "dog" else Level.CAUTION
             seen = a_near_miss(1.0 + n, label=label, level=level, min_ttc_s=1.0 + n, lead_time_s=2.0 + n)
             writer.near_miss(seen, Snapshot(np.zeros((90, 160, 3), np.uint8)))
-            writer.cue(Felt(at_ns=seen.warned_ns, cue=level.name))
-        writer.fault(Trouble.DARK, MONO_NS + 60_000_000_000, MONO_NS + 65_500_000_000)
+            writer.cue(Cue(at_ns=seen.warned_ns, cue=CueName(level.name)))
+        writer.fault(Fault.DARK, MONO_NS + 60_000_000_000, MONO_NS + 65_500_000_000)
         writer.mark(MONO_NS + 5)
         writer.stats(OutingStats(frames=54000, late=12, worn_s=worn_s))
         assert writer.close(5)
@@ -77,7 +76,7 @@ def at_terminal(journal: Path, wide: int, *args: str) -> list[str]:
 
 @pytest.mark.parametrize("wide", [80, 40])
 def test_a_narrow_terminal_costs_columns_but_never_half_an_id(journal: Path, wide: int) -> None:
-    with sqlite3.connect(journal / DATABASE) as db:  # as after years
+    with contextlib.closing(sqlite3.connect(journal / DATABASE)) as db, db:  # as after years
         db.execute("UPDATE outing SET id = id + 1200")
         db.execute("UPDATE near_miss SET id = id + 34000, outing = outing + 1200")
         db.execute("UPDATE media SET near_miss = near_miss + 34000")
@@ -105,7 +104,20 @@ def test_a_narrow_terminal_costs_columns_but_never_half_an_id(journal: Path, wid
 def test_outings_are_listed_newest_first(journal: Path) -> None:
     lines = run(journal, "outings").output.splitlines()
     assert [line.split()[0] for line in lines] == ["id", "2", "1"]
-    assert lines[1].split()[3:] == ["1", "h", "00", "min", "2", "1", "2.0", "6", "s", "stopped", "sim:test"]
+    assert lines[1].split()[3:] == [
+        "1",
+        "h",
+        "00",
+        "min",
+        "0",
+        "2",
+        "1",
+        "2.0",
+        "6",
+        "s",
+        "stopped",
+        "sim:test",
+    ]
 
 
 def test_one_outing_is_told(journal: Path) -> None:
@@ -125,7 +137,7 @@ def test_outings_json(journal: Path) -> None:
     assert new["cues"] == {"CRITICAL": 1, "CAUTION": 1}
     assert new["cues_per_hour"] == {"CRITICAL": 1.0, "CAUTION": 1.0}
     assert old["cues_per_hour"] == {"CAUTION": 2.0}
-    assert new["faults"] == [{"trouble": "dark", "began_s": 60.0, "ended_s": 65.5}]
+    assert new["faults"] == [{"fault": "dark", "began_s": 60.0, "ended_s": 65.5}]
 
 
 def test_stats_by_week(journal: Path) -> None:
@@ -259,7 +271,7 @@ def test_what_no_journal_could_hold_is_a_line(journal: Path, args: list[str]) ->
 def test_a_journal_that_is_being_written_is_a_line(
     journal: Path, args: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rearguard.journal.store._BUSY_S", 0.1)
+    monkeypatch.setattr("rearguard.journal.db.store._BUSY_S", 0.1)
     with contextlib.closing(sqlite3.connect(journal / DATABASE, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         done = run(journal, "log", *args)
@@ -286,3 +298,35 @@ def test_there_must_be_a_journal_to_change(tmp_path: Path) -> None:
     result = run(tmp_path / "none", "log", "flag", "1")
     assert "there is no journal to change" in str(result.exception)
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("by", ["month", "weekday", "device", "label"])
+def test_stats_by_anything_add_up(journal: Path, by: str) -> None:
+    rows = json.loads(run(journal, "stats", "--by", by, "--json").output)
+    assert sum(row["near_misses"] for row in rows) == 3
+    if by != "label":
+        assert sum(row["outings"] for row in rows) == 2
+    table = run(journal, "stats", "--by", by).output.splitlines()
+    assert table[0].split()[0] == by
+    assert len(table) == 1 + len(rows)
+
+
+def test_stats_of_a_time(journal: Path) -> None:
+    assert "Nothing was worn" in run(journal, "stats", "--by", "month", "--until", "2001-01-01").output
+    assert "--since and --until go with --by" in run(journal, "stats", "--since", "7d").output
+
+
+def test_the_table_shows_the_columns_that_are_asked_for(journal: Path) -> None:
+    lines = run(journal, "log", "--columns", "device,ID,passed").output.splitlines()
+    assert lines[0].split() == ["device", "id", "passed"]
+    assert len(lines) == 4
+    bad = run(journal, "log", "--columns", "id,weight")
+    assert bad.exit_code == 2
+    assert "no column 'weight'; there are: id, when" in bad.output
+
+
+def test_no_column_vanishes_silently(journal: Path) -> None:
+    """One that says the same in every row is said once below; one that finds no room is named."""
+    lines = at_terminal(journal, 45, "log")
+    assert any(line.startswith("(all: ") and "device" in line for line in lines)
+    assert any(line.startswith("(too narrow for ") for line in lines)

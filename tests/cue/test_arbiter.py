@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from rearguard.clock import NS_PER_S
 from rearguard.config.cue import Cue as CueConfig
-from rearguard.cue.arbiter import Arbiter, Situation, Start
+from rearguard.cue.arbiter import Arbiter, Situation
 from rearguard.cue.table import CUES
-from rearguard.words import CueName, Level, Side, Trouble
+from rearguard.types import Cue, CueName, Fault, Level, Side
 
 QUIET = Situation(watching=True)
 STEP_NS = 10_000_000  # the timer tick of these tests
@@ -22,7 +22,7 @@ def seconds(value: float) -> int:
     return round(value * NS_PER_S)
 
 
-def feel(arbiter: Arbiter, script: Callable[[float], Situation], until_s: float) -> list[Start]:
+def feel(arbiter: Arbiter, script: Callable[[float], Situation], until_s: float) -> list[Cue]:
     """What is felt while the situation follows `script` (seconds → situation)."""
     felt = []
     for now_ns in range(0, seconds(until_s), STEP_NS):
@@ -32,7 +32,7 @@ def feel(arbiter: Arbiter, script: Callable[[float], Situation], until_s: float)
     return felt
 
 
-def times(felt: Iterable[Start]) -> list[tuple[str, float]]:
+def times(felt: Iterable[Cue]) -> list[tuple[str, float]]:
     return [(str(s.cue), round(s.at_ns / NS_PER_S, 2)) for s in felt]
 
 
@@ -93,8 +93,8 @@ def test_mute_ends_by_itself() -> None:
 def test_new_blindness_is_told_once_during_a_mute() -> None:
     a = arbiter()
     a.mute(0)
-    blind = frozenset({Trouble.COVERED})
-    felt = feel(a, lambda t: Situation(troubles=blind if t >= 2 else frozenset()), 30.0)
+    blind = frozenset({Fault.COVERED})
+    felt = feel(a, lambda t: Situation(faults=blind if t >= 2 else frozenset()), 30.0)
     assert times(felt) == [("MUTED", 0.0), ("BLIND", 2.0)]
 
 
@@ -133,16 +133,16 @@ def test_a_short_critical_plays_for_its_hold_and_then_gives_way() -> None:
 
 
 def test_a_lasting_fault_is_told_again_at_its_interval() -> None:
-    felt = feel(arbiter(), lambda _t: Situation(troubles=frozenset({Trouble.COVERED})), 15.0)
+    felt = feel(arbiter(), lambda _t: Situation(faults=frozenset({Fault.COVERED})), 15.0)
     assert times(felt) == [("BLIND", 0.0), ("BLIND", 6.65), ("BLIND", 13.3)]
     assert [s.repeat for s in felt] == [False, True, True]
-    assert felt[0].reason == "covered"
+    assert felt[0].faults == (Fault.COVERED,)
 
 
 def test_fault_interrupts_caution_and_lets_it_go_on() -> None:
     def script(t: float) -> Situation:
-        troubles = frozenset({Trouble.STAGE_FAILED}) if t >= 0.3 else frozenset()
-        return Situation(Level.CAUTION, track=1, troubles=troubles)
+        faults = frozenset({Fault.STAGE_FAILED}) if t >= 0.3 else frozenset()
+        return Situation(Level.CAUTION, track=1, faults=faults)
 
     assert times(feel(arbiter(), script, 3.0)) == [
         ("CAUTION", 0.0), ("FAULT", 0.3), ("CAUTION", 2.3), ("CAUTION", 2.98),
@@ -156,9 +156,9 @@ def test_blindness_that_a_warning_cuts_off_is_told_when_the_warning_is_over(mute
         a.mute(0)
 
     def hand_over_the_lens_before_somebody(t: float) -> Situation:
-        covered = frozenset({Trouble.COVERED}) if t >= 2.0 else frozenset()
+        covered = frozenset({Fault.COVERED}) if t >= 2.0 else frozenset()
         near = 2.1 <= t < 2.6
-        return Situation(Level.CRITICAL if near else Level.CLEAR, track=1, troubles=covered, watching=True)
+        return Situation(Level.CRITICAL if near else Level.CLEAR, track=1, faults=covered, watching=True)
 
     felt = [s for s in times(feel(a, hand_over_the_lens_before_somebody, 5.0)) if s[1] >= 2.0]
     assert felt[:2] == [("BLIND", 2.0), ("CRITICAL", 2.1)]
@@ -167,11 +167,11 @@ def test_blindness_that_a_warning_cuts_off_is_told_when_the_warning_is_over(mute
 
 
 def test_a_reminder_that_is_cut_off_waits_for_its_next_turn() -> None:
-    failed = frozenset({Trouble.SELF_TEST})
+    failed = frozenset({Fault.SELF_TEST})
 
     def flickering(t: float) -> Situation:
         level = Level.CRITICAL if t % 2.0 > 1.7 else Level.CAUTION
-        return Situation(level if t > 4.0 else Level.CLEAR, track=1, troubles=failed, watching=True)
+        return Situation(level if t > 4.0 else Level.CLEAR, track=1, faults=failed, watching=True)
 
     felt = feel(arbiter(), flickering, 34.0)
     assert sum(s.cue is CueName.FAULT for s in felt) <= 7
@@ -180,28 +180,28 @@ def test_a_reminder_that_is_cut_off_waits_for_its_next_turn() -> None:
 
 def test_silence_is_the_wearers_own_wish_only_while_a_blindness_told_is_muted() -> None:
     a = arbiter()
-    covered = Situation(troubles=frozenset({Trouble.COVERED}))
+    covered = Situation(faults=frozenset({Fault.COVERED}))
     feel(a, lambda _t: covered, 1.0)
     assert not a.blindness_is_muted(seconds(1.0))
     a.mute(seconds(1.0))
     assert a.blindness_is_muted(seconds(1.0))
     a.decide(seconds(2.0), QUIET)
     assert not a.blindness_is_muted(seconds(2.0))
-    assert a.decide(seconds(3.0), Situation(troubles=frozenset({Trouble.CAMERA_LOST}))) is not None
+    assert a.decide(seconds(3.0), Situation(faults=frozenset({Fault.CAMERA_LOST}))) is not None
     assert a.blindness_is_muted(seconds(3.0))
     assert not a.blindness_is_muted(seconds(61.5))
 
 
 def test_a_flickering_fault_is_not_a_buzz_saw() -> None:
-    flicker = frozenset({Trouble.DARK})
-    felt = feel(arbiter(), lambda t: Situation(troubles=flicker if int(t * 10) % 2 else frozenset()), 10.0)
+    flicker = frozenset({Fault.DARK})
+    felt = feel(arbiter(), lambda t: Situation(faults=flicker if int(t * 10) % 2 else frozenset()), 10.0)
     assert 3 <= len(felt) <= 5
 
 
-def test_two_troubles_of_one_cue_are_told_together() -> None:
-    start = arbiter().decide(0, Situation(troubles=frozenset({Trouble.HOT, Trouble.GLARE})))
+def test_two_faults_of_one_cue_are_told_together() -> None:
+    start = arbiter().decide(0, Situation(faults=frozenset({Fault.HOT, Fault.GLARE})))
     assert start is not None
-    assert (start.cue, start.reason) == (CueName.DEGRADED, "glare, hot")
+    assert (start.cue, start.faults) == (CueName.DEGRADED, (Fault.GLARE, Fault.HOT))
 
 
 def test_an_announcement_grows_stale() -> None:
@@ -210,6 +210,59 @@ def test_an_announcement_grows_stale() -> None:
     critical = Situation(Level.CRITICAL, track=1)
     felt = feel(a, lambda t: critical if t < 4 else Situation(), 6.0)
     assert CueName.READY not in {s.cue for s in felt}
+
+
+@pytest.mark.parametrize(("gone_s", "told_s"), [(0.5, 0.9), (9.0, 1.1)])
+def test_a_lesser_cue_waits_for_the_end_of_one_still_due_and_only_for_the_hold_of_another(
+    gone_s: float, told_s: float
+) -> None:
+    a = arbiter()
+    a.announce(CueName.MUTED, 0)
+    felt = feel(a, lambda t: Situation(Level.NOTICE if t < gone_s else Level.CLEAR, track=1), 2.0)
+    assert times(felt) == [("NOTICE", 0.0), ("MUTED", told_s)]
+
+
+def test_a_sign_plays_to_its_end_before_the_next() -> None:
+    a = arbiter()
+    a.announce(CueName.READY, 0)
+    a.announce(CueName.MUTED, 0)
+    assert times(feel(a, lambda _t: Situation(), 2.0)) == [("MUTED", 0.0), ("READY", 1.0)]
+
+
+def test_what_was_cut_off_from_outside_keeps_nothing_waiting() -> None:
+    a = arbiter()
+    a.announce(CueName.MUTED, 0)
+    a.decide(0, Situation(Level.NOTICE, track=1))
+    a.stop(seconds(0.2))
+    told = a.decide(seconds(0.2), Situation())
+    assert told is not None
+    assert told.cue is CueName.MUTED
+
+
+@pytest.mark.parametrize(("lasts_s", "told_s"), [(2.0, 2.0), (0.5, 1.1)])
+def test_what_takes_longer_on_other_motors_keeps_the_next_waiting(lasts_s: float, told_s: float) -> None:
+    a = arbiter()
+    a.lasts_until(seconds(5.0))  # nothing plays: nothing waits
+    a.announce(CueName.MUTED, 0)
+    notice = Situation(Level.NOTICE, track=1)
+    a.decide(0, notice)
+    a.lasts_until(seconds(lasts_s))
+    assert times(feel(a, lambda _t: notice, 2.5)) == [("MUTED", told_s)]
+
+
+def test_a_threat_is_due_again_when_the_mute_ends() -> None:
+    a = arbiter()
+    a.mute(0)
+    caution = Situation(Level.CAUTION, track=1)
+    feel(a, lambda _t: caution, 2.0)
+    assert a.next_due_ns(seconds(2.0), caution) == seconds(60.0)
+
+
+def test_a_lower_level_is_not_told_as_clear() -> None:
+    felt = feel(
+        arbiter(clear_cue=True), lambda t: Situation(Level.CAUTION if t < 0.5 else Level.NOTICE, track=1), 1.5
+    )
+    assert CueName.CLEAR not in {s.cue for s in felt}
 
 
 def test_clear_only_if_switched_on() -> None:
@@ -225,7 +278,7 @@ situations = st.builds(
     level=st.sampled_from(Level),
     side=st.sampled_from(Side),
     track=st.none() | st.integers(0, 3),
-    troubles=st.frozensets(st.sampled_from(Trouble), max_size=3),
+    faults=st.frozensets(st.sampled_from(Fault), max_size=3),
     watching=st.booleans(),
 )
 
@@ -270,3 +323,13 @@ def test_waiting_until_next_due_misses_nothing(situation: Situation, start_ms: i
             break
         t = due
     assert times(felt_dense) == times(felt_sparse)
+
+
+@pytest.mark.parametrize(
+    ("fault", "times_in_a_minute"), [(Fault.GLARE, 11), (Fault.BLURRED, 11), (Fault.HOT, 2)]
+)
+def test_what_hides_the_path_is_told_again_as_often_as_blindness(
+    fault: Fault, times_in_a_minute: int
+) -> None:
+    felt = feel(arbiter(), lambda _t: Situation(faults=frozenset({fault}), watching=True), 60.0)
+    assert sum(s.cue is CueName.DEGRADED for s in felt) == times_in_a_minute

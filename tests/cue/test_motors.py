@@ -14,7 +14,7 @@ from rearguard.cue import motors as module
 from rearguard.cue.motors import Motors, Player, open_motors
 from rearguard.cue.table import CUES, CueRow
 from rearguard.errors import PartFailed
-from rearguard.words import CueName, Side
+from rearguard.types import CueName, Side
 
 
 @pytest.fixture(autouse=True)
@@ -129,14 +129,14 @@ def test_motors_are_off_after_an_exception() -> None:
     config = CueConfig(pins=[17, 18])
     pins: list[object] = []
 
-    def run_into_trouble() -> None:
+    def run_into_fault() -> None:
         with open_motors(config) as motors:
             pins.extend(motors.pins)
             Player(motors, config).play(CUES[CueName.FAULT], Side.CENTRE, 0)
             raise RuntimeError("something else broke")
 
     with pytest.raises(RuntimeError):
-        run_into_trouble()
+        run_into_fault()
     for pin in pins:
         assert states(pin)[-1] == 0.0
         assert pin.function == "input"  # type: ignore[attr-defined]
@@ -162,14 +162,73 @@ class Breaks:
     def close(self) -> None: ...
 
 
-def test_a_broken_motor_hands_its_cues_to_the_other() -> None:
+def pulses(written: list[float]) -> int:
+    """How often a motor was started."""
+    return sum(now > 0 and before == 0 for before, now in itertools.pairwise([0.0, *written]))
+
+
+def play_out(player: Player, row: CueRow, side: Side) -> None:
+    due = player.play(row, side, 0)
+    while due is not None:
+        due = player.tick(due)
+
+
+@pytest.mark.parametrize("side", [Side.LEFT, Side.CENTRE])
+@pytest.mark.parametrize("name", [CueName.CRITICAL, CueName.CAUTION, CueName.NOTICE])
+def test_a_cue_of_a_broken_motor_is_felt_on_the_other_at_once_and_never_as_that_ones(
+    name: CueName, side: Side
+) -> None:
+    """Once found out in the middle of the cue, once known before."""
     broken, good = Breaks(0), Breaks(100)
     motors = Motors([broken, good])
     player = Player(motors, CueConfig(pins=[17, 18]))
-    player.play(CUES[CueName.CRITICAL], Side.LEFT, 0)
-    assert motors.broken == {0: "motor 1: GPIO gone"}
-    player.play(CUES[CueName.CRITICAL], Side.LEFT, NS_PER_S)
-    assert good.written == [1.0]
+    row = CUES[name]
+    for _ in range(2):
+        good.written.clear()
+        play_out(player, row, side)
+        assert motors.broken == {0: "motor 1: GPIO gone"}
+        assert pulses(good.written) == len(row.pattern) + 1
+        assert player.ends_ns == round(row.elsewhere.length_s * NS_PER_S)
+    good.written.clear()
+    play_out(player, row, Side.RIGHT)  # its own
+    assert pulses(good.written) == len(row.pattern)
+
+
+def test_a_motor_that_fails_within_its_cue_hands_it_over_from_the_start() -> None:
+    broken, good = Breaks(4), Breaks(100)  # the second pulse gets through half
+    player = Player(Motors([broken, good]), CueConfig(pins=[17, 18], overdrive_s=0.0))
+    play_out(player, CUES[CueName.CRITICAL], Side.LEFT)
+    assert pulses(broken.written) == 2
+    assert pulses(good.written) == 5
+
+
+def test_a_fault_needs_no_other_rhythm_where_a_motor_is_broken() -> None:
+    good = Breaks(100)
+    play_out(Player(Motors([Breaks(0), good]), CueConfig(pins=[17, 18])), CUES[CueName.BLIND], Side.CENTRE)
+    assert pulses(good.written) == 3
+
+
+def test_one_pin_of_two_that_cannot_be_opened_is_broken_until_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    import gpiozero
+
+    real, busy = gpiozero.PWMOutputDevice, [True]
+
+    def opened(pin: int, **options: object) -> object:
+        if pin == 13 and busy:
+            raise RuntimeError("GPIO busy")
+        return real(pin, **options)
+
+    monkeypatch.setattr(gpiozero, "PWMOutputDevice", opened)
+    with open_motors(CueConfig(pins=[18, 13])) as motors:
+        assert motors.broken == {1: "GPIO 13 cannot be driven: GPIO busy; another program holds it"}
+        assert motors.route(Side.RIGHT) == (0,)
+        assert not motors.mend()
+        busy.clear()
+        assert motors.mend()
+        motors.write((0.0, 1.0))
+        assert [pin.state for pin in motors.pins] == [0.0, 1.0]
+        held = motors.pins
+    assert [states(pin)[-1] for pin in held] == [0.0, 0.0]
 
 
 def test_the_last_motor_failing_is_said_and_mended() -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from rearguard.cue.table import CUES, LEVEL_CUE, SHORTEST_PULSE_S, STEP_BAND_HZ, TROUBLES, CueRow, Kind
-from rearguard.words import CueName, Level, Trouble
+from rearguard.cue.table import CUES, FAULTS, LEVEL_CUE, SHORTEST_PULSE_S, STEP_BAND_HZ, CueRow, Kind
+from rearguard.types import CueName, Fault, Level
 
-ROWS = list(CUES.values())
+MOVED = [replace(row.elsewhere, name=f"{row.name}-elsewhere") for row in CUES.values() if row.sided]
+ROWS = [*CUES.values(), *MOVED]
 THREATS = [row for row in ROWS if row.kind is Kind.THREAT]
-FAULTS = [row for row in ROWS if row.kind is Kind.FAULT]
+FAULT_CUES = [row for row in ROWS if row.kind is Kind.FAULT]
 each = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 
 
@@ -39,9 +42,9 @@ def test_every_cue_has_a_row() -> None:
     assert set(CUES) == set(CueName)
 
 
-def test_every_trouble_has_a_fault_cue() -> None:
-    assert set(TROUBLES) == set(Trouble)
-    assert all(CUES[row.cue].kind is Kind.FAULT for row in TROUBLES.values())
+def test_every_fault_has_a_fault_cue() -> None:
+    assert set(FAULTS) == set(Fault)
+    assert all(CUES[row.cue].kind is Kind.FAULT for row in FAULTS.values())
 
 
 def test_every_level_is_told() -> None:
@@ -49,10 +52,11 @@ def test_every_level_is_told() -> None:
 
 
 def test_blindness_is_told_by_blind() -> None:
-    blind = {t for t, row in TROUBLES.items() if row.cue is CueName.BLIND}
+    blind = {t for t, row in FAULTS.items() if row.cue is CueName.BLIND}
     assert blind == {
-        Trouble.NO_FRAME, Trouble.FROZEN_FRAME, Trouble.REPEATED_PICTURE, Trouble.DARK, Trouble.COVERED,
-        Trouble.CAMERA_LOST, Trouble.VISION_SILENT, Trouble.VISION_DIED,
+        Fault.NO_FRAME, Fault.FROZEN_FRAME, Fault.REPEATED_PICTURE, Fault.DARK, Fault.COVERED, Fault.PATH_HIDDEN,
+        Fault.WRONG_MOUNT,
+        Fault.CAMERA_LOST, Fault.VISION_SILENT, Fault.VISION_DIED,
     }  # fmt: skip
 
 
@@ -111,7 +115,7 @@ def test_a_threat_repeated_without_a_pause_has_little_power_at_step_rate(row: Cu
 
 
 @pytest.mark.parametrize(
-    ("fault", "threat"), list(itertools.product(FAULTS, THREATS)), ids=lambda row: row.name
+    ("fault", "threat"), list(itertools.product(FAULT_CUES, THREATS)), ids=lambda row: row.name
 )
 def test_fault_and_threat_differ_in_rhythm(fault: CueRow, threat: CueRow) -> None:
     assert min(p.on_s for p in fault.pattern) >= 2.5 * max(p.on_s for p in threat.pattern)
@@ -131,8 +135,8 @@ def test_no_two_cues_share_a_rhythm(a: CueRow, b: CueRow) -> None:
 
 
 def test_priorities_are_a_strict_order_with_critical_on_top() -> None:
-    order = sorted(ROWS, key=lambda row: -row.priority)
-    assert len({row.priority for row in ROWS}) == len(ROWS)
+    order = sorted(CUES.values(), key=lambda row: -row.priority)
+    assert len({row.priority for row in order}) == len(order)
     assert [row.name for row in order[:4]] == [
         CueName.CRITICAL,
         CueName.BLIND,
@@ -147,9 +151,19 @@ def test_hold_is_within_the_pattern(row: CueRow) -> None:
     assert 0 < row.min_hold_s <= row.length_s + 1e-9
 
 
-def test_more_urgent_means_denser_pulses() -> None:
-    density = [CUES[name].on_s / CUES[name].length_s for name in ("NOTICE", "CAUTION", "CRITICAL")]
+@pytest.mark.parametrize("felt", [lambda row: row, lambda row: row.elsewhere], ids=["in place", "elsewhere"])
+def test_more_urgent_means_denser_pulses(felt: Callable[[CueRow], CueRow]) -> None:
+    rows = [felt(CUES[name]) for name in LEVEL_CUE.values()]
+    density = [row.on_s / row.length_s for row in rows]
     assert density == sorted(density)
+
+
+def test_a_cue_with_a_side_begins_elsewhere_as_it_does_in_place_and_ends_otherwise() -> None:
+    """It is neither later nor taken for a cue of the side that it is felt on, though it be felt only once."""
+    for row in (row for row in CUES.values() if row.sided):
+        assert row.moved[0].on_s == row.pattern[0].on_s
+        assert len(row.moved) == len(row.pattern) + 1
+        assert max(p.off_s for p in row.moved[:-1]) >= 0.3  # the one more stands apart
 
 
 @each

@@ -10,17 +10,12 @@ import pytest
 from rearguard.camera.catalogue import open_source
 from rearguard.config import Config
 from rearguard.detect.detector import Detector
-from rearguard.ego.geometry import Pinhole
+from rearguard.ego.pinhole import Pinhole
 from rearguard.vision.pipeline import Pipeline, age_of_file
-from rearguard.words import Box
+
+pytestmark = pytest.mark.timing
 
 FRAMES = 12
-
-
-def overlap(a: Box, b: Box) -> float:
-    wide = max(0.0, min(a.x1, b.x1) - max(a.x0, b.x0))
-    tall = max(0.0, min(a.y1, b.y1) - max(a.y0, b.y0))
-    return wide * tall / (a.area + b.area - wide * tall)
 
 
 def outing(word: str, closer_share: float | None = None) -> tuple[float, float, float]:
@@ -37,13 +32,13 @@ def outing(word: str, closer_share: float | None = None) -> tuple[float, float, 
     pipeline = Pipeline(config, lens, detector, age_of_file)
     found, doubles, whole, closer = 0, 0, [], []
     for frame in islice(source.frames(), FRAMES):
-        step = pipeline.step(frame)
+        step = pipeline.process_frame(frame)
         (truth,) = frame.truth
         assert truth.box is not None
         fitting = [
             d
-            for d in step.detections
-            if d.label == "person" and d.score >= 0.3 and overlap(d.box, truth.box) >= 0.5
+            for d in step.seen.detections
+            if d.label == "person" and d.score >= 0.3 and d.box.iou(truth.box) >= 0.5
         ]
         found += bool(fitting)
         doubles += len(fitting) > 1

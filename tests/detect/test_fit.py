@@ -12,7 +12,7 @@ from rearguard.config.detect import Detect
 from rearguard.detect.detector import Detector
 from rearguard.detect.fit import HEADROOM, SMALLEST_PX, candidates, fit, keep_up, spare_threads, times_s
 from rearguard.doctor import sight
-from rearguard.doctor.finding import Patient, State
+from rearguard.doctor.finding import CheckContext, State
 
 
 def board(s_per_px):
@@ -53,7 +53,7 @@ def test_a_smaller_input_is_quicker_on_this_machine():
 
 def test_the_doctor_tells_a_slow_board_what_to_set(monkeypatch):
     monkeypatch.setattr(sight, "detect_s", lambda detector, *_, **__: detector.config.input_px / 184_320 / 4)
-    finding = sight.model(Patient(Config(camera=Camera(width_px=640, height_px=360))))
+    finding = sight.model(CheckContext(Config(camera=Camera(width_px=640, height_px=360))))
     assert finding.state is State.WARN
     assert "DEGRADED" in finding.measured
     assert "detect.input_px = 55296" in finding.remedy
@@ -62,7 +62,7 @@ def test_the_doctor_tells_a_slow_board_what_to_set(monkeypatch):
 
 def test_a_detector_that_misses_the_golden_person_fails():
     blind = Config(detect=Detect(min_score=0.95, weak_score=0.94))
-    finding = sight.model(Patient(blind))
+    finding = sight.model(CheckContext(blind))
     assert finding.state is State.FAIL
     assert "golden picture" in finding.measured
 

@@ -8,17 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rearguard.detect.foveate import Hints, Memory, Region, Sight, aim, merge
-from rearguard.words import Box
+from rearguard.types import Box
 
-PICTURE, REGION, SHRUNK = (1280, 720), (360, 240), 0.444
+PICTURE, REGION, SHRUNK, CLOSER = (1280, 720), (288, 192), 0.444, 0.8
 FAR, ALSO_FAR, NEAR = Box(600, 340, 620, 400), Box(900, 345, 918, 400), Box(300, 200, 420, 600)
 
 
-def look(frames, hints, seen, half_seen=()):
+def aimed_regions(frames, hints, seen, half_seen=()):
     """The regions of so many frames in which the same is expected and seen."""
     memory, places = Memory(), []
     for _ in range(frames):
-        memory, place = aim(memory, hints, Sight(seen, half_seen), PICTURE, REGION, SHRUNK)
+        memory, place = aim(memory, hints, Sight(seen, half_seen), PICTURE, REGION, SHRUNK, CLOSER)
         places.append(place)
     return places
 
@@ -34,41 +34,53 @@ def holds(region, box):
 
 
 def test_a_far_track_that_the_whole_frame_lost_is_looked_at_in_every_frame():
-    places = look(12, Hints(((7, FAR), (8, NEAR))), seen=[NEAR])
+    places = aimed_regions(12, Hints(((7, FAR), (8, NEAR))), seen=[NEAR])
     assert all(holds(place, FAR) for place in places)
 
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_several_lost_tracks_take_turns_so_that_none_waits_200_ms_at_15_fps(count):
     boxes = [Box(60 + 400 * i, 340, 80 + 400 * i, 400) for i in range(count)]
-    places = look(30, Hints(tuple(enumerate(boxes))), seen=[])
+    places = aimed_regions(30, Hints(tuple(enumerate(boxes))), seen=[])
     for box in boxes:
         looked = [i for i, place in enumerate(places) if holds(place, box)]
         assert max(np.diff(looked)) <= 3
 
 
-def test_a_far_thing_half_seen_is_looked_at_in_three_of_four_frames_and_a_near_one_never():
-    places = look(16, Hints(), seen=[], half_seen=[NEAR, ALSO_FAR, FAR])
-    assert sum(holds(place, ALSO_FAR) for place in places) >= 12
-    places = look(16, Hints(), seen=[], half_seen=[NEAR])
+def test_a_far_thing_half_seen_is_looked_at_and_a_near_one_never():
+    places = aimed_regions(16, Hints(), seen=[], half_seen=[NEAR, ALSO_FAR, FAR])
+    assert all(holds(place, ALSO_FAR) for place in places)
+    places = aimed_regions(16, Hints(((1, FAR),)), seen=[FAR], half_seen=[ALSO_FAR])
+    assert sum(holds(place, ALSO_FAR) for place in places) == 4, "in every fourth frame beside a track"
+    places = aimed_regions(16, Hints(), seen=[], half_seen=[NEAR])
     assert sum(place is None for place in places) == 8
 
 
-def test_what_the_whole_frame_sees_well_needs_no_closer_look():
-    places = look(16, Hints(((1, NEAR),)), seen=[NEAR])
+def test_what_the_whole_frame_sees_as_tall_as_it_is_boxed_best_needs_no_closer_look():
+    places = aimed_regions(16, Hints(((1, NEAR),)), seen=[NEAR])
     assert sum(place is None for place in places) == 8
 
 
-def test_half_the_frames_cost_nothing_extra_while_nothing_is_lost():
-    places = look(40, Hints(((1, FAR), (2, ALSO_FAR))), seen=[FAR, ALSO_FAR])
-    assert sum(place is None for place in places) == 20
-    for box in (FAR, ALSO_FAR):
-        assert sum(holds(place, box) for place in places) >= 5, "each gets its finer box in turn"
+def test_a_followed_thing_is_looked_at_at_its_own_size_the_most_urgent_most_often():
+    places = aimed_regions(40, Hints(((1, FAR), (2, ALSO_FAR))), seen=[FAR, ALSO_FAR])
+    counts = [sum(holds(place, box) for place in places) for box in (FAR, ALSO_FAR)]
+    assert counts[0] >= 20
+    assert counts[1] >= 10
+    looked = [i for i, place in enumerate(places) if holds(place, FAR)]
+    assert max(np.diff(looked)) <= 2, "none waits 200 ms at 15 fps"
+    own = next(place for place in places if holds(place, FAR) and place.width < 200)
+    assert 0.5 < FAR.height / own.height < 0.6, "enlarged so that it is 110 of 192 pixels tall"
+
+
+def test_a_wide_thing_gets_a_region_it_fits_into():
+    car = Box(500, 300, 700, 380)
+    places = aimed_regions(8, Hints(((1, car),)), seen=[car])
+    assert any(holds(place, car) and place.width < 400 for place in places)
 
 
 def test_the_search_covers_the_whole_width_and_looks_ahead_most():
     ahead = (900.0, 380.0)
-    places = [p for p in look(40, Hints(ahead_px=ahead), seen=[]) if p is not None]
+    places = [p for p in aimed_regions(40, Hints(ahead_px=ahead), seen=[]) if p is not None]
     columns = np.zeros(PICTURE[0], bool)
     for p in places:
         columns[p.x : p.x + p.width] = True
@@ -87,7 +99,7 @@ def test_the_search_covers_the_whole_width_and_looks_ahead_most():
 def test_the_region_always_lies_inside_the_picture(width, height, x, y, turn):
     hints = Hints(((1, Box(x, y, x + 10, y + 20)),), (x, y))
     for seen in ([], [Box(x, y, x + 10, y + 20)]):
-        _, place = aim(Memory(turn), hints, Sight(seen, seen), (width, height), REGION, SHRUNK)
+        _, place = aim(Memory(turn), hints, Sight(seen, seen), (width, height), REGION, SHRUNK, CLOSER)
         if place is not None:
             assert 0 <= place.x < place.x + place.width <= width
             assert 0 <= place.y < place.y + place.height <= height

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import math
 import tomllib
+from itertools import islice
 
+import cv2
 import msgspec
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rearguard.camera.catalogue import open_source
 from rearguard.cli.aim import aim
 from rearguard.config import Config, load
+from rearguard.config.camera import Camera
 from rearguard.doctor.aim import (
     Estimate,
     advice,
@@ -24,9 +28,9 @@ from rearguard.doctor.aim import (
     store,
     with_camera,
 )
-from rearguard.ego.geometry import Pinhole
+from rearguard.ego.pinhole import Pinhole
 from rearguard.errors import BadInput
-from rearguard.words import Box, Detection
+from rearguard.types import Box, Detection
 
 LENS = Pinhole.from_fov(1280, 720, 66.0)
 
@@ -138,12 +142,28 @@ def test_stored_settings_are_read_back(text, pitch, roll):
     assert again == changed
 
 
-def test_measured_on_a_rendered_person_by_the_real_detector(tmp_path):
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    """Somebody walking up to a camera that looks up by 8 degrees, as a film."""
+    path = tmp_path_factory.mktemp("film") / "walk.avi"
+    camera = Camera(pitch_deg=-8.0)
+    writer = cv2.VideoWriter(
+        str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (camera.width_px, camera.height_px)
+    )
+    source = open_source("sim:walk-toward?gait=off", camera)
+    for frame in islice(source.frames(), 60):
+        writer.write(frame.image)
+    source.close()
+    writer.release()
+    return str(path)
+
+
+def test_measured_on_a_rendered_person_by_the_real_detector(tmp_path, film):
     config = tmp_path / "rearguard.toml"
     config.write_text("[camera]\npitch_deg = -8.0\n")
     asked = [
         "--source",
-        "sim:walk-toward?gait=off",
+        film,
         "--seconds",
         "6",
         "--json",
@@ -160,14 +180,14 @@ def test_measured_on_a_rendered_person_by_the_real_detector(tmp_path):
     assert load(config).camera.pitch_deg == pytest.approx(report["pitch_deg"], abs=0.06)
 
 
-def test_what_was_measured_is_told_though_it_cannot_be_stored(tmp_path, monkeypatch):
+def test_what_was_measured_is_told_though_it_cannot_be_stored(tmp_path, monkeypatch, film):
     def full(*_):
         raise BadInput("rearguard.toml: cannot write: No space left on device")
 
     monkeypatch.setattr("rearguard.doctor.aim.store", full)
     config = tmp_path / "rearguard.toml"
     config.write_text("[camera]\npitch_deg = -8.0\n")
-    asked = ["--source", "sim:walk-toward?gait=off", "--seconds", "6", "--json", "--save"]
+    asked = ["--source", film, "--seconds", "6", "--json", "--save"]
     done = CliRunner().invoke(aim, [*asked, "--config", str(config)])
     assert isinstance(done.exception, BadInput)
     report = json.loads(done.stdout.splitlines()[-1])
@@ -178,9 +198,17 @@ def test_what_was_measured_is_told_though_it_cannot_be_stored(tmp_path, monkeypa
 def test_where_nothing_can_be_stored_is_told_before_measuring(tmp_path, monkeypatch):
     (tmp_path / "a file").touch()
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "a file"))
-    done = CliRunner().invoke(aim, ["--source", "sim:stand", "--seconds", "60", "--save"])
+    done = CliRunner().invoke(aim, ["--source", "webcam:0", "--seconds", "60", "--save"])
     assert isinstance(done.exception, BadInput)
     assert "a file/rearguard/rearguard.toml: cannot write" in str(done.exception)
+
+
+def test_what_a_simulated_camera_says_is_not_stored(tmp_path):
+    config = tmp_path / "rearguard.toml"
+    asked = ["--source", "sim:stand", "--seconds", "60", "--save", "--config", str(config)]
+    done = CliRunner().invoke(aim, asked)
+    assert "a simulated camera says nothing of how yours sits" in str(done.exception)
+    assert not config.exists()
 
 
 def test_storing_through_a_link_keeps_the_link(tmp_path):

@@ -20,15 +20,15 @@ from rearguard.cli.doctor import doctor
 from rearguard.config import Config
 from rearguard.config.detect import Detect
 from rearguard.config.journal import Journal
-from rearguard.doctor import body, machine, sight, table
+from rearguard.doctor import hardware, machine, sight, table
 from rearguard.doctor.boards import PROMISES, promise
-from rearguard.doctor.finding import Finding, Patient, State, fail, ok, warn
+from rearguard.doctor.finding import CheckContext, Finding, State, fail, ok, warn
 from rearguard.errors import PartFailed
-from rearguard.journal import store
+from rearguard.journal.db import store
 
 
 @pytest.fixture
-def pi(tmp_path: Path) -> Patient:
+def pi(tmp_path: Path) -> CheckContext:
     """A Raspberry Pi 4 as its files show it."""
     files = {
         "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.4\0",
@@ -38,12 +38,12 @@ def pi(tmp_path: Path) -> Patient:
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    return Patient(Config(), root=tmp_path)
+    return CheckContext(Config(), root=tmp_path)
 
 
 @pytest.fixture
-def laptop(tmp_path: Path) -> Patient:
-    return Patient(Config(), root=tmp_path / "nothing")
+def laptop(tmp_path: Path) -> CheckContext:
+    return CheckContext(Config(), root=tmp_path / "nothing")
 
 
 def test_the_board_is_the_firmwares_word(pi, laptop):
@@ -88,11 +88,11 @@ def test_a_garbled_sensor_is_no_sensor(pi):
 
 def test_missing_parts_fail_on_a_pi_and_warn_on_a_laptop(pi, laptop, monkeypatch):
     monkeypatch.setitem(sys.modules, "picamera2", None)
-    monkeypatch.setattr(body, "no_gpio", lambda: "no /dev/gpiochip* on this machine")
+    monkeypatch.setattr(hardware, "no_gpio", lambda: "no /dev/gpiochip* on this machine")
     assert sight.camera(pi).state is State.FAIL
     assert sight.camera(laptop).state is State.WARN
-    assert body.pins(pi).state is State.FAIL
-    assert body.pins(laptop).state is State.WARN
+    assert hardware.pins(pi).state is State.FAIL
+    assert hardware.pins(laptop).state is State.WARN
 
 
 def test_a_webcam_is_offered_on_a_laptop(laptop, monkeypatch):
@@ -106,23 +106,23 @@ def test_a_busy_pin_is_a_failure_with_its_name(pi, monkeypatch):
     def busy(_config):
         raise PartFailed("GPIO 18 cannot be driven: 'GPIO busy'; another program holds it")
 
-    monkeypatch.setattr(body, "no_gpio", lambda: None)
-    monkeypatch.setattr(body, "open_motors", busy)
-    finding = body.pins(pi)
+    monkeypatch.setattr(hardware, "no_gpio", lambda: None)
+    monkeypatch.setattr(hardware, "open_motors", busy)
+    finding = hardware.pins(pi)
     assert finding.state is State.FAIL
     assert "GPIO 18" in finding.measured
 
 
 def test_the_running_service_is_left_alone(pi, monkeypatch):
-    monkeypatch.setattr(body, "no_gpio", lambda: None)
-    monkeypatch.setattr(body, "open_motors", None)  # would raise if it were touched
-    running = Patient(Config(), root=pi.root, service_active=True)
-    assert body.pins(running).state is State.OK
+    monkeypatch.setattr(hardware, "no_gpio", lambda: None)
+    monkeypatch.setattr(hardware, "open_motors", None)  # would raise if it were touched
+    running = CheckContext(Config(), root=pi.root, service_active=True)
+    assert hardware.pins(running).state is State.OK
     assert sight.camera(running).state is State.OK
 
 
 def test_the_model_is_really_run():
-    finding = sight.model(Patient(Config()))
+    finding = sight.model(CheckContext(Config()))
     assert finding.state in (State.OK, State.WARN)
     assert finding.numbers["detect_ms"] > 1
     assert finding.numbers["fps"] == pytest.approx(min(15.0, 1000 / finding.numbers["detect_ms"]))
@@ -130,7 +130,7 @@ def test_the_model_is_really_run():
 
 def test_a_model_that_is_none_fails(tmp_path):
     (tmp_path / "x.tflite").write_bytes(b"not a model")
-    finding = sight.model(Patient(Config(detect=Detect(model=str(tmp_path / "x.tflite")))))
+    finding = sight.model(CheckContext(Config(detect=Detect(model=str(tmp_path / "x.tflite")))))
     assert finding.state is State.FAIL
     assert "x.tflite" in finding.measured
 
@@ -150,7 +150,7 @@ def test_promises_fall_with_the_frame_rate():
 
 
 def test_disk_measures_room_and_durable_writes(tmp_path):
-    who = Patient(Config(journal=Journal(folder=str(tmp_path / "not" / "yet"))))
+    who = CheckContext(Config(journal=Journal(folder=str(tmp_path / "not" / "yet"))))
     finding = machine.disk(who)
     assert finding.state is not State.FAIL
     assert finding.numbers["fsync_ms"] >= 0
@@ -162,29 +162,29 @@ def test_a_full_disk_fails(tmp_path):
     config = msgspec.structs.replace(
         config, health=msgspec.structs.replace(config.health, min_disk_mb=10**12)
     )
-    finding = machine.disk(Patient(config))
+    finding = machine.disk(CheckContext(config))
     assert finding.state is State.FAIL
     assert "MB free" in finding.measured
 
 
 def test_a_damaged_journal_fails(tmp_path):
-    who = Patient(Config(journal=Journal(folder=str(tmp_path))))
+    who = CheckContext(Config(journal=Journal(folder=str(tmp_path))))
     path = tmp_path / "journal.db"
-    assert body.journal(who).state is State.OK
+    assert hardware.journal(who).state is State.OK
     path.write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
-    finding = body.journal(who)
+    finding = hardware.journal(who)
     assert finding.state is State.FAIL
     assert "damaged" in finding.measured
     assert "move it away" in finding.remedy
     path.write_bytes(b"")  # made, and cut before the tables were
-    assert body.journal(who).state is State.OK
+    assert hardware.journal(who).state is State.OK
 
 
 def test_a_journal_of_a_newer_rearguard_is_not_called_whole(tmp_path):
     store.Journal.open(tmp_path).close()
     with contextlib.closing(sqlite3.connect(tmp_path / "journal.db")) as db:
         db.execute("pragma user_version = 99")
-    finding = body.journal(Patient(Config(journal=Journal(folder=str(tmp_path)))))
+    finding = hardware.journal(CheckContext(Config(journal=Journal(folder=str(tmp_path)))))
     assert finding.state is State.FAIL
     assert "newer rearguard" in finding.measured
     assert finding.remedy == "update this one"
@@ -199,10 +199,10 @@ def test_a_healthy_journal_is_not_sent_away_by_who_may_only_read_it(tmp_path):
     for path in [folder, *folder.rglob("*")]:
         os.chown(path, 0, 54321)
     let_in(tmp_path)
-    who = Patient(Config(journal=Journal(folder=str(folder))))
-    in_the_group = as_stranger(54321, lambda: body.journal(who))
+    who = CheckContext(Config(journal=Journal(folder=str(folder))))
+    in_the_group = as_stranger(54321, lambda: hardware.journal(who))
     assert (in_the_group.state, in_the_group.numbers) == (State.OK, {"near_misses": 1})
-    outside = as_stranger(54322, lambda: body.journal(who))
+    outside = as_stranger(54322, lambda: hardware.journal(who))
     assert outside.state is State.WARN
     assert "Permission denied" in outside.measured
     assert "group may" in outside.remedy

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fault_cases import BLIND_OR_FAULT, Case
 
+Run = subprocess.Popen[bytes]
 HERE = Path(__file__).parent
 AFTER_S = 2.0
 ALIVE_S = 2.0
 _CUE_AND_GAP_NS = 2_650_000_000  # BLIND, and the second a flicker is given
 SIGHT = {"READY", "ALIVE", "NOTICE", "CAUTION", "CRITICAL"}
+MUTED_NS = 4_000_000_000  # of the five seconds from the press on
 # A loaded test machine drops frames; a fault cue for that is right and no news here.
 BY_LOAD = {"vision_silent", "low_frame_rate", "slow_detector", "out_of_aim"}
 # A picture and a network that leave a busy machine time to spare.
@@ -36,6 +42,8 @@ CONFIG = f"""{SMALL}
 [cue]
 alive_every_s = {ALIVE_S}
 [warden]
+button_pin = 27
+mute_s = 5
 hung_s = 2.5
 restart_backoff_s = 0.2
 [health]
@@ -82,7 +90,8 @@ def run_case(case: Case, folder: Path) -> Outcome:
     """One outing of about eight seconds with the fault in it."""
     folder.mkdir(parents=True, exist_ok=True)
     trace, journal, config = folder / "trace.jsonl", folder / "journal", folder / "rearguard.toml"
-    config.write_text(CONFIG)
+    section, more = case.config
+    config.write_text(CONFIG.replace(f"[{section}]", f"[{section}]\n{more}") if section else CONFIG)
     journal.mkdir()
     if case.name == "journal_corrupt":
         _make_journal(folder)
@@ -91,14 +100,19 @@ def run_case(case: Case, folder: Path) -> Outcome:
     elif case.name == "journal_readonly":
         (journal / "below").write_text("a file where the folder should be")
     env = os.environ | {
-        "REARGUARD_FAULT": case.name,
+        "REARGUARD_FAULT": "+".join(case.strikes or [case.name]),
+        "REARGUARD_FAULT_PRESSES": json.dumps([AFTER_S + at for press in case.presses for at in press]),
         "REARGUARD_FAULT_AFTER_S": str(AFTER_S),
         "REARGUARD_FAULT_TRACE": str(trace),
         "REARGUARD_FAULT_JOURNAL": str(journal),
         "GPIOZERO_PIN_FACTORY": "mock",
         "HOME": str(folder),
     }
-    stderr = _run(case, folder, env)
+    try:
+        with _hogs(case.load), _disk(journal, full=case.name == "disk_full_at_start"):
+            stderr = _run(case, folder, env)
+    except subprocess.CalledProcessError:
+        return Outcome(case, felt="(no right to mount a disk)", recovered=True)
     outcome = Outcome(case, stderr=stderr[0])
     outcome.events = [json.loads(line) for line in trace.read_text().splitlines()]
     _judge(outcome, stderr[1], journal)
@@ -117,7 +131,7 @@ def _command(case: Case, folder: Path) -> list[str]:
 
 
 def _make_journal(folder: Path) -> None:
-    from rearguard.journal.store import Journal
+    from rearguard.journal.db.store import Journal
 
     Journal.open(folder / "journal").close()
 
@@ -125,28 +139,70 @@ def _make_journal(folder: Path) -> None:
 def _run(case: Case, folder: Path, env: dict[str, str]) -> tuple[str, int]:
     """Run the command, doing to it from outside what the case asks; stderr and exit code."""
     with (folder / "stderr").open("wb") as errors:
-        run = subprocess.Popen(_command(case, folder), env=env, stdout=subprocess.DEVNULL, stderr=errors)
-        if case.name in ("config_changed", "warden_sigkill"):
+        start = functools.partial(
+            subprocess.Popen, _command(case, folder), env=env, stdout=subprocess.DEVNULL, stderr=errors
+        )
+        run = start()
+        if case.deeds:
             _wait_for(folder / "trace.jsonl", "judged")
-            time.sleep(AFTER_S)
-            with (folder / "trace.jsonl").open("a") as trace:
-                trace.write(json.dumps({"t": time.monotonic_ns(), "what": "fault"}) + "\n")
-            if case.name == "config_changed":
-                (folder / "rearguard.toml").write_text("[cue]\npins = 'rubbish")
-            else:
-                run.send_signal(signal.SIGKILL)
-                run.wait()
-                # systemd's part: after a second it starts the service again
-                time.sleep(1.0)
-                run = subprocess.Popen(
-                    _command(case, folder), env=env, stdout=subprocess.DEVNULL, stderr=errors
-                )
+            began = time.monotonic() + AFTER_S
+            for at_s, deed in case.deeds:
+                time.sleep(max(0.0, began + at_s - time.monotonic()))
+                run = _do(deed, run, folder, start)
+                if (at_s, deed) == case.deeds[0] and not case.strikes:
+                    with (folder / "trace.jsonl").open("a") as trace:
+                        trace.write(json.dumps({"t": time.monotonic_ns(), "what": "fault"}) + "\n")
         try:
             code = run.wait(timeout=90)
         except subprocess.TimeoutExpired:
             run.kill()
             code = run.wait()
     return (folder / "stderr").read_text(errors="replace"), code
+
+
+def _do(deed: str, run: Run, folder: Path, start: Callable[[], Run]) -> Run:
+    """One deed of a case to the warden `run`. Returns the warden from then on."""
+    if deed == "rubbish":
+        (folder / "rearguard.toml").write_text("[cue]\npins = 'rubbish")
+    elif deed == "start":  # systemd's part
+        run.wait()
+        return start()
+    elif deed == "no memory":
+        used = int(Path(f"/proc/{run.pid}/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.prlimit(run.pid, resource.RLIMIT_AS, (used, resource.RLIM_INFINITY))
+    elif deed == "memory":
+        resource.prlimit(run.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    else:
+        run.send_signal(signal.Signals[deed])
+    return run
+
+
+@contextmanager
+def _hogs(count: int) -> Iterator[None]:
+    """So many other programs that want a core each."""
+    hogs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
+
+
+@contextmanager
+def _disk(folder: Path, *, full: bool) -> Iterator[None]:
+    """A small file system of its own for the journal, filled to the last byte; needs the right to mount."""
+    if not full:
+        yield
+        return
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)], check=True)
+    try:
+        with suppress(OSError), (folder / "somebody-else's").open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def _wait_for(trace: Path, what: str) -> None:
@@ -173,6 +229,7 @@ def _judge(outcome: Outcome, code: int, journal: Path) -> None:
     felt = [e for e in events if e["what"] == "felt"]
     _check_felt(outcome, struck, [e for e in felt if e["t"] >= struck])
     _check_silence(outcome)
+    _check_order(case, outcome, [e["cue"] for e in felt if e["t"] >= struck])
     signs = [e["t"] for e in felt if e["cue"] in SIGHT and e["t"] > struck + 500_000_000]
     outcome.recovered = bool(signs)
     if case.recovers and not signs:
@@ -183,6 +240,8 @@ def _judge(outcome: Outcome, code: int, journal: Path) -> None:
             outcome.wrong.append("the motor was left on")
     if case.logged and not any(name.startswith(case.logged) for name in _logged(journal)):
         outcome.wrong.append(f"{case.logged} is not in the journal")
+    if case.marks and len(_logged(journal, "SELECT at_ns FROM mark")) != case.marks:
+        outcome.wrong.append("the moment is not marked in the journal")
 
 
 def _check_felt(outcome: Outcome, struck: int, felt: list[dict[str, Any]]) -> None:
@@ -213,6 +272,29 @@ def _check_felt(outcome: Outcome, struck: int, felt: list[dict[str, Any]]) -> No
         outcome.wrong.append(f"{told['cue']} came after {outcome.after_s} s, not {case.within_s}")
 
 
+def _check_order(case: Case, outcome: Outcome, cues: list[str]) -> None:
+    """What must come, in this order, and what must not."""
+    rest = iter(cues)
+    for cue in case.then:
+        if cue not in rest:  # takes all up to it
+            outcome.wrong.append(f"no {cue} in its place: {', '.join(cues)}")
+            break
+    outcome.wrong += [f"{cue} was felt" for cue in case.never if cue in cues]
+    if "MUTED" in case.then and "MUTED" in cues:
+        outcome.wrong += _check_mute(outcome.events)
+
+
+def _check_mute(events: list[dict[str, Any]]) -> list[str]:
+    """What was felt within the mute and should not have been."""
+    felt = [e for e in events if e["what"] == "felt"]
+    muted = next(e["t"] for e in felt if e["cue"] == "MUTED")
+    return [
+        f"{e['cue']} was felt though muted"
+        for e in felt
+        if muted < e["t"] < muted + MUTED_NS and e["cue"] not in ("CRITICAL", "ALIVE")
+    ]
+
+
 def _check_silence(outcome: Outcome) -> None:
     """From READY until the source ends, no motor may be off for longer than the alive gap and 0.5 s."""
     last: int | None = None
@@ -225,9 +307,7 @@ def _check_silence(outcome: Outcome) -> None:
         if e["what"] == "pin":
             last = e["t"]
         over = over or _ends(e)
-    limit_s = ALIVE_S + 0.5
-    if outcome.case.name == "gpio_error":
-        limit_s += 2.0  # while no pin works, nothing can be felt: the missing tick is the sign
+    limit_s = ALIVE_S + 0.5 + outcome.case.may_be_silent_s
     if outcome.silence_s > limit_s:
         outcome.wrong.append(f"silent for {outcome.silence_s} s")
 
@@ -237,12 +317,12 @@ def _ends(event: dict[str, Any]) -> bool:
     return bool(event["what"] == "ended" and event["code"] == 0)
 
 
-def _logged(journal: Path) -> set[str]:
+def _logged(journal: Path, sql: str = "SELECT fault FROM fault") -> set[str]:
     database = next(iter(journal.glob("*.db")), None) if journal.is_dir() else None
     if database is None:
         return set()
     db = sqlite3.connect(database)
     try:
-        return {row[0] for row in db.execute("SELECT trouble FROM fault")}
+        return {str(row[0]) for row in db.execute(sql)}
     finally:
         db.close()

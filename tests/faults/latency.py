@@ -40,10 +40,10 @@ def measure(seconds: float, fps: float) -> dict[str, object]:
     felt = {
         e["t"]: e["seq"] for e in events if e["what"] == "felt" and e["cue"] == "CRITICAL" and not e["repeat"]
     }
-    ons = sorted(e["t"] for e in events if e["what"] == "pin" and e["on"])
+    driven = sorted(e["t"] for e in events if e["what"] == "pin" and e["on"])
     from_judge, from_camera = [], []
     for at, seq in felt.items():
-        pin = max((t for t in ons if t <= at), default=None)  # the pin is driven first, then told
+        pin = max((t for t in driven if t <= at), default=None)  # the pin is driven first, then told
         if pin is None or seq not in judged:
             continue
         from_judge.append((pin - judged[seq]["sent"]) / 1e6)

@@ -41,7 +41,7 @@ class Sample:
     threads: int
 
 
-def look(pid: int, began: float) -> Sample | None:
+def measure_process(pid: int, began: float) -> Sample | None:
     proc = Path(f"/proc/{pid}")
     try:
         status = dict(
@@ -79,7 +79,7 @@ def soak(seconds: float, fps: float) -> dict[str, object]:
             while run.poll() is None:
                 pids = {"warden": run.pid, "vision": child_of(run.pid) if run.poll() is None else None}
                 for who, pid in pids.items():
-                    sample = look(pid, began) if pid else None
+                    sample = measure_process(pid, began) if pid else None
                     if sample:
                         samples[who].append(sample)
                 time.sleep(2.0)

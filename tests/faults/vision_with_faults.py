@@ -1,7 +1,8 @@
 """The real vision process with one fault driven into it: a test's entry, never installed.
 
 Started by `run_with_faults.py` in place of `python -m rearguard.vision`, with the same arguments. The fault is
-named by $REARGUARD_FAULT; it strikes $REARGUARD_FAULT_AFTER_S after the first judged frame of the first start.
+named by $REARGUARD_FAULT ("covered:7": for seven seconds; "hot+covered": both); it strikes $REARGUARD_FAULT_AFTER_S
+after the first judged frame of the first start.
 What happens, and when, goes to $REARGUARD_FAULT_TRACE as JSON lines in CLOCK_MONOTONIC nanoseconds.
 """
 
@@ -29,18 +30,20 @@ import numpy as np
 
 import rearguard.vision.outing as outing_module
 import rearguard.vision.pipeline as pipeline_module
+import rearguard.vision.rules as rules_module
+from rearguard import ipc
 from rearguard.detect.detector import Detector
 from rearguard.detect.model import Model
 from rearguard.errors import CameraLost, PartFailed
-from rearguard.journal.store import Journal
+from rearguard.journal.db.store import Journal
+from rearguard.types import Box, Detection, Level, Side
 from rearguard.vision.__main__ import leave, main
-from rearguard.warden import link
-from rearguard.words import Box, Detection
 
 TRACE = Path(os.environ["REARGUARD_FAULT_TRACE"])
 FAULT = os.environ["REARGUARD_FAULT"]
 AFTER_NS = round(float(os.environ["REARGUARD_FAULT_AFTER_S"]) * 1e9)
 START = len([1 for line in TRACE.read_text().splitlines() if '"start"' in line]) if TRACE.exists() else 0
+lasts_asked = 0.0  # of the fault that is being installed
 # The first judged frame, by the real loop's own message to the warden.
 first_ns: int | None = None
 
@@ -54,7 +57,7 @@ class Strike:
     """Whether it is time: from the moment on, for `lasts_s`, on the first start of vision only."""
 
     def __init__(self, lasts_s: float = 1e9) -> None:
-        self._lasts_ns = round(lasts_s * 1e9)
+        self._lasts_ns = round((lasts_asked or lasts_s) * 1e9)
         self._said = False
 
     def now(self) -> bool:
@@ -71,28 +74,34 @@ class Strike:
 
 def watch_judged() -> None:
     """Write down each frame that was judged and told."""
-    send = link.send
+    send = ipc.send
+    critical = next(
+        (float(word.partition(":")[2]) for word in FAULT.split("+") if word.startswith("critical:")), 0.0
+    )
+    near = Strike(critical)
 
     def traced(sock: Any, message: Any) -> bool:
         global first_ns
         sent_ns = time.monotonic_ns()
-        if FAULT == "alternate_levels" and isinstance(message, link.Judged):  # for latency.py
+        if FAULT == "alternate_levels" and isinstance(message, ipc.Judged):  # for latency.py
             # a new track each time, longer apart than the cue is long: every one begins a cue of its own
             count = next(_count)
             level = 3 if count % 16 == 15 else 0
             message = msgspec.structs.replace(
-                message, level=level, side="centre", track=count // 16 + 1, troubles=()
+                message, level=level, side="centre", track=count // 16 + 1, faults=()
             )
+        if critical and isinstance(message, ipc.Judged) and near.now():
+            message = msgspec.structs.replace(message, level=Level.CRITICAL)
         done = send(sock, message)
-        if isinstance(message, link.Ended):
+        if isinstance(message, ipc.Ended):
             trace("ended", code=message.exit_code)
-        if isinstance(message, link.Judged) and done:
+        if isinstance(message, ipc.Judged) and done:
             first_ns = first_ns or time.monotonic_ns()
             trace("judged", seq=message.seq, level=message.level, sent=sent_ns, captured_ns=message.captured_ns,
-                  troubles=message.troubles)  # fmt: skip
+                  faults=message.faults)  # fmt: skip
         return done
 
-    outing_module.link.send = traced
+    ipc.send = traced
 
 
 def before(owner: Any, name: str, deed: Callable[..., None], lasts_s: float = 1e9) -> None:
@@ -119,7 +128,7 @@ def instead(owner: Any, name: str, deed: Callable[[Any], Any], lasts_s: float = 
 
 
 def step(deed: Callable[..., None], lasts_s: float = 1e9) -> None:
-    before(pipeline_module.Pipeline, "step", deed, lasts_s)
+    before(pipeline_module.Pipeline, "process_frame", deed, lasts_s)
 
 
 def frames(deed: Callable[[Any, Any], Any], lasts_s: float = 1e9) -> None:
@@ -174,7 +183,7 @@ def exhaust(*_: Any) -> None:
 def repaint(paint: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
     def deed(frame: Any, _last: Any) -> Any:
         image = frame.image.copy()
-        return replace(frame, image=paint(image))
+        return msgspec.structs.replace(frame, image=paint(image))
 
     return deed
 
@@ -247,6 +256,12 @@ def shift_clock(seconds: float) -> Callable[..., None]:
     return deed
 
 
+def begin_in_1970() -> None:
+    """A board without a clock of its own, until somebody sets the time."""
+    real, strike, began = time.time, Strike(), time.time() - 60
+    time.time = lambda: real() if strike.now() else real() - began
+
+
 def flood(*_: Any) -> None:
     """A thousand different verdicts a second, beside the real ones."""
     if getattr(flood, "on", False):
@@ -259,7 +274,7 @@ def flood(*_: Any) -> None:
         until = time.monotonic() + 2.0
         while time.monotonic() < until:
             n = next(seq)
-            link.send(wire, link.Judged(n, time.monotonic_ns(), n % 4, "left", n % 50, 1.0, "flood"))
+            ipc.send(wire, ipc.Judged(n, time.monotonic_ns(), Level(n % 4), Side.LEFT))
             time.sleep(0.001)
         os._exit(9)  # the real frames' numbers are behind now; a new start counts anew
 
@@ -284,9 +299,9 @@ def not_a_number() -> None:
 
 def read_machine_as(**readings: Any) -> Callable[[], None]:
     def arrange() -> None:
-        import rearguard.vision.machine as machine
+        import rearguard.health.machine as machine
 
-        real, strike = machine.read_machine, Strike(3.0)
+        real, strike = machine.MachineWatch.__init__.__defaults__[0], Strike(3.0)
 
         def read(folder: Path) -> Any:
             return replace(real(folder), **readings) if strike.now() else real(folder)
@@ -311,15 +326,15 @@ FAULTS: dict[str, Callable[[], None]] = {
     "busy_loop": lambda: step(spin),
     "hang": lambda: step(hang),
     "fail_detect": lambda: before(Detector, "detect", fail("detector broke")),
-    "fail_ego": lambda: before(pipeline_module.FlowEgo, "look", fail("ego-motion broke")),
-    "fail_track": lambda: before(pipeline_module.Tracker, "step", fail("tracker broke")),
-    "fail_judge": lambda: before(pipeline_module, "judge", fail("judge broke")),
-    "fail_health": lambda: before(outing_module.PictureWatch, "look", fail("picture watch broke")),
+    "fail_ego": lambda: before(pipeline_module.FlowEgo, "estimate_turn", fail("ego-motion broke")),
+    "fail_track": lambda: before(rules_module.Tracker, "update", fail("tracker broke")),
+    "fail_judge": lambda: before(rules_module, "judge", fail("judge broke")),
+    "fail_health": lambda: before(outing_module.PictureWatch, "check_picture", fail("picture watch broke")),
     "fail_journal": lambda: before(Journal, "transaction", crash_journal),
     "fail_camera_thread": lambda: frames(lambda _f, _l: fail("driver broke")()),
     "memory": lambda: step(exhaust),
     "camera_hang": lambda: frames(lambda _f, _l: hang()),
-    "same_buffer": lambda: frames(lambda f, last: replace(f, image=last.image), 2.5),
+    "same_buffer": lambda: frames(lambda f, last: msgspec.structs.replace(f, image=last.image), 2.5),
     "stuck_time": lambda: frames(lambda _f, last: last, 2.5),
     "unplugged": unplug,
     "half_frame": lambda: frames(repaint(paint_part(slice(120, None), 0)), 0.12),
@@ -338,6 +353,7 @@ FAULTS: dict[str, Callable[[], None]] = {
     "journal_locked": lambda: step(lock_journal),
     "clock_forward": lambda: step(shift_clock(3600.0)),
     "clock_back": lambda: step(shift_clock(-3600.0)),
+    "clock_1970": begin_in_1970,
 }
 
 if __name__ == "__main__":
@@ -351,8 +367,10 @@ if __name__ == "__main__":
         make(self, job, wire)
 
     outing_module.Outing.__init__ = keep_wire  # type: ignore[method-assign]
-    if FAULT in FAULTS:
-        FAULTS[FAULT]()
+    for word in FAULT.split("+"):
+        name, _, lasts = word.partition(":")
+        lasts_asked = float(lasts or 0)
+        FAULTS.get(name, lambda: None)()
     code = main()
     trace("end", code=code)
     leave(code)

@@ -19,10 +19,10 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from rearguard.camera.catalogue import open_source
 from rearguard.config.camera import Camera
 from rearguard.config.health import Health
-from rearguard.cue.table import TROUBLES
-from rearguard.vision.health import RULES, Aim, Lasting, PictureWatch
-from rearguard.vision.machine import MachineWatch, Readings, judge_machine, read_machine
-from rearguard.words import CueName, EgoMotion, Frame, Image, Trouble
+from rearguard.cue.table import FAULTS
+from rearguard.health.machine import MachineWatch, Readings, judge_machine, read_machine
+from rearguard.health.picture import RULES, Aim, Lasting, PictureWatch
+from rearguard.types import CueName, EgoMotion, Fault, Frame, Image
 
 FPS = 15
 
@@ -44,21 +44,21 @@ def watch_for(
     good_s: float = 5.0,
     watch: PictureWatch | None = None,
     fps: float = FPS,
-) -> tuple[set[Trouble], dict[Trouble, float]]:
-    """Good pictures, then damaged ones: troubles seen in the good time, and seconds until each one after."""
+) -> tuple[set[Fault], dict[Fault, float]]:
+    """Good pictures, then damaged ones: faults seen in the good time, and seconds until each one after."""
     watch = watch or PictureWatch(Health())
-    before: set[Trouble] = set()
-    found: dict[Trouble, float] = {}
+    before: set[Fault] = set()
+    found: dict[Fault, float] = {}
     n_good = round(good_s * fps)
     for i in range(n_good + round(seconds * fps)):
         image = scene(i)
         late = i - n_good
         frame = Frame(i, round(i * 1e9 / fps), image if late < 0 else damage(image, late))
-        for trouble in watch.look(frame):
+        for fault in watch.check_picture(frame):
             if late < 0:
-                before.add(trouble)
+                before.add(fault)
             else:
-                found.setdefault(trouble, late / fps)
+                found.setdefault(fault, late / fps)
     return before, found
 
 
@@ -81,30 +81,32 @@ def sun(image: Image, _i: int) -> Image:
 
 
 @pytest.mark.parametrize(
-    ("damage", "trouble", "within_s"),
+    ("damage", "fault", "within_s"),
     [
-        (grey(6), Trouble.DARK, 1.0),
-        (grey(120), Trouble.COVERED, 1.0),
-        (sun, Trouble.GLARE, 1.0),
-        (fog, Trouble.BLURRED, 3.0),
-        (lambda _image, _i: scene(1), Trouble.REPEATED_PICTURE, 0.5),
-        (lambda _image, i: scene(i % 4), Trouble.REPEATED_PICTURE, 0.7),
+        (grey(6), Fault.DARK, 1.0),
+        (grey(120), Fault.COVERED, 1.0),
+        (sun, Fault.GLARE, 1.0),
+        (fog, Fault.BLURRED, 3.0),
+        (lambda _image, _i: scene(1), Fault.REPEATED_PICTURE, 0.5),
+        (lambda _image, i: scene(i % 4), Fault.REPEATED_PICTURE, 0.7),
     ],
     ids=["dark", "covered", "glare", "fog", "repeated", "buffers in turn"],
 )
 def test_a_damaged_picture_is_told_in_time(
-    damage: Callable[[Image, int], Image], trouble: Trouble, within_s: float
+    damage: Callable[[Image, int], Image], fault: Fault, within_s: float
 ) -> None:
     before, found = watch_for(4.0, damage)
     assert before == set()
-    assert found[trouble] <= within_s
+    assert found[fault] <= within_s
 
 
 def test_time_that_stands_still_is_a_frozen_camera() -> None:
     watch = PictureWatch(Health())
     for i in range(30):
-        assert watch.look(Frame(i, i * 66_000_000, scene(i))) == ()
-    told = [Trouble.FROZEN_FRAME in watch.look(Frame(30 + i, 29 * 66_000_000, scene(i))) for i in range(8)]
+        assert watch.check_picture(Frame(i, i * 66_000_000, scene(i))) == ()
+    told = [
+        Fault.FROZEN_FRAME in watch.check_picture(Frame(30 + i, 29 * 66_000_000, scene(i))) for i in range(8)
+    ]
     assert not told[0]
     assert told[5]  # 0.4 s at 15 frames a second
 
@@ -112,9 +114,9 @@ def test_time_that_stands_still_is_a_frozen_camera() -> None:
 def test_too_few_frames_are_told_within_two_and_a_half_seconds() -> None:
     watch = PictureWatch(Health(min_fps=8))
     for i in range(60):
-        assert watch.look(Frame(i, round(i / 15 * 1e9), scene(i))) == ()
+        assert watch.check_picture(Frame(i, round(i / 15 * 1e9), scene(i))) == ()
     slow = [
-        Trouble.LOW_FRAME_RATE in watch.look(Frame(60 + i, round((4 + i / 5) * 1e9), scene(i)))
+        Fault.LOW_FRAME_RATE in watch.check_picture(Frame(60 + i, round((4 + i / 5) * 1e9), scene(i)))
         for i in range(20)
     ]
     assert 4 <= slow.index(True) <= 12
@@ -123,15 +125,18 @@ def test_too_few_frames_are_told_within_two_and_a_half_seconds() -> None:
 
 def test_a_slow_detector_is_told() -> None:
     watch = PictureWatch(Health(slow_detect_ms=200))
-    told = [watch.look(Frame(i, round(i / 10 * 1e9), scene(i)), detect_s=0.35) for i in range(40)]
+    told = [watch.check_picture(Frame(i, round(i / 10 * 1e9), scene(i)), detect_s=0.35) for i in range(40)]
     assert told[5] == ()
-    assert told[30] == (Trouble.SLOW_DETECTOR,)
+    assert told[30] == (Fault.SLOW_DETECTOR,)
 
 
 def test_one_slow_frame_says_nothing() -> None:
     watch = PictureWatch(Health())
     for i in range(60):
-        assert watch.look(Frame(i, round(i / 15 * 1e9), scene(i)), detect_s=2.0 if i == 30 else 0.05) == ()
+        assert (
+            watch.check_picture(Frame(i, round(i / 15 * 1e9), scene(i)), detect_s=2.0 if i == 30 else 0.05)
+            == ()
+        )
 
 
 def test_a_knock_is_out_of_aim_and_steps_are_not() -> None:
@@ -141,7 +146,9 @@ def test_a_knock_is_out_of_aim_and_steps_are_not() -> None:
         step = 0.09 * np.cos(2 * np.pi * 3.0 * i / FPS + 0.4) * 0.6  # ±2.5 deg of pitch at step rate
         knock = np.radians(24) / 3 if 150 <= i < 153 else 0.0
         frame = Frame(i, round(i / FPS * 1e9), scene(i))
-        told.append(Trouble.OUT_OF_AIM in watch.look(frame, EgoMotion(pitch_rad=step + knock, quality=0.9)))
+        told.append(
+            Fault.OUT_OF_AIM in watch.check_picture(frame, EgoMotion(pitch_rad=step + knock, quality=0.9))
+        )
     assert not any(told[:150])
     assert told[150:].index(True) <= 2 * FPS
 
@@ -150,19 +157,24 @@ def test_what_is_repaired_is_let_go() -> None:
     watch = PictureWatch(Health())
     for i in range(60):
         hand = 20 <= i < 40
-        troubles = watch.look(Frame(i, round(i / 15 * 1e9), grey(120)(scene(i), i) if hand else scene(i)))
+        faults = watch.check_picture(
+            Frame(i, round(i / 15 * 1e9), grey(120)(scene(i), i) if hand else scene(i))
+        )
         if i == 39:
-            assert Trouble.COVERED in troubles
-    assert troubles == ()
+            assert Fault.COVERED in faults
+    assert faults == ()
 
 
 def test_fog_that_stays_is_told_for_minutes() -> None:
-    clear, fogged = [scene(i) for i in range(12)], [fog(scene(i), i) for i in range(12)]
+    clear, rng = scene(0), np.random.default_rng(3)
+    fogged = fog(clear, 0)
     watch = PictureWatch(Health())
-    for i in range(1200):
-        now_s = i / 10
-        troubles = watch.look(Frame(i, round(now_s * 1e9), (clear if now_s < 10 else fogged)[i % 12]))
-    assert troubles == (Trouble.BLURRED,)
+    for i in range(600):
+        now_s = i / 5
+        noise = rng.integers(-3, 4, clear.shape, dtype=np.int16)
+        image = ((clear if now_s < 10 else fogged) + noise).clip(0, 255).astype(np.uint8)
+        faults = watch.check_picture(Frame(i, round(now_s * 1e9), image))
+    assert Fault.BLURRED in faults
 
 
 @given(
@@ -175,7 +187,7 @@ def test_any_picture_and_any_time_are_taken(grey_image: Image, coloured: bool, t
     image = np.repeat(grey_image[:, :, None], 3, axis=2) if coloured else grey_image
     watch = PictureWatch(Health())
     for seq, at_ns in enumerate(times):
-        assert isinstance(watch.look(Frame(seq, at_ns, image)), tuple)
+        assert isinstance(watch.check_picture(Frame(seq, at_ns, image)), tuple)
 
 
 @given(st.lists(st.booleans(), max_size=80), st.floats(0.1, 2.0), st.floats(0.1, 2.0))
@@ -193,8 +205,9 @@ def test_lasting_never_changes_before_its_time(samples: list[bool], after_s: flo
 def test_every_rule_has_a_cue_and_a_deadline_that_can_be_met() -> None:
     deadline_s = {CueName.BLIND: 1.0, CueName.DEGRADED: 3.0}
     for rule in RULES:
-        assert 0 < rule.after_s < deadline_s[TROUBLES[rule.trouble].cue]
-    assert len({rule.trouble for rule in RULES}) == len(RULES)
+        late_s = 10.0 if rule.fault is Fault.WRONG_MOUNT else deadline_s[FAULTS[rule.fault].cue]
+        assert 0 < rule.after_s < late_s
+    assert len({rule.fault for rule in RULES}) == len(RULES)
 
 
 @pytest.mark.parametrize(("name", "fps"), [("jelmoli", 14.0), ("otb/Couple", 15.0), ("dronet/test_2", 15.0)])
@@ -204,25 +217,30 @@ def test_real_footage_raises_no_fault(shared_data: Path, name: str, fps: float) 
     frames = list(source.frames())
     source.close()
     assert len(frames) > 30
-    assert {t for frame in frames for t in watch.look(frame)} == set()
+    assert {t for frame in frames for t in watch.check_picture(frame)} == set()
 
 
+@pytest.mark.timing
 def test_looking_costs_little() -> None:
     """Far less than shrinking the picture properly, which every detector pays for each frame."""
     image = np.random.default_rng(1).integers(0, 255, (720, 1280, 3), dtype=np.uint8)
     watch = PictureWatch(Health())
 
-    def took(work: Callable[[int], object]) -> float:
-        times = []
-        for i in range(15):
-            t = time.perf_counter()
-            work(i)
-            times.append(time.perf_counter() - t)
-        return sorted(times)[len(times) // 2]
+    def feed_frame(i: int) -> None:
+        watch.check_picture(Frame(i, i * 66_000_000, image))
 
-    look = took(lambda i: watch.look(Frame(i, i * 66_000_000, image)))
-    blur = took(lambda _i: cv2.GaussianBlur(image, (0, 0), 3.0))
-    assert look < 0.5 * blur
+    def blur(_i: int) -> None:
+        cv2.GaussianBlur(image, (0, 0), 3.0)
+
+    def took(work: Callable[[int], object], i: int) -> float:
+        t = time.process_time()  # of all cores: a Pi has none to spare
+        work(i)
+        return time.process_time() - t
+
+    # Two at a time: every other picture costs more.
+    pairs = [(took(feed_frame, i) + took(feed_frame, i + 1), 2 * took(blur, i)) for i in range(0, 60, 2)]
+    ratios = sorted(looked / blurred for looked, blurred in pairs)
+    assert ratios[len(ratios) // 2] < 0.5
 
 
 # ── the machine ─────────────────────────────────────────────────────────────────────────────────────────
@@ -234,43 +252,43 @@ def readings(at_s: float = 0.0, **changed: float | int | None) -> Readings:
 
 
 @pytest.mark.parametrize(
-    ("changed", "trouble"),
+    ("changed", "fault"),
     [
-        ({"temperature_c": 80.0}, {Trouble.HOT}),
-        ({"throttled": 0x50005}, {Trouble.UNDERVOLTAGE, Trouble.THROTTLED}),
+        ({"temperature_c": 80.0}, {Fault.HOT}),
+        ({"throttled": 0x50005}, {Fault.UNDERVOLTAGE, Fault.THROTTLED}),
         ({"throttled": 0x50000}, set()),  # it was, since boot; it is not now
-        ({"throttled": 0x8}, {Trouble.THROTTLED}),
-        ({"free_mb": 199.0}, {Trouble.DISK_FULL}),
+        ({"throttled": 0x8}, {Fault.THROTTLED}),
+        ({"free_mb": 199.0}, {Fault.DISK_FULL}),
         ({"temperature_c": None, "throttled": None, "free_mb": None}, set()),
     ],
 )
-def test_readings_become_troubles(changed: dict[str, float | int | None], trouble: set[Trouble]) -> None:
-    assert judge_machine(readings(**changed), Health(), frozenset()) == trouble
+def test_readings_become_faults(changed: dict[str, float | int | None], fault: set[Fault]) -> None:
+    assert judge_machine(readings(**changed), Health(), frozenset()) == fault
 
 
 def test_heat_is_let_go_only_when_cooler() -> None:
-    hot = frozenset({Trouble.HOT})
+    hot = frozenset({Fault.HOT})
     assert judge_machine(readings(temperature_c=77.0), Health(), hot) == hot
     assert judge_machine(readings(temperature_c=74.0), Health(), hot) == frozenset()
 
 
 def test_a_blink_of_undervoltage_is_told_and_held(tmp_path: Path) -> None:
     machine = MachineWatch(Health(), tmp_path)
-    machine.take(readings(0.0, throttled=1))
-    assert machine.look(0) == (Trouble.UNDERVOLTAGE,)
-    machine.take(readings(1.0))
-    assert machine.look(0) == (Trouble.UNDERVOLTAGE,)
-    machine.take(readings(5.0))
-    assert machine.look(0) == ()
+    machine.judge_readings(readings(0.0, throttled=1))
+    assert machine.check_machine(0) == (Fault.UNDERVOLTAGE,)
+    machine.judge_readings(readings(1.0))
+    assert machine.check_machine(0) == (Fault.UNDERVOLTAGE,)
+    machine.judge_readings(readings(5.0))
+    assert machine.check_machine(0) == ()
 
 
 @pytest.mark.parametrize("jump_s", [3600.0, -3600.0])
 def test_a_clock_jump_is_noted_and_changes_nothing(tmp_path: Path, jump_s: float) -> None:
     machine = MachineWatch(Health(), tmp_path)
-    machine.take(readings(0.0))
-    machine.take(readings(1.0, wall_offset_s=1000.0 + jump_s))
-    machine.take(readings(2.0, wall_offset_s=1000.0 + jump_s))
-    assert machine.look(0) == ()
+    machine.judge_readings(readings(0.0))
+    machine.judge_readings(readings(1.0, wall_offset_s=1000.0 + jump_s))
+    machine.judge_readings(readings(2.0, wall_offset_s=1000.0 + jump_s))
+    assert machine.check_machine(0) == ()
     assert machine.clock_jumps_s == [jump_s]
 
 
@@ -282,8 +300,8 @@ def test_a_reader_that_hangs_is_told_and_left_behind(tmp_path: Path) -> None:
         return readings()
 
     with MachineWatch(Health(), tmp_path, hang) as machine:
-        assert machine.look(time.monotonic_ns()) == ()
-        assert machine.look(time.monotonic_ns() + 11_000_000_000) == (Trouble.JOURNAL_FAILED,)
+        assert machine.check_machine(time.monotonic_ns()) == ()
+        assert machine.check_machine(time.monotonic_ns() + 11_000_000_000) == (Fault.SENSORS_SILENT,)
     release.set()
 
 
@@ -327,7 +345,7 @@ def test_a_knock_does_and_is_in_the_end_the_new_aim(knock_deg: float) -> None:
     assert max(deviation for t, deviation in seen if t > 90.0) < 12.0
 
 
-def test_two_frames_of_one_moment_are_no_trouble() -> None:
+def test_two_frames_of_one_moment_are_no_fault() -> None:
     aim = Aim()
     for _ in range(3):
         assert aim.turn(5, EgoMotion(0.0, 0.1, 0.0, 0.9)) < 0.3

@@ -9,11 +9,11 @@ from rearguard.config import Config
 from rearguard.detect.detector import Detector
 from rearguard.detect.model import Model
 from rearguard.errors import PartFailed
-from rearguard.vision.golden import golden
-from rearguard.vision.machine import Readings
-from rearguard.vision.picture import coarse_copy, measure, small_grey
-from rearguard.vision.selftest import SelfTest, overlap
-from rearguard.words import Box, Detection, Frame, Image
+from rearguard.health.golden import golden
+from rearguard.health.image_stats import coarse_copy, measure, small_grey
+from rearguard.health.machine import Readings
+from rearguard.health.selftest import SelfTest
+from rearguard.types import Box, Detection, Frame, Image
 
 WELL = Readings(0, 50.0, 0, 9000.0, 0.0)
 
@@ -29,7 +29,7 @@ def decide(
     test = SelfTest(Config())
     for i, image in enumerate(images):
         stats = measure(small_grey(coarse_copy(image)), 8.0)
-        problems = test.look(Frame(i, i * step_ns, image), stats, readings)
+        problems = test.check_frame(Frame(i, i * step_ns, image), stats, readings)
         if problems is not None:
             return i, problems
     pytest.fail("never decided")
@@ -64,8 +64,10 @@ def test_a_clock_that_stands_still_decides_too() -> None:
     test = SelfTest(Config())
     stats = measure(small_grey(coarse_copy(lively(0))), 8.0)
     for i in range(5):
-        assert test.look(Frame(i, 0, lively(i)), stats, WELL) is None
-    assert test.look(Frame(9, 4_000_000_000, lively(9)), stats, WELL) == ("camera: its time stands still",)
+        assert test.check_frame(Frame(i, 0, lively(i)), stats, WELL) is None
+    assert test.check_frame(Frame(9, 4_000_000_000, lively(9)), stats, WELL) == (
+        "camera: its time stands still",
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,7 @@ def told(test: SelfTest, images: list[Image], readings: list[Readings | None]) -
     """All that the test says while it is fed."""
     said = []
     for i, (image, read) in enumerate(zip(images, readings, strict=True)):
-        problems = test.look(
+        problems = test.check_frame(
             Frame(i, i * 66_000_000, image), measure(small_grey(coarse_copy(image)), 8.0), read
         )
         if problems is not None:
@@ -126,7 +128,7 @@ def test_a_camera_too_slow_to_judge_by_is_told_as_that() -> None:
     test = SelfTest(Config())
     for i in range(20):
         stats = measure(small_grey(coarse_copy(lively(i))), 8.0)
-        said = test.look(Frame(i, i * 400_000_000, lively(i)), stats, WELL)
+        said = test.check_frame(Frame(i, i * 400_000_000, lively(i)), stats, WELL)
         if said is not None:
             break
     assert said == ("camera: 8 pictures in 3 s",)
@@ -175,11 +177,6 @@ def test_the_golden_picture_fits_any_camera(size: tuple[int, int]) -> None:
     assert picture.shape == (size[1], size[0], 3)
     assert 0 <= person.x0 < person.x1 <= size[0]
     assert 0 <= person.y0 < person.y1 <= size[1]
-
-
-def test_overlap() -> None:
-    assert overlap(Box(0, 0, 2, 2), Box(1, 0, 3, 2)) == pytest.approx(1 / 3)
-    assert overlap(Box(0, 0, 1, 1), Box(2, 2, 3, 3)) == 0.0
 
 
 def test_a_detector_that_answers_with_not_a_number_is_a_failed_part(monkeypatch: pytest.MonkeyPatch) -> None:

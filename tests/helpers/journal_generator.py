@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
 
-from rearguard.journal.store import Journal
+from rearguard.journal.db.store import Journal
 
 LABELS = ("person", "bicycle", "dog", "car", "looming")
 WEIGHTS = (80, 12, 4, 3, 1)
 NEWEST_S = 1_790_000_000.0
-REASONS = json.dumps(["in the corridor", "closing"])
 
 
 def generate(folder: Path, near_misses: int, outings: int, *, trace: int = 12, seed: int = 1) -> None:
@@ -36,9 +34,7 @@ def generate(folder: Path, near_misses: int, outings: int, *, trace: int = 12, s
             side = rng.choice(("left", "right", "centre"))
             ttc_s = rng.uniform(0.8, 3.0)
             rows.append((n, outing, n, label, side, level, ttc_s, ttc_s + 0.5, wall_s))
-            traces += [
-                (n, k, k * 66_000_000, k, ttc_s + (trace - k) * 0.1, level, REASONS) for k in range(trace)
-            ]
+            traces += [(n, k, k * 66_000_000, k, ttc_s + (trace - k) * 0.1, level) for k in range(trace)]
             media.append((n, f"{outing:016x}-{n}.jpg"))
         db.executemany(
             """INSERT INTO near_miss (id, outing, number, track, label, kind, side, level, min_ttc_s, range_m,
@@ -48,9 +44,13 @@ def generate(folder: Path, near_misses: int, outings: int, *, trace: int = 12, s
             rows,
         )
         db.executemany(
-            "INSERT INTO trace VALUES (?, ?, ?, ?, 10, 10, 50, 120, ?, 0.2, 4.0, 0.1, ?, ?)", traces
+            """INSERT INTO trace (near_miss, n, t_ns, seq, x0, y0, x1, y1, ttc_s, ttc_sd_s, range_m, miss_m,
+                 level, code)
+               VALUES (?, ?, ?, ?, 10, 10, 50, 120, ?, 0.2, 4.0, 0.1, ?, 'soon')""",
+            traces,
         )
         db.executemany(
-            "INSERT INTO media (near_miss, kind, file, bytes, sha256, redacted) VALUES (?, 'picture', ?, 1, '', 1)",
+            """INSERT INTO media (near_miss, kind, file, bytes, sha256, redacted)
+               VALUES (?, 'picture', ?, 1, hex(zeroblob(32)), 1)""",
             media,
         )

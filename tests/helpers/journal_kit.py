@@ -6,16 +6,17 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from rearguard.clock import Stamp
 from rearguard.config import Config
 from rearguard.errors import RearguardError
-from rearguard.journal.rows import OutingStart, outing_start
+from rearguard.journal.db.rows import OutingStart, outing_start
 from rearguard.journal.writer import JournalWriter
-from rearguard.words import Box, Level, NearMiss, Side, TracePoint, Trouble
+from rearguard.types import Box, Fault, Level, NearMiss, Reason, ReasonCode, Side, TracePoint
 
 WALL_S = float(int(time.time()) - 3600)  # an hour ago: nothing has expired
 T = TypeVar("T")
@@ -39,12 +40,17 @@ def a_near_miss(at_s: float = 10.0, **changes: object) -> NearMiss:
             t_ns=worst_ns + (n - 15) * 100_000_000,
             seq=int(at_s * 10) + n - 15,
             box=Box(100 - n, 100 - n, 140 + n, 200 + 2 * n),
-            ttc_s=3.4 - 0.12 * n if n <= 15 else None,
-            ttc_sd_s=0.2,
-            range_m=9.0 - 0.4 * n,
-            miss_m=0.1,
             level=Level.CLEAR if n < 4 else Level.CAUTION if n < 12 else Level.CRITICAL,
-            reasons=("in the corridor", "closing") if n >= 4 else ("too far",),
+            reason=Reason(
+                code=ReasonCode.SOON if n >= 4 else ReasonCode.NOT_SOON,
+                ttc_s=3.4 - 0.12 * n if n <= 15 else None,
+                ttc_sd_s=0.2,
+                limit_s=None if n < 4 else 3.0 if n < 12 else 2.0,
+                range_m=9.0 - 0.4 * n,
+                miss_m=0.1,
+                miss_sd_m=0.3,
+                probability=0.9,
+            ),
         )
         for n in range(21)
     )
@@ -71,14 +77,14 @@ class Told:
     """Remembers what the writer told."""
 
     def __init__(self) -> None:
-        self.lines: list[tuple[Trouble | None, str]] = []
+        self.lines: list[tuple[Fault | None, str]] = []
 
-    def __call__(self, trouble: Trouble | None, line: str) -> None:
-        self.lines.append((trouble, line))
+    def __call__(self, fault: Fault | None, line: str) -> None:
+        self.lines.append((fault, line))
 
     @property
-    def troubles(self) -> list[Trouble | None]:
-        return [trouble for trouble, _ in self.lines]
+    def faults(self) -> list[Fault | None]:
+        return [fault for fault, _ in self.lines]
 
 
 def a_writer(folder: Path, told: Told | None = None, **changes: object) -> JournalWriter:

@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
-REARGUARD = f"{sys.executable} -m rearguard"
+import rearguard
+
+# The code under test, also where another is installed.
+REARGUARD = f"env PYTHONPATH={Path(rearguard.__file__).parents[1]} {sys.executable} -m rearguard"
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Server:
         (self.folder / "authorized_keys").write_text(f"{options} {key}" if options else key)
 
 
-def start(folder: Path) -> tuple[Server, subprocess.Popen[bytes]]:
+def start(folder: Path, *, sftp: bool = True) -> tuple[Server, subprocess.Popen[bytes]]:
     """Start sshd, or skip where it is not installed."""
     sshd = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/sbin")
     for tool, found in (("sshd", sshd), ("ssh", shutil.which("ssh")), ("sftp", shutil.which("sftp"))):
@@ -49,11 +52,15 @@ def start(folder: Path) -> tuple[Server, subprocess.Popen[bytes]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    ours = f"SetEnv PYTHONPATH={Path(rearguard.__file__).parents[1]}\n"  # there runs what is tested here
     (folder / "sshd_config").write_text(
+        f"{ours}"
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile none\n"
         f"AuthorizedKeysFile {folder}/authorized_keys\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n"
-        "PasswordAuthentication no\nKbdInteractiveAuthentication no\nSubsystem sftp internal-sftp\n"
+        "PasswordAuthentication no\nKbdInteractiveAuthentication no\n"
+        f"{'Subsystem sftp internal-sftp' if sftp else ''}\nBanner {folder}/banner\n"
     )
+    (folder / "banner").write_text("*** Authorised runners only {not json} ***\n")
     host_key = " ".join((folder / "host.pub").read_text().split()[:2])
     (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}\n")
     (folder / "ssh_config").write_text(

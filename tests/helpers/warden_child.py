@@ -13,7 +13,10 @@ import sys
 import time
 from pathlib import Path
 
-from rearguard.warden import link
+from rearguard import ipc
+from rearguard.types import Box, Level, Reason, ReasonCode, Side, Threat
+
+WHY = Reason(code=ReasonCode.SOON, ttc_s=1.5, limit_s=2.2)
 
 sock = socket.socket(fileno=int(sys.argv[sys.argv.index("--link-fd") + 1]))
 steps = json.loads(sys.argv[1])
@@ -26,14 +29,15 @@ def note(**what: object) -> None:
         file.write(json.dumps(what) + "\n")
 
 
-def judged(level: int, side: str, track: int | None, troubles: list[str], at_ns: int | None = None) -> None:
+def judged(level: int, side: str, track: int | None, faults: list[str], at_ns: int | None = None) -> None:
     global seq
     now = time.monotonic_ns()
     note(sent_ns=now, seq=seq, level=level)
-    message = link.Judged(
-        seq, now if at_ns is None else at_ns, level, side, track, 1.5, "test", tuple(troubles)
+    worst = (
+        Threat(track, "thing", "detected", Level(level), Side(side), Box(0, 0, 1, 1), WHY) if track else None
     )
-    while not link.send(sock, message):
+    message = ipc.Judged(seq, now if at_ns is None else at_ns, level, side, worst, tuple(faults))
+    while not ipc.send(sock, message):
         time.sleep(0.001)
     seq += 1
 
@@ -41,22 +45,22 @@ def judged(level: int, side: str, track: int | None, troubles: list[str], at_ns:
 sys.stderr.flush()  # a vision process may count on having one
 start = 0
 for _ in range(200):
-    messages = link.receive_from_warden(sock)
+    messages = ipc.receive_from_warden(sock)
     if messages:
         start = messages[0].start
-        note(hello=[start, messages[0].last_trouble, messages[0].realtime], pid=os.getpid())
+        note(hello=[start, messages[0].last_fault, messages[0].realtime], pid=os.getpid())
         break
     time.sleep(0.01)
 
 while steps:
     word, *args = steps.pop(0)
     if word == "arm":
-        link.send(sock, link.Armed(tuple(args)))
-    elif word == "frames":  # seconds, level, side, track, troubles
-        seconds, level, side, track, troubles = args
+        ipc.send(sock, ipc.Armed(tuple(args)))
+    elif word == "frames":  # seconds, level, side, track, faults
+        seconds, level, side, track, faults = args
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            judged(level, side, track, troubles)
+            judged(level, side, track, faults)
             time.sleep(0.04)
     elif word == "frame":  # level, side, track, file time in s
         judged(args[0], args[1], args[2], [], round(args[3] * 1e9))
@@ -68,7 +72,7 @@ while steps:
     elif word == "same":  # the same frame again and again
         until = time.monotonic() + args[0]
         while time.monotonic() < until:
-            link.send(sock, link.Judged(seq - 1, 1, 0))
+            ipc.send(sock, ipc.Judged(seq - 1, 1))
             time.sleep(0.04)
     elif word == "kill":
         note(killed_ns=time.monotonic_ns())
@@ -83,13 +87,13 @@ while steps:
     elif word == "no_frame":  # seconds in which the camera gives nothing, as vision tells it
         for _ in range(round(args[0] / 0.3)):
             time.sleep(0.3)
-            link.send(sock, link.NoFrame())
+            ipc.send(sock, ipc.NoFrame())
     elif word == "end":
-        link.send(sock, link.Ended(*args))
+        ipc.send(sock, ipc.Ended(*args))
     elif word == "until_stop":
         while True:
-            messages = link.receive_from_warden(sock)
-            if messages is None or any(isinstance(m, link.Stop) for m in messages):
+            messages = ipc.receive_from_warden(sock)
+            if messages is None or any(isinstance(m, ipc.Stop) for m in messages):
                 note(stopped=True)
                 break
             judged(0, "centre", None, [])
@@ -106,7 +110,8 @@ while steps:
             while time.monotonic() < busy:
                 pass
             judged(args[1] if seq % 12 == 6 else 0, "centre", seq, [])
-last = link.receive_from_warden(sock) or []
+last = ipc.receive_from_warden(sock) or []
 note(
-    felt=[m.cue for m in last if isinstance(m, link.Felt)], marks=sum(isinstance(m, link.Mark) for m in last)
+    felt=[m.cue.cue for m in last if isinstance(m, ipc.Felt)],
+    marks=sum(isinstance(m, ipc.Mark) for m in last),
 )

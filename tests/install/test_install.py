@@ -14,7 +14,7 @@ import pytest
 
 from rearguard.config import load
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 _spec = importlib.util.spec_from_file_location("installer", ROOT / "install" / "install.py")
 assert _spec is not None
 assert _spec.loader is not None
@@ -127,3 +127,35 @@ def test_debians_own_numpy_wins_over_the_tested_one():
         "# tested\nclick==8.5.1\nnumpydoc==1.0\nnumpy==1.24.2\n"
     )
     assert installer.limits(ours, {}) == ours
+
+
+@pytest.mark.parametrize("edited", [True, False])
+def test_uninstalling_keeps_settings_that_somebody_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], edited: bool
+) -> None:
+    config = tmp_path / "etc/rearguard.toml"
+    config.parent.mkdir()
+    config.write_bytes((ROOT / "install/rearguard.toml").read_bytes() + (b"# mine\n" if edited else b""))
+    for name in ("PREFIX", "LINK", "STATE", "DROP_INS", "SYSTEM_CONF", "MANUAL"):
+        monkeypatch.setattr(installer, name, tmp_path / name)
+    monkeypatch.setattr(installer, "CONFIG", config)
+    monkeypatch.setattr(installer, "FILES", {})
+    monkeypatch.setattr(installer, "_systemctl", lambda *_, **__: 1)
+    monkeypatch.setattr(installer, "_has_user", lambda _: False)
+    monkeypatch.setattr(installer, "run", lambda *_, **__: None)
+    monkeypatch.setattr(installer, "Path", lambda path: tmp_path / str(path).lstrip("/"))
+    changed = installer.uninstall()
+    assert config.exists() == edited
+    assert (f"removed {config}" in changed) != edited
+    assert ("your settings stay" in capsys.readouterr().out) == edited
+
+
+def test_the_manual_pages_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "rearguard"
+    own.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m rearguard "$@"\n')
+    own.chmod(0o755)
+    monkeypatch.setattr(installer, "LINK", own)
+    monkeypatch.setattr(installer, "MANUAL", tmp_path / "man1")
+    assert installer.manual() == [f"wrote the manual pages in {tmp_path / 'man1'}"]
+    assert installer.manual() == []
+    assert (tmp_path / "man1/rearguard-log.1").is_file()

@@ -13,10 +13,10 @@ import pytest
 from journal_kit import Told, a_near_miss, a_writer
 
 import rearguard.journal.writer as writer_module
-from rearguard.journal.picture import Snapshot
-from rearguard.journal.place import CLIPS
-from rearguard.journal.store import Journal
-from rearguard.words import Trouble
+from rearguard.journal.db.store import Journal
+from rearguard.journal.media.snapshot import Snapshot
+from rearguard.journal.paths import CLIPS
+from rearguard.types import Fault
 
 
 @pytest.fixture(autouse=True)
@@ -61,21 +61,26 @@ def fill(folder: Path) -> Path:
     return path
 
 
+def pictures_of(folder: Path, near_miss: int) -> int:
+    with Journal.open(folder, readonly=True) as journal:
+        return len(journal.media(near_miss))
+
+
 def test_a_full_disk(disk: Path) -> None:
     told = Told()
     folder = disk / "journal"
     writer = a_writer(folder, told)
     picture = Snapshot(np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8))
     writer.near_miss(a_near_miss(1.0), picture).result(5)
-    until(lambda: len(list((folder / CLIPS).glob("[!.]*"))) == 2)
+    until(lambda: pictures_of(folder, 1) == 2)  # the files are there before the rows that name them
     filler = fill(disk)
     waiting = [writer.near_miss(a_near_miss(2.0 + n), picture) for n in range(30)]
-    until(lambda: Trouble.DISK_FULL in told.troubles)
+    until(lambda: Fault.DISK_FULL in told.faults)
     assert not waiting[-1].done()
     filler.unlink()
     numbers = [future.result(20) for future in waiting]
     assert numbers == list(range(2, 32))
-    until(lambda: told.troubles[-1] is None)
+    until(lambda: told.faults[-1] is None)
     assert writer.close(10)
     with Journal.open(folder) as journal:
         assert len(journal.near_misses(limit=100)) == 31
@@ -89,8 +94,8 @@ def test_a_read_only_disk(disk: Path) -> None:
     told = Told()
     writer = a_writer(disk / "journal", told)
     future = writer.near_miss(a_near_miss())
-    until(lambda: told.troubles)
-    assert told.troubles == [Trouble.JOURNAL_FAILED]
+    until(lambda: told.faults)
+    assert told.faults == [Fault.JOURNAL_FAILED]
     assert "Read-only" in told.lines[0][1]
     subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
     assert future.result(10) == 1
@@ -117,6 +122,6 @@ def test_an_io_error(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(writer_module.insert, "near_miss", fail)
         assert writer.near_miss(a_near_miss(2.0)).result(10) == 2
-    until(lambda: told.troubles[-1] is None)
+    until(lambda: told.faults[-1] is None)
     assert writer.close(5)
-    assert told.troubles == [Trouble.JOURNAL_FAILED, None], "told once, not at every attempt"
+    assert told.faults == [Fault.JOURNAL_FAILED, None], "told once, not at every attempt"

@@ -15,18 +15,17 @@ from journal_kit import MONO_NS, Told, a_near_miss, a_start, a_writer
 
 import rearguard.journal.writer as writer_module
 from rearguard.errors import PartFailed
-from rearguard.journal.picture import Snapshot
-from rearguard.journal.place import CLIPS, DATABASE
-from rearguard.journal.store import Journal
-from rearguard.warden.link import Felt
-from rearguard.words import Box, TracePoint, Trouble
+from rearguard.journal.db.store import Journal
+from rearguard.journal.media.snapshot import Snapshot
+from rearguard.journal.paths import CLIPS, DATABASE
+from rearguard.types import Box, Cue, CueName, Fault, Level, Reason, ReasonCode, TracePoint
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again soon, so that tests need not wait."""
     monkeypatch.setattr(writer_module, "_RETRY_S", 0.05)
-    monkeypatch.setattr("rearguard.journal.store._BUSY_S", 0.1)
+    monkeypatch.setattr("rearguard.journal.db.store._BUSY_S", 0.1)
 
 
 def until(true: Callable[[], object], seconds: float = 10.0) -> None:
@@ -41,7 +40,11 @@ def count(folder: Path, table: str = "near_miss") -> int:
         return int(journal.db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
-def test_a_locked_journal_is_told_once_and_caught_up_with(tmp_path: Path) -> None:
+@pytest.mark.timing
+def test_a_locked_journal_is_told_once_and_caught_up_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rearguard.journal.db.store._BUSY_S", 0.5)
     told = Told()
     writer = a_writer(tmp_path, told)
     writer.near_miss(a_near_miss(1.0)).result(5)
@@ -50,19 +53,20 @@ def test_a_locked_journal_is_told_once_and_caught_up_with(tmp_path: Path) -> Non
     begun = time.monotonic()
     waiting = [writer.near_miss(a_near_miss(2.0 + n)) for n in range(5)]
     for n in range(50):
-        writer.cue(Felt(at_ns=MONO_NS + n, cue="ALIVE"))
+        writer.cue(Cue(at_ns=MONO_NS + n, cue=CueName.ALIVE))
     put_s = time.monotonic() - begun
-    until(lambda: told.troubles)
+    until(lambda: told.faults)
+    locked_s = time.monotonic() - begun
     assert not any(w.done() for w in waiting)
     blocker.execute("ROLLBACK")
     blocker.close()
     assert [w.result(5) for w in waiting] == [2, 3, 4, 5, 6]
     until(lambda: len(told.lines) == 2)
-    assert told.troubles == [Trouble.JOURNAL_FAILED, None]
+    assert told.faults == [Fault.JOURNAL_FAILED, None]
     assert "locked" in told.lines[0][1]
     assert writer.close(5)
     assert (count(tmp_path), count(tmp_path, "cue")) == (6, 50)
-    assert put_s < 0.1, "55 puts while the journal was locked: nothing may wait for it"
+    assert put_s < 0.5 * locked_s, "55 puts while the journal was locked: nothing may wait for it"
 
 
 def test_a_full_disk_is_told_and_what_fits_is_kept(tmp_path: Path) -> None:
@@ -84,12 +88,12 @@ def test_a_full_disk_is_told_and_what_fits_is_kept(tmp_path: Path) -> None:
         patch.setattr(writer_module.Journal, "open", open_full)
         journal.db.execute(f"PRAGMA max_page_count = {pages}")
         waiting = [writer.near_miss(a_near_miss(2.0 + n)) for n in range(20)]
-        until(lambda: Trouble.DISK_FULL in told.troubles)
+        until(lambda: Fault.DISK_FULL in told.faults)
         assert not waiting[-1].done()
     assert [w.result(5) for w in waiting] == list(range(2, 22))
     assert writer.close(5)
-    assert told.troubles[0] is Trouble.DISK_FULL
-    assert told.troubles[-1] is None
+    assert told.faults[0] is Fault.DISK_FULL
+    assert told.faults[-1] is None
     assert count(tmp_path) == 21
 
 
@@ -99,9 +103,9 @@ def test_a_journal_that_never_works_raises_nothing_and_ends_in_time(tmp_path: Pa
     writer = a_writer(tmp_path / "journal", told)
     waiting = writer.near_miss(a_near_miss())
     writer.mark(3)
-    until(lambda: told.troubles)
+    until(lambda: told.faults)
     assert not writer.close(2)
-    assert told.troubles == [Trouble.JOURNAL_FAILED]
+    assert told.faults == [Fault.JOURNAL_FAILED]
     with pytest.raises(PartFailed, match="could not be written"):
         waiting.result(0)
 
@@ -135,9 +139,9 @@ def test_below_the_least_free_disk_numbers_are_kept_and_pictures_are_not(tmp_pat
     told = Told()
     writer = a_writer(tmp_path, told, min_free_mb=10**9)
     writer.near_miss(a_near_miss(), Snapshot(np.zeros((90, 160, 3), np.uint8))).result(5)
-    until(lambda: told.troubles)
+    until(lambda: told.faults)
     writer.close(5)
-    assert told.troubles == [Trouble.DISK_FULL]
+    assert told.faults == [Fault.DISK_FULL]
     assert "no more pictures" in told.lines[0][1]
     assert count(tmp_path) == 1
     assert list((tmp_path / CLIPS).iterdir()) == []
@@ -156,13 +160,14 @@ def test_a_picture_that_cannot_be_encoded_costs_only_itself(tmp_path: Path) -> N
 
 def test_odd_numbers_do_not_stop_the_journal(tmp_path: Path) -> None:
     nan, inf = float("nan"), float("inf")
-    point = TracePoint(MONO_NS, 1, Box(nan, inf, 1, 2), inf, nan, 1.0, None, a_near_miss().level)
+    odd = Reason(code=ReasonCode.SOON, ttc_s=inf, ttc_sd_s=nan, range_m=1.0)
+    point = TracePoint(t_ns=MONO_NS, seq=1, box=Box(nan, inf, 1, 2), level=Level.CAUTION, reason=odd)
     told = Told()
     writer = a_writer(tmp_path, told)
     writer.near_miss(a_near_miss(min_ttc_s=nan, trace=(point,))).result(5)
     impossible = writer.near_miss(a_near_miss(worst_seq=2**70))
-    writer.cue(Felt(at_ns=2**70, cue="CAUTION"))
-    writer.cue(Felt(at_ns=1, cue="CAUTION"))
+    writer.cue(Cue(at_ns=2**70, cue=CueName.CAUTION))
+    writer.cue(Cue(at_ns=1, cue=CueName.CAUTION))
     writer.near_miss(a_near_miss()).result(5)
     writer.close(5)
     with pytest.raises(PartFailed, match="cannot be stored"):
@@ -170,7 +175,7 @@ def test_odd_numbers_do_not_stop_the_journal(tmp_path: Path) -> None:
     assert (count(tmp_path), count(tmp_path, "cue")) == (2, 1)
     with Journal.open(tmp_path, readonly=True) as journal:
         assert journal.near_misses()[-1].min_ttc_s is None
-        assert journal.trace(1)[0].ttc_s is None
+        assert journal.trace(1)[0].reason.ttc_s is None
 
 
 def test_memory_is_bounded_when_the_disk_never_comes_back(

@@ -13,18 +13,18 @@ import msgspec
 import numpy as np
 import pytest
 from journal_kit import MONO_NS, WALL_S, Told, a_near_miss, a_start, a_writer, as_stranger, let_in
+from msgspec.structs import replace
 
 from rearguard.clock import Stamp
 from rearguard.config.journal import Journal as Settings
 from rearguard.errors import BadInput, PartFailed
-from rearguard.journal import schema
-from rearguard.journal.picture import Snapshot
-from rearguard.journal.place import CLIPS, DATABASE, journal_folder, read_clip
-from rearguard.journal.rows import Filter, OutingStats
-from rearguard.journal.store import Journal
-from rearguard.journal.tidy import WriterLock
-from rearguard.warden.link import Felt
-from rearguard.words import Box, Level, Trouble
+from rearguard.journal.db import schema
+from rearguard.journal.db.rows import Filter, OutingStats
+from rearguard.journal.db.store import Journal
+from rearguard.journal.housekeeping import WriterLock
+from rearguard.journal.media.snapshot import Snapshot
+from rearguard.journal.paths import CLIPS, DATABASE, journal_folder, make_inner_folder, read_clip
+from rearguard.types import Box, Cue, CueName, Fault, FaultSpan, Level, Reason, ReasonCode, Side
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
@@ -33,13 +33,20 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     seen = a_near_miss()
     found = writer.near_miss(seen).result(5)
     writer.cue(
-        Felt(at_ns=seen.warned_ns, cue="CAUTION", side="left", seq=3, track=7, ttc_s=2.9, reason="closing")
+        Cue(
+            at_ns=seen.warned_ns,
+            cue=CueName.CAUTION,
+            side=Side.LEFT,
+            seq=3,
+            track=7,
+            reason=Reason(code=ReasonCode.SOON, ttc_s=2.9, limit_s=3.0),
+        )
     )
-    writer.fault(Trouble.DARK, MONO_NS + 1, None)
-    writer.fault(Trouble.DARK, MONO_NS + 1, MONO_NS + 9)
-    writer.fault(Trouble.COVERED, MONO_NS + 3_000_000_000, MONO_NS + 4_500_000_000)
-    writer.fault(Trouble.NO_FRAME, MONO_NS + 4_000_000_000, MONO_NS + 5_000_000_000)  # overlaps: 2 s in all
-    writer.fault(Trouble.HOT, MONO_NS + 9_000_000_000, MONO_NS + 19_000_000_000)  # it sees all the same
+    writer.fault(Fault.DARK, MONO_NS + 1, None)
+    writer.fault(Fault.DARK, MONO_NS + 1, MONO_NS + 9)
+    writer.fault(Fault.COVERED, MONO_NS + 3_000_000_000, MONO_NS + 4_500_000_000)
+    writer.fault(Fault.NO_FRAME, MONO_NS + 4_000_000_000, MONO_NS + 5_000_000_000)  # overlaps: 2 s in all
+    writer.fault(Fault.HOT, MONO_NS + 9_000_000_000, MONO_NS + 19_000_000_000)  # it sees all the same
     writer.mark(MONO_NS + 5)
     writer.stats(OutingStats(frames=300, late=4, worn_s=20.0))
     assert writer.close(5)
@@ -59,10 +66,10 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         assert row.wall_s == pytest.approx(WALL_S + 10.0)
         trace = journal.trace(found)
         assert len(trace) == 21
-        assert trace[15].ttc_s == pytest.approx(1.6)
-        assert trace[15].reasons == ("in the corridor", "closing")
+        assert trace[15].reason.ttc_s == pytest.approx(1.6)
+        assert trace[15].reason == replace(seen.trace[15].reason, ttc_s=trace[15].reason.ttc_s)
         assert [c.cue for c in journal.cues(row.outing)] == ["CAUTION"]
-        assert [(f.trouble, f.ended_ns) for f in journal.faults(row.outing)][:1] == [("dark", MONO_NS + 9)]
+        assert [(f.fault, f.ended_ns) for f in journal.faults(row.outing)][:1] == [("dark", MONO_NS + 9)]
         outing = journal.outing(row.outing)
         assert outing is not None
         assert (outing.ended, outing.frames) == ("stopped", 300)
@@ -104,6 +111,29 @@ def test_files_are_for_owner_and_group_only(tmp_path: Path) -> None:
     files = sorted((folder / CLIPS).iterdir())
     assert [f.suffix for f in files] == [".jpg", ".strip"]
     assert {stat.S_IMODE(f.stat().st_mode) for f in files} == {0o640}
+
+
+@pytest.mark.parametrize("name", ["journal.db", "journal.db-wal", "clips", "traces", "incoming"])
+def test_a_link_in_the_journals_folder_leads_nowhere(tmp_path: Path, name: str) -> None:
+    """Whoever may put one there must not choose what is written elsewhere."""
+    folder, elsewhere = tmp_path / "journal", tmp_path / "elsewhere"
+    folder.mkdir()
+    if name.startswith("journal"):
+        elsewhere.write_bytes(b"mine")
+    else:
+        elsewhere.mkdir()
+    (folder / name).symlink_to(elsewhere)
+    inner = name in ("traces", "incoming")
+    with pytest.raises(BadInput, match=f"{name}: a link; put the file or folder itself there"):
+        make_inner_folder(folder / name) if inner else Journal.open(folder)
+    assert elsewhere.read_bytes() == b"mine" if elsewhere.is_file() else not list(elsewhere.iterdir())
+
+
+def test_the_journals_folder_may_be_a_link_of_its_owners(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "journal").symlink_to("disk")
+    Journal.open(tmp_path / "journal").close()
+    assert (tmp_path / "disk" / "journal.db").exists()
 
 
 @pytest.mark.parametrize(("clips", "files"), [("off", 0), ("redacted", 2), ("full", 2)])
@@ -230,16 +260,16 @@ def test_filters(tmp_path: Path) -> None:
 
 def test_an_outing_that_was_cut_is_said_to_be_and_its_leftovers_go(tmp_path: Path) -> None:
     with Journal.open(tmp_path) as journal, journal.transaction(durable=True) as db:
-        from rearguard.journal import insert
+        from rearguard.journal.db import insert
 
         outing = insert.outing(db, a_start())
-        insert.fault(db, outing, Trouble.DARK, MONO_NS, None)
+        insert.fault(db, outing, FaultSpan(fault=Fault.DARK, began_ns=MONO_NS))
     (tmp_path / CLIPS / ".abc-1.jpg.tmp").write_bytes(b"half")
     (tmp_path / CLIPS / "abc-1.jpg").write_bytes(b"no row knows it")
     (tmp_path / CLIPS / "holiday.jpg").write_bytes(b"not ours")
-    assert a_writer(tmp_path, start=msgspec.structs.replace(a_start(), key="second")).close(5)
+    assert a_writer(tmp_path, start=msgspec.structs.replace(a_start(), key="2" * 16)).close(5)
     with Journal.open(tmp_path, readonly=True) as journal:
-        assert {row.key == "second": row.ended for row in journal.outings()} == {
+        assert {row.key == "2" * 16: row.ended for row in journal.outings()} == {
             True: "stopped",
             False: "cut",
         }
@@ -369,7 +399,7 @@ def test_the_services_journal_is_found_by_who_may_not_read_it(
     folder = tmp_path / "service"
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setattr("rearguard.journal.place.SYSTEM_FOLDER", folder)
+    monkeypatch.setattr("rearguard.journal.paths.SYSTEM_FOLDER", folder)
 
     def read() -> int:
         with Journal.open(journal_folder(Settings(), reading=True), readonly=True) as journal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import random
@@ -17,13 +18,13 @@ import pytest
 from journal_kit import a_near_miss, a_start, a_writer
 
 from rearguard.config.journal import Journal as Settings
-from rearguard.journal.clips import ClipRing
-from rearguard.journal.picture import Snapshot, to_jpeg
-from rearguard.journal.place import CLIPS, DATABASE, read_clip
-from rearguard.journal.store import Journal
-from rearguard.journal.tidy import WriterLock, tidy
-from rearguard.warden.link import Felt
-from rearguard.words import Frame
+from rearguard.journal.db.store import Journal
+from rearguard.journal.housekeeping import WriterLock, tidy
+from rearguard.journal.media.clips import ClipRing
+from rearguard.journal.media.jpeg import to_jpeg
+from rearguard.journal.media.snapshot import Snapshot
+from rearguard.journal.paths import CLIPS, DATABASE, read_clip
+from rearguard.types import Cue, CueName, Frame
 
 FAST, FULL = 15, 500
 
@@ -40,7 +41,7 @@ def log_for_ever(folder: Path, report: int, key: str) -> None:
         seen = a_near_miss(at_s)
         ring.add(Frame(number, seen.worst_ns, image))
         future = writer.near_miss(seen, Snapshot(image) if number % 2 else None)
-        writer.cue(Felt(at_ns=seen.warned_ns, cue="CRITICAL"))
+        writer.cue(Cue(at_ns=seen.warned_ns, cue=CueName.CRITICAL))
         future.add_done_callback(lambda f, n=number: os.write(report, b"%d %d\n" % (n, f.result())))
         if number % 4 == 0:
             future.result()
@@ -112,12 +113,14 @@ def torture(folder: Path, kills: int, seed: int) -> tuple[int, float]:
     return total, slowest_s
 
 
+@pytest.mark.timing
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     total, slowest_s = torture(tmp_path, FAST, seed=random.randrange(10**9))
     assert total > FAST // 3
     assert slowest_s < 1.0
 
 
+@pytest.mark.timing
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_killed_at_500_random_moments(tmp_path: Path) -> None:
@@ -154,5 +157,5 @@ def test_a_near_miss_waits_for_the_disk_and_a_cue_does_not(tmp_path: Path) -> No
             with journal.transaction(durable=durable) as db:
                 assert db.execute("PRAGMA synchronous").fetchone() == (level,)
         assert journal.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    with sqlite3.connect(tmp_path / DATABASE) as db:
+    with contextlib.closing(sqlite3.connect(tmp_path / DATABASE)) as db, db:
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)

@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from journal_generator import NEWEST_S, generate
 
 from rearguard.cli.main import cli
-from rearguard.journal.keep import expire
-from rearguard.journal.rows import Filter
-from rearguard.journal.store import Journal
-from rearguard.words import Level
+from rearguard.journal.db.rows import Filter
+from rearguard.journal.db.store import Journal
+from rearguard.journal.retention import expire
+from rearguard.types import Level
 
 MOST = 1.5
 SMALL, LARGE = (100, 10), (100_000, 2_000)
@@ -84,6 +84,7 @@ def cpu_s(question: Callable[[Path], object], folder: Path) -> float:
     return time.process_time() - begun
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("name", list(QUESTIONS))
 def test_a_large_journal_answers_as_quickly(journals: tuple[Path, Path], name: str) -> None:
     """CPU time, the least of several in turn, so that what else the machine does does not count."""

@@ -14,7 +14,7 @@ import zlib
 
 import pytest
 
-from rearguard.journal.strip import Thumb
+from rearguard.journal.media.thumbnails import Thumb
 from rearguard.review.image import ascii_art, half_blocks, kitty, sixel
 from rearguard.review.plot import Event, Sample, plot
 

@@ -16,9 +16,10 @@ from journal_kit import MONO_NS, a_near_miss, a_start, a_writer
 
 from rearguard.clock import Stamp
 from rearguard.errors import BadInput
-from rearguard.journal.store import Journal
-from rearguard.journal.summary import weeks
-from rearguard.review.text import clean, minutes, parse_moment
+from rearguard.journal.db.store import Journal
+from rearguard.journal.trends import weeks
+from rearguard.review.text import minutes, parse_moment, sentence
+from rearguard.text import clean
 
 
 @pytest.fixture
@@ -109,3 +110,25 @@ def test_what_is_no_moment_is_one_plain_line(text: str) -> None:
 )
 def test_durations(value_s: float, text: str) -> None:
     assert minutes(value_s) == text
+
+
+@pytest.mark.parametrize(
+    ("pass_m", "sd_m", "told"),
+    [
+        (0.42, 0.2, "It passed about 0.4 m from your middle."),
+        (0.42, 1.3, "Where it passed is unsure: 0.4 ± 1.3 m from your middle."),
+        (None, None, ""),
+    ],
+)
+def test_the_story_tells_where_it_passed_and_when_that_is_unsure(
+    tmp_path: Path, pass_m: float | None, sd_m: float | None, told: str
+) -> None:
+    writer = a_writer(tmp_path)
+    writer.near_miss(a_near_miss(pass_m=pass_m, pass_sd_m=sd_m))
+    assert writer.close()
+    with Journal.open(tmp_path, readonly=True) as journal:
+        (row,) = journal.near_misses()
+    assert (row.pass_m, row.pass_sd_m) == (pass_m, sd_m)
+    words = sentence(row)
+    assert told in words
+    assert ("passed" in words) == bool(told)

@@ -18,9 +18,9 @@ sys.path[:0] = ["/root/rearguard/src", "/root/rearguard/tests"]
 import msgspec  # noqa: E402
 from journal_kit import a_near_miss, a_start, a_writer  # noqa: E402
 
-from rearguard.journal.store import Journal  # noqa: E402
-from rearguard.journal.tidy import WriterLock, tidy  # noqa: E402
-from rearguard.warden.link import Felt  # noqa: E402
+from rearguard.journal.db.store import Journal  # noqa: E402
+from rearguard.journal.housekeeping import WriterLock, tidy  # noqa: E402
+from rearguard.types import Cue, CueName  # noqa: E402
 
 FOLDER = Path("/var/lib/rearguard")
 CONTROL = Path("/var/lib/control")  # a line per near miss, written without fsync: what a cut takes
@@ -79,7 +79,7 @@ def log_for_ever() -> None:
         number += 1
         seen = a_near_miss(10.0 + 3.0 * number)
         future = writer.near_miss(seen)
-        writer.cue(Felt(at_ns=seen.warned_ns, cue="CRITICAL"))
+        writer.cue(Cue(at_ns=seen.warned_ns, cue=CueName.CRITICAL))
         with CONTROL.open("a") as file:
             file.write(f"{number}\n")
         future.add_done_callback(lambda f: tell(f"ack {f.result()}"))

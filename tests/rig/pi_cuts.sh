@@ -23,7 +23,7 @@ RANDOM=${SEED:=$$}; fail=0; mkdir -p "$W"; : >"$W/acked"
 # The card: what a boot under emulation spends minutes on, and a Pi seconds, is left out.
 rm -rf "$W/cut-root"; cp -a "$ROOT" "$W/cut-root"; R=$W/cut-root
 rm -rf "$R/root/rearguard" "$R/opt/rearguard/versions" "$R/var/lib/rearguard"; mkdir -p "$R/root/rearguard/src" "$R/root/rearguard/tests"
-cp -a "$TOP/src/rearguard" "$R/root/rearguard/src/"; cp "$TOP/tests/journal_kit.py" "$R/root/rearguard/tests/"
+cp -a "$TOP/src/rearguard" "$R/root/rearguard/src/"; cp "$TOP/tests/helpers/journal_kit.py" "$R/root/rearguard/tests/"
 chroot "$R" /root/venv/bin/python -m compileall -q /root/rearguard 2>/dev/null # saves the Pi half a minute, where binfmt is set up
 for u in rearguard.service systemd-udev-trigger.service systemd-udev-settle.service systemd-hwdb-update.service systemd-logind.service \
   e2scrub_reap.service systemd-pstore.service systemd-update-utmp.service systemd-user-sessions.service ldconfig.service systemd-binfmt.service \

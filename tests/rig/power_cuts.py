@@ -21,11 +21,11 @@ from typing import Any
 
 HERE = Path(__file__).resolve()
 RIG = Path(sys.argv[2]) if len(sys.argv) > 2 else HERE.parents[3] / "shared" / "rig"
-sys.path[:0] = [str(HERE.parents[1])]
+sys.path[:0] = [str(HERE.parents[1] / "helpers"), str(HERE.parents[1] / "journal")]
 
-from test_journal_kill import check, log_for_ever  # noqa: E402
+from test_kill import check, log_for_ever  # noqa: E402
 
-from rearguard.journal.store import Journal  # noqa: E402
+from rearguard.journal.db.store import Journal  # noqa: E402
 
 # The rig's script has no importable half: its disk is all that comes before its own writer.
 rig: dict[str, Any] = {}

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from rearguard.clock import NS_PER_S
 from rearguard.config import Config
-from rearguard.ego.geometry import Pinhole
-from rearguard.judge.judge import Memory, judge
+from rearguard.detect.classes import size_priors
+from rearguard.ego.pinhole import Pinhole
+from rearguard.lab.world import boxes, catalogue
 from rearguard.track.tracker import Tracker
-from rearguard.words import Box, Detection, EgoMotion, Level, Track, Verdict
-from rearguard.world import boxes, catalogue
+from rearguard.types import Box, Detection, EgoMotion, EgoState, Level, Observation, Speed, Track, Verdict
+from rearguard.vision.rules import Rules
 
 CONFIG = Config()
 LENS = Pinhole.from_fov(1280, 720, 66.0)
@@ -24,7 +25,7 @@ STEADY = EgoMotion(quality=0.9)
 
 
 def tracker() -> Tracker:
-    return Tracker(CONFIG.track, LENS, {"person": HEIGHT_M, "bicycle": 1.6}.get, min_score=0.3)
+    return Tracker(CONFIG.track, LENS, size_priors(), min_score=0.3)
 
 
 def person(distance_m: float, beside_m: float = 0.0, grow: float = 1.0, score: float = 0.8) -> Detection:
@@ -42,22 +43,20 @@ Frame = tuple[float, Sequence[Detection]]
 
 
 def run(stream: Sequence[Frame], ego: EgoMotion = STEADY) -> list[tuple[list[Track], Verdict]]:
-    """Every frame's tracks and verdict; times in seconds."""
-    follow, memory, out = tracker(), Memory(), []
+    """Every frame's tracks and verdict; times in seconds. The ground tells a usual pace."""
+    rules, out = Rules(CONFIG, LENS), []
     for seq, (t_s, detections) in enumerate(stream):
-        at_ns = round(t_s * NS_PER_S)
-        tracks = follow.step(at_ns, detections, ego)
-        memory, verdict = judge(memory, tracks, CONFIG.judge, seq=seq, captured_ns=at_ns)
-        out.append((tracks, verdict))
+        seen = Observation(seq, round(t_s * NS_PER_S), tuple(detections), ego, speed=Speed(2.5, 0.3))
+        tracks, verdict = rules.judge_frame(seen)
+        out.append((list(tracks), verdict))
     return out
 
 
 def numbers(track: Track) -> list[float]:
-    found = [track.closing_per_s, track.closing_sd_per_s, track.score]
-    found += [track.box.x0, track.box.y0, track.box.x1, track.box.y1]
-    found += [v for v in (track.ttc_s, track.ttc_sd_s, track.range_m) if v is not None]
-    side = track.lateral
-    return found + ([] if side is None else [side.offset_m, side.drift_m_s, side.var_offset, side.var_drift])
+    found = [track.closing_per_s, track.closing_sd_per_s, track.score, track.existence, track.range_m]
+    found += [track.box.x0, track.box.y0, track.box.x1, track.box.y1, *track.motion.mean]
+    found += [v for row in track.motion.covariance for v in row]
+    return found + [v for v in (track.ttc_s, track.ttc_sd_s) if v is not None]
 
 
 # ── anything goes in ────────────────────────────────────────────────────────────────────────────────────
@@ -132,7 +131,7 @@ def spoilt(stream: Sequence[Frame], rng: random.Random) -> list[Frame]:
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 10_000),
-    st.floats(3.0, 12.0),
+    st.floats(4.5, 12.0),
     st.floats(0.5, 4.0),
     st.floats(-1.0, 1.0),
     st.floats(0.0, 0.03),
@@ -141,7 +140,9 @@ def spoilt(stream: Sequence[Frame], rng: random.Random) -> list[Frame]:
 def test_what_recedes_is_never_critical(
     seed: int, start_m: float, pace: float, beside: float, noise: float, spoil: bool
 ) -> None:
+    # Nearer, who is first seen in the path would be met within a second and a half if they stood: that is told at once.
     rng = random.Random(seed)
+    # With a wearer who stands: what recedes while they run is what runs faster.
     stream: list[Frame] = []
     for i in range(50):
         distance = start_m + pace * i / FPS
@@ -182,11 +183,9 @@ def test_worlds_that_come_are_critical_and_worlds_that_go_are_not() -> None:
         ("walk-away", {"pace": 3.5, "start": 5.0}, False),
     ):
         scene = catalogue.scene(world, **values)
-        follow, memory, worst = tracker(), Memory(), Level.CLEAR
-        for look in boxes.looks(scene, CONFIG.camera, fps=FPS, seed=5):
-            tracks = follow.step(look.captured_ns, look.detections, look.ego)
-            memory, verdict = judge(memory, tracks, CONFIG.judge, seq=look.seq, captured_ns=look.captured_ns)
-            worst = max(worst, verdict.level)
+        rules, worst = Rules(CONFIG, LENS), Level.CLEAR
+        for seen, _ in boxes.observe(scene, CONFIG.camera, fps=FPS, seed=5):
+            worst = max(worst, rules.judge_frame(seen)[1].level)
         assert (worst is Level.CRITICAL) is critical, world
 
 
@@ -197,7 +196,7 @@ def test_identity_outlives_half_a_second_of_misses() -> None:
     stream = [(i / FPS, [person(12 - 0.2 * i)] if not 20 <= i < 25 else []) for i in range(40)]
     out = run(stream)
     assert {track.id for tracks, _ in out for track in tracks} == {1}
-    assert [len(tracks) for tracks, _ in out[20:25]] == [1] * 5
+    assert [len(tracks) for tracks, _ in out[20:22]] == [1] * 2, "told on while it may well be there"
     # Unseen for longer it is given up: a ghost must not warn for ever.
     gone = run([(i / FPS, [person(10)] if i < 20 else []) for i in range(40)])
     assert gone[-1][0] == []
@@ -221,7 +220,8 @@ def test_a_swinging_camera_loses_nobody_when_its_turn_is_known() -> None:
         box = Box(d.box.x0 - shift, d.box.y0, d.box.x1 - shift, d.box.y1)
         ego = EgoMotion(yaw_rad=yaw - yaw_was, quality=0.9)
         yaw_was = yaw
-        ids |= {t.id for t in follow.step(round(i / FPS * NS_PER_S), [Detection(box, "person", 0.8)], ego)}
+        seen = Observation(i, round(i / FPS * NS_PER_S), (Detection(box, "person", 0.8),), ego)
+        ids |= {t.id for t in follow.update(seen, EgoState(swing_rad=yaw, swing_sd_rad=0.02))}
     assert ids == {1}
 
 
@@ -230,3 +230,50 @@ def test_weak_detections_continue_a_track_but_begin_none() -> None:
     assert all(not tracks for tracks, _ in run(weak))
     kept = run([(i / FPS, [person(8, score=0.8 if i < 12 else 0.2)]) for i in range(40)])
     assert [track.id for track in kept[-1][0]] == [1]
+
+
+# ── belief ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_no_longer_seen_gets_no_more_urgent_than_its_speed_allows_and_fades() -> None:
+    stream = [(i / FPS, [person(9 - 0.25 * i)] if i < 15 else []) for i in range(30)]
+    out = run(stream)
+    last = out[14][0][0]
+    assert last.ttc_s is not None
+    for i, (tracks, _) in enumerate(out[15:], start=1):
+        for track in tracks:
+            assert track.ttc_s is not None
+            assert track.ttc_s >= last.ttc_s - i / FPS - 0.02
+    sure = [tracks[0].existence for tracks, _ in out[14:] if tracks]
+    assert sure == sorted(sure, reverse=True)
+    assert out[24][0] == []
+
+
+def test_a_weak_box_far_from_a_strong_track_is_not_taken_for_it() -> None:
+    """A leap of a track onto a weak box that an edge cuts was the commonest false alarm on real footage."""
+    stream: list[Frame] = [(i / FPS, [person(8.0)]) for i in range(20)]
+    leap = Detection(Box(700, 420, 950, 720), "person", 0.2)
+    stream += [((20 + i) / FPS, [leap]) for i in range(6)]
+    out = run(stream)
+    assert max(verdict.level for _, verdict in out[20:]) < Level.CRITICAL
+    assert all(track.box.y1 < 600 for tracks, _ in out[20:] for track in tracks)
+
+
+def test_a_bush_that_is_a_plant_for_a_frame_or_two_is_no_thing() -> None:
+    plant = Detection(Box(560, 300, 700, 520), "potted plant", 0.35)
+    out = run([(i / FPS, [plant] if i in (3, 4, 9) else []) for i in range(20)])
+    assert all(not tracks for tracks, _ in out)
+
+
+def test_who_walks_away_into_view_over_the_lower_edge_does_not_seem_to_come() -> None:
+    """Their box gets taller as more of them comes into view, and they get smaller: that is no approach."""
+    stream: list[Frame] = []
+    for i in range(40):
+        distance = 1.6 + 0.14 * i
+        stream.append((i / FPS, [person(distance, 0.2)]))
+    still = Observation(0, 0, (), STEADY)
+    rules, worst = Rules(CONFIG, LENS), Level.CLEAR
+    for seq, (t_s, found) in enumerate(stream):
+        seen = Observation(seq, round(t_s * NS_PER_S), tuple(found), still.ego, speed=Speed(0.0, 0.15))
+        worst = max(worst, rules.judge_frame(seen)[1].level)
+    assert worst < Level.CRITICAL

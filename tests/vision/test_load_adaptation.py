@@ -10,11 +10,11 @@ from rearguard.clock import NS_PER_S
 from rearguard.config import Config
 from rearguard.config.detect import Detect
 from rearguard.detect.detector import Detector
-from rearguard.ego.geometry import Pinhole
-from rearguard.vision import pace
-from rearguard.vision.pace import Adapter, Pace
+from rearguard.ego.pinhole import Pinhole
+from rearguard.types import Fault
+from rearguard.vision import load_adaptation
+from rearguard.vision.load_adaptation import Adapter, Pace
 from rearguard.vision.pipeline import Pipeline, age_of_file
-from rearguard.words import Trouble
 
 FULL = Detect()
 FPS = 10.0
@@ -33,7 +33,7 @@ class Machine:
         until = self.t_s + seconds
         while self.t_s < until:
             took_s = self.full_s * self.now.input_px / FULL.input_px
-            change = self.pace.look(round(self.t_s * NS_PER_S), took_s, hot)
+            change = self.pace.choose_input(round(self.t_s * NS_PER_S), took_s, hot)
             if change is not None:
                 self.now = change
                 self.changes.append((self.t_s, change.input_px))
@@ -94,7 +94,7 @@ def test_it_begins_from_what_was_chosen_at_the_start_and_never_asks_for_more_tha
 def test_the_new_network_takes_over_between_two_frames_and_goes_on_finding_people(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(pace, "_SLOW_S", 0.5)
+    monkeypatch.setattr(load_adaptation, "_SLOW_S", 0.5)
     config = Config()
     source = open_source("sim:stand?start=5&speed=0&duration=60&seed=1", config.camera, fps=FPS)
     lens = Pinhole.from_fov(1280, 720, config.camera.hfov_deg)
@@ -102,9 +102,9 @@ def test_the_new_network_takes_over_between_two_frames_and_goes_on_finding_peopl
     adapter = Adapter(pipeline, config.detect, config.detect, FPS, (1280, 720))
     found: list[bool] = []
     for frame in source.frames():
-        step = pipeline.step(frame, (Trouble.HOT,))
-        adapter.step(step)
-        found.append(any(d.label == "person" and d.score > 0.3 for d in step.detections))
+        step = pipeline.process_frame(frame, (Fault.HOT,))
+        adapter.note_frame(step)
+        found.append(any(d.label == "person" and d.score > 0.3 for d in step.seen.detections))
         if "detect.input_px is now" in caplog.text and found[-3:] == [True] * 3:
             break
         assert len(found) < 300

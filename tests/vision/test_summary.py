@@ -8,14 +8,29 @@ import numpy as np
 import pytest
 
 from rearguard.config import Config
-from rearguard.ego.geometry import Pinhole
+from rearguard.cue.table import Kind
+from rearguard.ego.pinhole import Pinhole
 from rearguard.errors import BadInput
-from rearguard.vision.pipeline import Pipeline, Step, age_of_file
-from rearguard.vision.summary import Ledger
-from rearguard.warden.link import Felt
-from rearguard.words import Box, EgoMotion, Frame, Level, Side, Threat, TrueThing, Verdict
+from rearguard.types import (
+    Box,
+    Cue,
+    CueName,
+    EgoMotion,
+    Frame,
+    Level,
+    Observation,
+    Reason,
+    ReasonCode,
+    Side,
+    Threat,
+    TrueThing,
+    Verdict,
+)
+from rearguard.vision.pipeline import FrameResult, Pipeline, age_of_file
+from rearguard.vision.summary import OutingLedger
 
 BOX = Box(10, 10, 50, 90)
+NEAR = Reason(code=ReasonCode.SOON, ttc_s=1.4)
 
 
 @pytest.mark.parametrize("size", [(1, 500), (31, 31), (40, 16384)])
@@ -25,26 +40,24 @@ def test_pictures_nobody_could_judge_are_refused(size):
         Pipeline(Config(), lens, None, age_of_file)
 
 
-def judged(seq: int) -> tuple[Step, weakref.ref[np.ndarray]]:
+def judged(seq: int) -> tuple[FrameResult, weakref.ref[np.ndarray]]:
     image = np.zeros((90, 160, 3), np.uint8)
-    threat = Threat(7, "person", "detected", Level.CRITICAL, Side.CENTRE, 1.4, 0.2, 3.0, 0.0, BOX, ("near",))
+    threat = Threat(7, "person", "detected", Level.CRITICAL, Side.CENTRE, BOX, NEAR)
     truth = TrueThing("a", "person", BOX, 3.0, 0.0, 1.5, 0.0)
     frame = Frame(seq, seq * 66_000_000, image, (truth,))
     verdict = Verdict(seq, frame.captured_ns, Level.CRITICAL, Side.CENTRE, (threat,))
-    return Step(frame, (), EgoMotion(), (), verdict, {}), weakref.ref(image)
+    return FrameResult(frame, Observation(seq, 0, (), EgoMotion()), (), verdict, {}), weakref.ref(image)
 
 
 def test_no_picture_is_kept_and_a_cue_is_still_told_with_its_truth():
-    ledger = Ledger()
+    ledger = OutingLedger()
     pictures = []
     for seq in range(20):
         step, picture = judged(seq)
-        ledger.step(step)
+        ledger.note_frame(step)
         pictures.append(picture)
         del step
     assert [p() for p in pictures] == [None] * 20
-    ledger.felt(
-        Felt(cue="CRITICAL", side="centre", at_ns=70_000_000, seq=1, track=7, ttc_s=1.4, reason="near")
-    )
-    (cue,) = ledger.cues
+    ledger.note_cue(Cue(at_ns=70_000_000, cue=CueName.CRITICAL, seq=1, track=7, reason=NEAR))
+    (cue,) = ledger.felt[Kind.THREAT]
     assert (cue.label, cue.true_ttc_s) == ("person", 1.5)

@@ -13,15 +13,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rearguard import ipc
+from rearguard.clock import NS_PER_S
 from rearguard.config import Config
 from rearguard.config.warden import Warden
 from rearguard.cue.motors import open_motors
 from rearguard.errors import EXIT_SWITCHED_OFF, PartFailed
-from rearguard.warden import link
+from rearguard.warden import process
 from rearguard.warden.button import Press, Presses, open_button
 from rearguard.warden.process import run_warden
 
-CHILD = Path(__file__).with_name("warden_child.py")
+pytestmark = pytest.mark.timing
+
+CHILD = Path(__file__).parents[1] / "helpers" / "warden_child.py"
 
 
 def press(
@@ -90,7 +94,7 @@ def pressed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     def go(
         *presses_s: tuple[float, float], steps: list[list[Any]]
-    ) -> tuple[int, list[link.Felt], list[dict[str, Any]]]:
+    ) -> tuple[int, list[ipc.Felt], list[dict[str, Any]]]:
         """Run the warden with the button pressed and let go at these times after the first judged frame."""
         notes, felt = tmp_path / "notes", []
         config = Config(warden=Warden(button_pin=17, mute_s=5.0))
@@ -122,6 +126,20 @@ def test_a_short_press_mutes_caution_but_not_critical(pressed) -> None:
              ["frames", 0.5, 3, "left", 1, []], ["end", 0]]  # fmt: skip
     _, felt, _ = pressed((0.5, 0.6), steps=steps)
     assert [f.cue for f in felt if not f.repeat] == ["READY", "MUTED", "CRITICAL"]
+
+
+def test_a_mute_asked_for_while_critical_lasts_is_felt_afterwards(pressed) -> None:
+    steps = [["arm"], ["frames", 4.5, 3, "left", 1, []], ["frames", 1.0, 0, "left", None, []], ["end", 0]]
+    _, felt, _ = pressed((0.2, 0.5), steps=steps)
+    cues = [f.cue for f in felt]
+    assert cues.index("MUTED") > max(i for i, cue in enumerate(cues) if cue == "CRITICAL")
+
+
+def test_switched_off_is_felt_though_critical_never_ends(pressed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_FAREWELL_NS", 2 * NS_PER_S)
+    code, felt, _ = pressed((0.3, 2.6), steps=[["arm"], ["frames", 60.0, 3, "left", 1, []]])
+    assert code == EXIT_SWITCHED_OFF
+    assert [f.cue for f in felt][-1] == "SHUTDOWN"
 
 
 def test_a_double_press_reaches_vision_as_a_mark(pressed) -> None:

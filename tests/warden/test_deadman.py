@@ -17,7 +17,9 @@ from rearguard.errors import PartFailed
 from rearguard.warden.deadman import open_deadman
 from rearguard.warden.process import run_warden
 
-CHILD = Path(__file__).with_name("warden_child.py")
+pytestmark = pytest.mark.timing
+
+CHILD = Path(__file__).parents[1] / "helpers" / "warden_child.py"
 
 
 @pytest.fixture

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rearguard.config.warden import Warden
 from rearguard.cue.arbiter import Situation
-from rearguard.warden.child import Restarts, describe_exit
+from rearguard.ipc import Judged
+from rearguard.types import Fault, Level, Side
 from rearguard.warden.heartbeat import Heartbeat
-from rearguard.warden.link import Judged
 from rearguard.warden.situation import situation_of
 from rearguard.warden.systemd import Supervisor, Watchdog
-from rearguard.words import Level, Side, Trouble
+from rearguard.warden.vision_process import Restarts, describe_exit
 
 S = 1_000_000_000
 
@@ -79,6 +80,13 @@ def test_what_proves_no_sight_is_no_beat(second: Judged) -> None:
     assert not beat.feed(2 * S + 100_000_000, second)
 
 
+def test_a_frame_is_a_beat_as_long_as_it_is_no_older_than_allowed() -> None:
+    beat = Heartbeat(Warden(max_age_s=0.5), aged=True)
+    assert beat.feed(1 * S, Judged(1, 1 * S))
+    assert beat.feed(2 * S, Judged(2, 2 * S - S // 2))
+    assert not beat.feed(3 * S, Judged(3, 3 * S - S // 2 - 1))
+
+
 def test_a_late_frame_shows_that_vision_is_slow_not_hung() -> None:
     beat = Heartbeat(Warden(max_age_s=0.5), aged=True)
     beat.feed(1 * S, Judged(1, 1 * S))
@@ -98,27 +106,28 @@ def test_the_beat_never_goes_back(messages: list[tuple[int, int, int]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("level", "side", "troubles", "expected"),
+    ("level", "side", "faults", "expected"),
     [
         (2, "left", (), Situation(Level.CAUTION, Side.LEFT, watching=True)),
         (99, "up", (), Situation(Level.CRITICAL, Side.CENTRE, watching=True)),
-        (-3, "right", ("dark",), Situation(Level.CLEAR, Side.RIGHT, troubles=frozenset({Trouble.DARK}), watching=True)),
-        (0, "left", ("?",), Situation(side=Side.LEFT, troubles=frozenset({Trouble.STAGE_FAILED}), watching=True)),
+        (-3, "right", ("dark",), Situation(Level.CLEAR, Side.RIGHT, faults=frozenset({Fault.DARK}), watching=True)),
+        (0, "left", ("?",), Situation(side=Side.LEFT, faults=frozenset({Fault.STAGE_FAILED}), watching=True)),
     ],
 )  # fmt: skip
 def test_any_message_becomes_a_situation(
-    level: int, side: str, troubles: tuple[str, ...], expected: Situation
+    level: int, side: str, faults: tuple[str, ...], expected: Situation
 ) -> None:
-    message = Judged(4, 5, level, side, troubles=troubles)
+    sent = msgspec.msgpack.encode(Judged(4, 5, level, side, faults=faults))  # type: ignore[arg-type]
+    message = msgspec.msgpack.decode(sent, type=Judged)
     found = situation_of(message, set(), believed=True, watching=True)
-    assert (found.level, found.side, found.troubles, found.watching) == (
-        expected.level, expected.side, expected.troubles, expected.watching,
+    assert (found.level, found.side, found.faults, found.watching) == (
+        expected.level, expected.side, expected.faults, expected.watching,
     )  # fmt: skip
 
 
-def test_what_is_not_believed_warns_of_nothing_but_troubles() -> None:
-    found = situation_of(Judged(1, 1, 3), {Trouble.VISION_DIED}, believed=False, watching=True)
-    assert found == Situation(troubles=frozenset({Trouble.VISION_DIED}))
+def test_what_is_not_believed_warns_of_nothing_but_faults() -> None:
+    found = situation_of(Judged(1, 1, 3), {Fault.VISION_DIED}, believed=False, watching=True)
+    assert found == Situation(faults=frozenset({Fault.VISION_DIED}))
 
 
 class Ears(Supervisor):
@@ -168,4 +177,6 @@ def test_an_exit_in_words(code: int, said: str) -> None:
 
 def test_nobody_listening_is_no_error(tmp_path: Any) -> None:
     assert not Supervisor("").notify("READY=1")
-    assert not Supervisor(str(tmp_path / "nobody")).notify("READY=1")
+    supervisor = Supervisor(str(tmp_path / "nobody"))
+    assert not supervisor.notify("READY=1")
+    supervisor.close()

@@ -18,7 +18,7 @@ from rearguard.cue.motors import no_gpio
 from rearguard.errors import EXIT_SWITCHED_OFF, PartFailed
 from rearguard.warden import motors_off
 
-FOLDER = Path(__file__).parents[1] / "systemd"
+FOLDER = Path(__file__).parents[2] / "systemd"
 UNIT = FOLDER / "rearguard.service"
 
 needs_analyze = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze here")

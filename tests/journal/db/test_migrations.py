@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rearguard.journal import schema
-from rearguard.journal.place import DATABASE
-from rearguard.journal.store import Journal
+from rearguard.journal.db import schema
+from rearguard.journal.db.store import Journal
+from rearguard.journal.paths import DATABASE
 
-STORED = sorted((Path(__file__).parent / "data").glob("journal-v*.db.gz"))
+STORED = sorted((Path(__file__).parents[2] / "data").glob("journal-v*.db.gz"))
 
 
 def test_there_is_a_stored_file_for_every_older_version() -> None:
@@ -47,7 +47,7 @@ def check_content(journal: Journal) -> None:
     assert sorted(journal.media(1)) == ["picture", "strip"]
     assert [o.ended for o in journal.outings()] == ["stopped", "stopped"]
     assert [len(journal.cues(n)) for n in (1, 2)] == [2, 1]
-    assert journal.faults(1)[0].trouble == "dark"
+    assert journal.faults(1)[0].fault == "dark"
 
 
 def test_it_is_brought_up_to_date(older: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -83,3 +83,4 @@ def test_a_step_that_is_cut_leaves_the_version_before_it(tmp_path: Path, step: i
     schema.migrate(db, "j.db")
     assert schema.version(db) == schema.VERSION
     assert db.execute("SELECT count(*) FROM near_miss").fetchone() == (0,)
+    db.close()

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rearguard.journal.picture import PICTURE_WIDTH_PX, Snapshot, encode
-from rearguard.journal.redact import block_px, head, redact
-from rearguard.journal.strip import Thumb, pack, unpack
-from rearguard.words import Box
+from rearguard.journal.media.redact import block_px, head, redact
+from rearguard.journal.media.snapshot import PICTURE_WIDTH_PX, Snapshot, encode
+from rearguard.journal.media.thumbnails import Thumb, pack, unpack
+from rearguard.types import Box
 
 boxes = st.builds(
     lambda x, y, w, h: Box(x, y, x + w, y + h),
@@ -29,8 +29,8 @@ def noise(width: int = 320, height: int = 180) -> np.ndarray:
 @settings(max_examples=200, deadline=None)
 def test_heads_are_flat_blocks_and_the_rest_is_untouched(box: Box) -> None:
     image = noise()
-    out = redact(image, [box])
     area = head(box)
+    out = redact(image, [area])
     step = block_px(area)
     x0, y0 = max(0, int(np.floor(area.x0))), max(0, int(np.floor(area.y0)))
     x1, y1 = min(320, int(np.ceil(area.x1))), min(180, int(np.ceil(area.y1)))
@@ -72,7 +72,10 @@ def test_a_head_has_too_few_blocks_for_a_face() -> None:
 def test_boxes_that_make_no_sense_are_passed_over() -> None:
     image = noise()
     nan, inf = float("nan"), float("inf")
-    assert (redact(image, [Box(nan, 0, 10, 10), Box(0, 0, inf, 10), Box(50, 50, 40, 40)]) == image).all()
+    assert (
+        redact(image, [head(Box(nan, 0, 10, 10)), head(Box(0, 0, inf, 10)), head(Box(50, 50, 40, 40))])
+        == image
+    ).all()
 
 
 def test_what_is_stored_is_small_and_the_original_unchanged() -> None:
@@ -81,7 +84,7 @@ def test_what_is_stored_is_small_and_the_original_unchanged() -> None:
     image = noise(1280, 720)
     before = image.copy()
     person = Box(400, 100, 640, 700)
-    stored = encode(Snapshot(image, (person,)), "redacted")
+    stored = encode(Snapshot(image, (head(person),)), "redacted")
     assert stored is not None
     assert stored.redacted
     assert (image == before).all()
@@ -98,7 +101,7 @@ def test_what_is_stored_is_small_and_the_original_unchanged() -> None:
 
 def test_full_keeps_the_head() -> None:
     image = noise(640, 360)
-    person = (Box(100, 10, 300, 350),)
+    person = (head(Box(100, 10, 300, 350)),)
     full, redacted = encode(Snapshot(image, person), "full"), encode(Snapshot(image, person), "redacted")
     assert full is not None
     assert redacted is not None

@@ -12,7 +12,9 @@ from click.testing import CliRunner
 from rearguard.cli.bench import bench
 from rearguard.config.detect import Detect
 from rearguard.errors import BadInput
-from rearguard.evaluate.speed import combinations
+from rearguard.lab.evaluate.speed import combinations
+
+pytestmark = pytest.mark.timing
 
 
 @pytest.fixture

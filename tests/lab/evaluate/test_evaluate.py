@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from rearguard.cli.evaluate import evaluate
 from rearguard.errors import BadInput
-from rearguard.evaluate.datasets import Labelled, Truth, read_dataset
-from rearguard.evaluate.score import score
-from rearguard.words import Box, Detection
+from rearguard.lab.evaluate.datasets import Labelled, Truth, read_dataset
+from rearguard.lab.evaluate.score import score
+from rearguard.types import Box, Detection
 
 
 def person(x0, y0, x1, y1, certainty=None):

@@ -1,6 +1,6 @@
 """The golden ledger: short recordings of rendered worlds, and the cues that they must lead to.
 
-    pytest tests/test_replay_ledger.py --update-ledger
+    pytest tests/lab/replay/test_ledger.py --update-ledger
 
 writes the ledgers anew, which is a deliberate act: read the difference before committing it. The detections
 themselves are only made where their file is missing; delete it first to see with a newer detector.
@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from rearguard.config import Config
-from rearguard.replay.again import Replayed, replay
-from rearguard.replay.recording import Recording, read, write
+from rearguard.lab.replay.recording import Recording, read, write
+from rearguard.lab.replay.rejudge import Replayed, replay
 
-FOLDER = Path(__file__).parent / "data" / "ledger"
+FOLDER = Path(__file__).parents[2] / "data" / "ledger"
 FPS = 10.0
 
 
@@ -45,7 +45,7 @@ def recording(row: Row) -> Recording:
 
 def text(replayed: Replayed) -> str:
     """One line a cue, and a last one that counts the frames."""
-    return "".join(f"{cue.line}\n" for cue in replayed.cues) + f"{replayed.frames} frames\n"
+    return "".join(f"{cue.text}\n" for cue in replayed.cues) + f"{replayed.frames} frames\n"
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -53,16 +53,16 @@ def test_the_same_recording_leads_to_the_same_cues(row: Row, request: pytest.Fix
     golden, seen = FOLDER / f"{row.name}.txt", FOLDER / f"{row.name}.jsonl"
     if request.config.getoption("--update-ledger"):
         if not seen.exists():
-            from rearguard.replay.see import see
+            from rearguard.lab.replay.record import record
 
             FOLDER.mkdir(exist_ok=True)
-            write(seen, see(row.world, Config(), fps=FPS))
+            write(seen, record(row.world, Config(), fps=FPS))
         golden.write_text(text(replay(recording(row), Config())))
     replayed = replay(recording(row), Config())
     # A replay of nothing would agree with an empty ledger.
     assert replayed.frames >= 30
-    assert sum(len(look.found) for look in recording(row).looks) >= 15 or row.name == "hurdle"
-    assert replayed.cues
+    assert sum(len(frame.detections) for frame in recording(row).seen) >= 15 or row.name == "hurdle"
+    assert replayed.cues or row.never
     assert text(replayed) == golden.read_text(), "cues changed; if that is meant, run with --update-ledger"
     named = {cue.cue for cue in replayed.cues}
     assert row.must in {"", *named}

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from rearguard.cli.main import cli
 from rearguard.config import Config
 from rearguard.errors import BadInput
-from rearguard.scenarios.grid import summarise
-from rearguard.scenarios.page import page
-from rearguard.scenarios.run import Cell, Outcome, run
-from rearguard.scenarios.table import SCENARIOS
+from rearguard.lab.scenarios.accuracy import Gathering, add_up, mean_error, mean_mid
+from rearguard.lab.scenarios.grid import summarise
+from rearguard.lab.scenarios.page import page
+from rearguard.lab.scenarios.pictures import pictures
+from rearguard.lab.scenarios.run import Cell, Outcome, run
+from rearguard.lab.scenarios.table import SCENARIOS
+from rearguard.types import Box, Level, Reason, ReasonCode, Side, Threat, TrueThing
 
 SEEDS = 20
 
 
 def cell(name: str, speed_m_s: float = 2.5) -> Cell:
-    return Cell(name, speed_m_s, 10.0, 0.03, True)
+    return Cell(name, speed_m_s, 10.0, 0.0, True)
 
 
 def test_the_same_seed_gives_the_same_outcome() -> None:
@@ -129,3 +134,58 @@ def test_the_page_escapes_and_loads_nothing() -> None:
     assert "fail" in html
     assert "<script" not in html
     assert "http" not in html
+
+
+def test_a_failing_run_is_named_with_a_command_that_runs_it_again() -> None:
+    outcomes = [run(cell("CROSS-FAR"), seed, Config()) for seed in range(5, 12)]
+    found = summarise(cell("CROSS-FAR"), outcomes, range(5, 12))
+    first = found.failing[0]
+    words = first.command.split()
+    assert words[:2] == ["rearguard", "scenarios"]
+    done = CliRunner().invoke(cli, [*words[1:], "--jobs", "1", "--json"])
+    (again,) = json.loads(done.stdout)["cells"]
+    assert (again["seeds"], again["passed"]) == (1, False)
+    assert again["failing"][0]["seed"] == first.seed
+    assert again["failing"][0]["moment_s"] == first.moment_s
+    assert first.moment_s is not None
+    assert 1 < first.moment_s < outcomes[0].duration_s + 5
+
+
+def test_how_far_times_are_off_is_told_by_row_and_adds_up() -> None:
+    one, two = (run(cell("STAND-0"), seed, Config()) for seed in (1, 2))
+    found = summarise(cell("STAND-0"), [one, two])
+    assert found.accuracy.frames[0] == one.accuracy.frames[0] + two.accuracy.frames[0] > 10
+    assert found.mid[0] is not None
+    assert 0 < found.mid[0] < 500
+    assert found.error[0] is not None
+    assert abs(found.error[0]) < 0.3
+    told = add_up([one.accuracy, two.accuracy])
+    assert told == found.accuracy
+    assert sum(told.said) > 20
+    assert all(so <= said for so, said in zip(told.so, told.said, strict=True))
+
+
+def test_accuracy_is_measured_against_the_truth() -> None:
+    gathering = Gathering(corridor_m=0.9, late_s=0.2)
+    thing = TrueThing("a", "person", Box(0, 0, 9, 9), 5.0, 0.0, 2.0, 0.1)
+    reason = Reason(code=ReasonCode.SOON, ttc_s=2.0, probability=0.85)
+    threat = Threat(1, "person", "detected", Level.CAUTION, Side.CENTRE, Box(0, 0, 9, 9), reason)
+    gathering.add(thing, threat, endangers=True)  # 2.2 s were told of 2.0
+    gathering.add(thing, None, endangers=True)
+    gathering.add(replace(thing, miss_m=1.5), threat, endangers=False)
+    sums = gathering.done()
+    assert (sums.frames, sums.untold) == ((2, 0, 0), (1, 0, 0))
+    assert mean_error(sums, 0) == pytest.approx(0.1)
+    assert mean_mid(sums, 0) == pytest.approx(1e4 * (math.log(2.2 / 2.3) - math.log(2.0 / 2.1)), abs=0.1)
+    assert mean_mid(sums, 1) is None
+    assert (sums.said[8], sums.so[8]) == (2, 1)
+
+
+def test_the_page_shows_a_failing_run_and_whether_probabilities_hold() -> None:
+    outcomes = [run(cell("CROSS-FAR"), seed, Config()) for seed in range(5, 9)]
+    cells = [summarise(cell("CROSS-FAR"), outcomes, range(5, 9))]
+    html = page(cells, pictures(cells, Config()))
+    assert cells[0].failing[0].command in html
+    assert html.count("data:image/jpeg;base64,/9j/") == 1
+    assert "Is a probability what it says?" in html
+    assert "<circle" in html

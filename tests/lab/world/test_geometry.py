@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rearguard.world.camera import Lens, Pose, axes, ego_motion, project, rotation, rotations
-from rearguard.world.gait import Gait, Profile
-from rearguard.world.path import Path
+from rearguard.lab.world.camera import Lens, Pose, axes, ego_motion, project, rotation, rotations
+from rearguard.lab.world.gait import Gait, Profile
+from rearguard.lab.world.path import Path
 
 LENS = Lens(1280, 720, 1000.0)
 angles = st.floats(-0.3, 0.3)

@@ -12,10 +12,10 @@ from rearguard.camera.catalogue import open_source
 from rearguard.config import Config
 from rearguard.config.camera import Camera
 from rearguard.detect.detector import Detector
-from rearguard.words import Box, Image
-from rearguard.world import catalogue
-from rearguard.world.camera import Lens, Pose, project, rotation
-from rearguard.world.render import Renderer
+from rearguard.lab.world import catalogue
+from rearguard.lab.world.camera import Lens, Pose, project, rotation
+from rearguard.lab.world.render import Renderer
+from rearguard.types import Image
 
 LENS = Lens.from_fov(1280, 720, 66)
 PITCH = math.radians(-2)
@@ -109,13 +109,13 @@ def test_truth_boxes_fit_what_is_drawn() -> None:
 
 
 def test_boxes_without_drawing_agree_with_the_drawn_ones() -> None:
-    from rearguard.world.boxes import looks, without_noise
+    from rearguard.lab.world.boxes import observe, without_noise
 
     scene = catalogue.scene("walk-toward", start=20, seed=2)
     view = Renderer(scene, LENS, 1.35, PITCH)
-    for look in looks(scene, Camera(), fps=5, noise=without_noise()):
-        (exact,) = view.truth(look.captured_ns / 1e9)
-        (quick,) = look.truth
+    for frame in observe(scene, Camera(), fps=5, noise=without_noise()):
+        (exact,) = view.truth(frame.seen.captured_ns / 1e9)
+        (quick,) = frame.truth
         assert quick.ttc_s == exact.ttc_s
         assert quick.range_m == pytest.approx(exact.range_m)
         if exact.box is not None and exact.box.y1 < 719 and exact.range_m > 3:
@@ -182,12 +182,6 @@ def test_rolling_shutter_leans_what_is_upright_while_the_camera_yaws() -> None:
     assert abs(expected) > 0.015
 
 
-def overlap(a: Box, b: Box) -> float:
-    w, h = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
-    inside = max(w, 0) * max(h, 0)
-    return inside / (a.area + b.area - inside)
-
-
 @pytest.fixture(scope="module")
 def detector() -> Detector:
     return Detector(Config().detect)
@@ -215,7 +209,7 @@ def test_the_real_detector_sees_the_figures(
         t = float(times[int(np.argmin(np.abs(np.array(gaps) - gap_m)))])
         image, (fact,) = view.frame(t, 0)
         assert fact.box is not None
-        people = [d for d in detector.detect(image) if d.label == "person" and overlap(d.box, fact.box) > 0.5]
+        people = [d for d in detector.detect(image) if d.label == "person" and d.box.iou(fact.box) > 0.5]
         assert people, f"seed {seed}: nobody found"
         best = max(people, key=lambda d: d.score)
         scores.append(best.score)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from rearguard.config.camera import Camera
 from rearguard.errors import BadInput
-from rearguard.world import catalogue
-from rearguard.world.boxes import Noise, looks, without_noise
-from rearguard.world.scene import Scene, truth
+from rearguard.lab.world import catalogue
+from rearguard.lab.world.boxes import Noise, observe, without_noise
+from rearguard.lab.world.scene import Scene, truth
 
 EXACT = without_noise()
 
@@ -60,7 +60,7 @@ def test_someone_crossing_is_in_the_lane_when_the_wearer_gets_there() -> None:
 
 def test_a_crossing_child_comes_into_view_when_said() -> None:
     scene = catalogue.scene("child-obstructed", speed=2.5, birth_ttc=2.6)
-    seen = [look for look in looks(scene, fps=30, noise=EXACT) if look.detections]
+    seen = [frame for frame in observe(scene, fps=30, noise=EXACT) if frame.seen.detections]
     assert seen[0].truth[0].ttc_s == pytest.approx(2.6, abs=0.04)
     assert seen[-1].truth[0].lateral_m == pytest.approx(0.0, abs=0.2)
 
@@ -73,14 +73,14 @@ def test_a_neighbour_on_the_bend_stays_in_his_lane() -> None:
 @pytest.mark.parametrize("name", catalogue.names())
 def test_every_world_runs_and_nothing_is_run_through(name: str) -> None:
     scene = catalogue.scene(name, seed=1)
-    frames = list(looks(scene, fps=10, noise=EXACT))
+    frames = list(observe(scene, fps=10, noise=EXACT))
     assert len(frames) == math.floor(scene.duration_s * 10) + 1
-    for look in frames:
-        for fact in look.truth:
+    for frame in frames:
+        for fact in frame.truth:
             assert math.isfinite(fact.range_m)
             assert math.isfinite(fact.miss_m)
             touching = abs(fact.range_m) < 0.25 and abs(fact.lateral_m) < 0.3
-            assert not touching, (name, look.captured_ns, fact)
+            assert not touching, (name, frame.seen.captured_ns, fact)
 
 
 @pytest.mark.parametrize("name", catalogue.names())
@@ -94,10 +94,10 @@ def test_every_world_takes_every_speed(name: str, speed: float) -> None:
 def test_demo_brings_its_four_things_with_calm_between() -> None:
     scene = catalogue.scene("demo")
     near: dict[str, list[float]] = {}
-    for look in looks(scene, fps=15, noise=EXACT):
-        for fact in look.truth:
+    for frame in observe(scene, fps=15, noise=EXACT):
+        for fact in frame.truth:
             if fact.ttc_s is not None and fact.ttc_s <= 4.0:
-                near.setdefault(fact.name, []).append(look.captured_ns / 1e9)
+                near.setdefault(fact.name, []).append(frame.seen.captured_ns / 1e9)
     assert list(near) == ["passer-by", "standing", "oncoming", "wall"]
     spans = [(times[0], times[-1]) for times in near.values()]
     assert all(later[0] - earlier[1] >= 3.0 for earlier, later in itertools.pairwise(spans))
@@ -139,7 +139,7 @@ def test_a_wrong_world_is_named_with_the_way_out(word: str, says: str) -> None:
 
 
 def test_parameters_are_read() -> None:
-    name, values = catalogue.parse("sim:stand?speed=3.5&gait=off&lateral=0.5&fps=10&seed=3")
+    name, values, _ = catalogue.parse("sim:stand?speed=3.5&gait=off&lateral=0.5&fps=10&seed=3")
     assert name == "stand"
     assert values == {"speed": 3.5, "gait": 0.0, "lateral": 0.5, "fps": 10.0, "seed": 3.0}
 
@@ -149,7 +149,7 @@ def test_parameters_are_read() -> None:
 def test_no_query_does_more_than_be_refused(text: str) -> None:
     refusal = ""
     try:
-        name, values = catalogue.parse("sim:stand?" + text)
+        name, values, _ = catalogue.parse("sim:stand?" + text)
     except BadInput as e:
         refusal = str(e)
     if refusal:
@@ -166,24 +166,24 @@ def test_exact_boxes_grow_as_one_over_range() -> None:
     scene = catalogue.scene("stand", gait=0, start=15)
     camera = Camera(pitch_deg=0.0)
     focal = 640 / math.tan(math.radians(33))
-    for look in looks(scene, camera, fps=5, noise=EXACT):
-        (box,) = [d.box for d in look.detections] or [None]
+    for frame in observe(scene, camera, fps=5, noise=EXACT):
+        (box,) = [d.box for d in frame.seen.detections] or [None]
         if box is None or box.y1 >= 720:
             continue
-        nearest = look.truth[0].range_m - 0.05  # the front of the cuboid
+        nearest = frame.truth[0].range_m - 0.05  # the front of the cuboid
         assert box.height == pytest.approx(focal * scene.things[0].height_m / nearest, rel=0.02)
 
 
 def test_box_noise_has_the_deviation_asked_for() -> None:
     scene = catalogue.scene("stand", start=30, speed=1.0, gait=0)
-    noisy, exact = Noise(box=0.04, missed=0.0), EXACT
+    noisy, exact = Noise(box=0.04, missed=0.0, lasts_s=0.0), EXACT
     ratios = [
-        math.log(a.detections[0].box.height / b.detections[0].box.height)
+        math.log(a.seen.detections[0].box.height / b.seen.detections[0].box.height)
         for seed in range(6)
         for a, b in zip(
-            looks(scene, fps=30, noise=noisy, seed=seed), looks(scene, fps=30, noise=exact), strict=True
+            observe(scene, fps=30, noise=noisy, seed=seed), observe(scene, fps=30, noise=exact), strict=True
         )
-        if a.truth[0].range_m > 8 and b.detections and a.detections
+        if a.truth[0].range_m > 8 and b.seen.detections and a.seen.detections
     ]
     assert len(ratios) > 2000
     assert np.std(ratios) == pytest.approx(0.04, rel=0.06)
@@ -192,35 +192,38 @@ def test_box_noise_has_the_deviation_asked_for() -> None:
 
 def test_the_share_missed_is_the_share_asked_for() -> None:
     scene = catalogue.scene("stand", speed=0.5, start=10, gait=0)
-    frames = [look for seed in range(8) for look in looks(scene, fps=30, noise=Noise(missed=0.3), seed=seed)]
-    assert sum(not look.detections for look in frames) / len(frames) == pytest.approx(0.3, abs=0.03)
+    frames = [
+        frame for seed in range(8) for frame in observe(scene, fps=30, noise=Noise(missed=0.3), seed=seed)
+    ]
+    assert sum(not frame.seen.detections for frame in frames) / len(frames) == pytest.approx(0.3, abs=0.03)
 
 
 def test_a_dropout_is_one_gap_of_the_length_asked_for() -> None:
     scene = catalogue.scene("stand", start=20, gait=0)
     seen = [
-        bool(look.detections) for look in looks(scene, fps=20, noise=replace(EXACT, dropout_s=1.0), seed=2)
+        bool(frame.seen.detections)
+        for frame in observe(scene, fps=20, noise=replace(EXACT, dropout_s=1.0), seed=2)
     ]
     first, last = seen.index(True), len(seen) - seen[::-1].index(True)
     assert 19 <= seen[first:last].count(False) <= 21
 
 
 def test_walls_have_truth_but_no_detection() -> None:
-    frames = list(looks(catalogue.scene("wall"), noise=EXACT))
-    assert not any(look.detections for look in frames)
-    assert all(look.truth[0].label == "wall" for look in frames)
+    frames = list(observe(catalogue.scene("wall"), noise=EXACT))
+    assert not any(frame.seen.detections for frame in frames)
+    assert all(frame.truth[0].label == "wall" for frame in frames)
 
 
 def test_ego_motion_adds_up_to_the_turn_of_the_camera() -> None:
     scene = catalogue.scene("empty", duration=3.0)
-    total = sum(look.ego.yaw_rad for look in looks(scene, fps=30, noise=EXACT))
+    total = sum(frame.seen.ego.yaw_rad for frame in observe(scene, fps=30, noise=EXACT))
     ends = [scene.wearer.pose(t, 1.35, 0.0).yaw_rad for t in (0.0, 3.0)]
     assert total == pytest.approx(ends[1] - ends[0], abs=0.03)
 
 
 def test_boxes_are_the_same_for_a_seed_and_differ_between_seeds() -> None:
     scene = catalogue.scene("crowd")
-    a, b, c = ([look.detections for look in looks(scene, seed=s)] for s in (1, 1, 2))
+    a, b, c = ([frame.seen.detections for frame in observe(scene, seed=s)] for s in (1, 1, 2))
     assert a == b
     assert a != c
 
@@ -228,10 +231,10 @@ def test_boxes_are_the_same_for_a_seed_and_differ_between_seeds() -> None:
 @given(st.sampled_from(catalogue.names()), st.floats(0.5, 6), st.integers(0, 50))
 @settings(max_examples=25, deadline=None)
 def test_boxes_stay_in_the_picture(name: str, speed: float, seed: int) -> None:
-    for look in looks(
+    for frame in observe(
         catalogue.scene(name, speed=speed, seed=seed), fps=5, noise=Noise(box=0.2, ghosts=0.3), seed=seed
     ):
-        for detection in look.detections:
+        for detection in frame.seen.detections:
             box = detection.box
             assert 0 <= box.x0 < box.x1 <= 1280
             assert 0 <= box.y0 < box.y1 <= 720

@@ -1,0 +1,199 @@
+"""Every parser of what comes from elsewhere, on anything: it answers, or refuses in one line.
+
+`pytest tests/fuzz` tries a few hundred; `REARGUARD_FUZZ=20000 pytest tests/fuzz` an hour's worth.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import socket
+import unicodedata
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from recordings import record
+
+from rearguard import ipc
+from rearguard.camera.catalogue import open_source
+from rearguard.config import load
+from rearguard.config.camera import Camera
+from rearguard.detect.card import read_card
+from rearguard.detect.model import card_of, models_folder
+from rearguard.errors import RearguardError
+from rearguard.journal.media.thumbnails import unpack as unpack_strip
+from rearguard.journal.transfer import unpack as unpack_parcel
+from rearguard.lab.replay.recording import read as read_recording
+from rearguard.lab.world import catalogue
+from rearguard.lab.world.camera_faults import BY_NAME
+from rearguard.review.plot import Event, Sample, plot
+from rearguard.review.svg import Dot, Span, curve, timeline
+from rearguard.text import clean
+
+TRIES = int(os.environ.get("REARGUARD_FUZZ", "60"))
+FUZZ = settings(max_examples=TRIES, deadline=None, suppress_health_check=list(HealthCheck))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=20,
+)
+SAMPLES = st.lists(st.builds(Sample, st.floats(), st.none() | st.floats(), st.integers()), max_size=6)
+LINES = st.lists(st.tuples(st.text(max_size=8), st.floats()), max_size=3)
+EVENTS = st.lists(st.builds(Event, st.floats(), st.text(max_size=30)), max_size=4)
+
+
+def harmless(text: str) -> bool:
+    """Whether a terminal only shows it."""
+    return not any(unicodedata.category(c)[0] == "C" for c in text)
+
+
+@given(st.binary(max_size=300) | st.text(max_size=200).map(str.encode))
+@FUZZ
+def test_configuration_and_card(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "it.toml"
+    path.write_bytes(data)
+    for parse in (load, read_card):
+        with contextlib.suppress(RearguardError):
+            parse(path)
+
+
+@given(st.data())
+@FUZZ
+def test_a_card_with_one_value_changed(tmp_path: Path, data) -> None:
+    lines = (models_folder() / f"{card_of().name}.toml").read_text().splitlines() if card_of() else []
+    number = data.draw(st.integers(0, max(0, len(lines) - 1)))
+    key = lines[number].partition("=")[0]
+    value = data.draw(JSON.filter(lambda v: v is not None))
+    lines[number] = f"{key}= {json.dumps(value)}"
+    path = tmp_path / "it.toml"
+    path.write_text("\n".join(lines))
+    with contextlib.suppress(RearguardError):
+        card = read_card(path)
+        assert card.input.width_px > 0
+
+
+@given(st.binary(max_size=400) | JSON.map(lambda v: json.dumps(v).encode()))
+@FUZZ
+def test_what_a_device_sends(data: bytes) -> None:
+    with contextlib.suppress(RearguardError, msgspec.DecodeError, ValueError):
+        unpack_parcel(data)
+    assert isinstance(unpack_strip(data), list)
+
+
+@given(st.lists(st.binary(max_size=200) | JSON.map(lambda v: json.dumps(v).encode()), max_size=5))
+@FUZZ
+def test_a_recording(tmp_path: Path, lines: list[bytes]) -> None:
+    path = tmp_path / "recording.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    with contextlib.suppress(RearguardError, OSError):
+        read_recording(path)
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Sound films of each container there is a parser of our own for, and one of the others."""
+    folder = tmp_path_factory.mktemp("films")
+    return {
+        suffix: record(folder / f"film{suffix}", [n / 30 for n in range(6)]).read_bytes()
+        for suffix in (".mp4", ".mkv", ".avi", ".ts")
+    }
+
+
+@given(data=st.data())
+@FUZZ
+def test_a_spoiled_film(tmp_path: Path, films: dict[str, bytes], data: st.DataObject) -> None:
+    """Cut anywhere, with bytes of anything in it: its frames, or one line."""
+    suffix = data.draw(st.sampled_from(sorted(films)))
+    film = bytearray(films[suffix])
+    for _ in range(data.draw(st.integers(1, 4))):
+        # Headers lie at both ends; what lies between is mostly picture.
+        near = data.draw(st.integers(0, 600))
+        at = near if data.draw(st.booleans()) else max(0, len(film) - 1 - near)
+        film[at : at + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8))
+    path = tmp_path / f"film{suffix}"
+    path.write_bytes(film[: data.draw(st.integers(len(film) // 2, len(film)))])
+    with contextlib.suppress(RearguardError):
+        source = open_source(str(path), Camera(), fps=data.draw(st.sampled_from([None, 15.0])))
+        times = [frame.captured_ns for frame in itertools.islice(source.frames(), 20)]
+        source.close()
+        assert all(a < b for a, b in itertools.pairwise(times))
+
+
+@given(st.lists(st.binary(min_size=1, max_size=200) | JSON.map(
+    lambda v: json.dumps(v).encode()), max_size=6))  # fmt: skip
+@FUZZ
+def test_what_the_other_process_says(messages: list[bytes]) -> None:
+    ours, theirs = ipc.pair()
+    with ours, theirs:
+        for message in messages:
+            theirs.send(message)
+        heard = ipc.receive_from_vision(ours)
+        assert heard is not None
+        assert all(isinstance(m, ipc.Judged | ipc.NoFrame | ipc.Armed | ipc.Ended) for m in heard)
+        theirs.shutdown(socket.SHUT_WR)
+
+
+@given(
+    st.text(max_size=60)
+    | st.builds(
+        "sim:{}?{}={}".format,
+        st.sampled_from(list(catalogue.names())),
+        st.text(max_size=8),
+        st.text(max_size=12),
+    )
+    | st.builds(
+        "sim:stand?fault={}&fault_at={}".format,
+        st.sampled_from(list(BY_NAME)) | st.text(max_size=9),
+        st.floats(),
+    )
+)
+@FUZZ
+def test_the_name_of_a_source(word: str) -> None:
+    with contextlib.suppress(RearguardError):
+        if word.startswith("sim:"):
+            catalogue.parse(word)
+        elif not word.startswith(("webcam:", "picamera2")) and not os.path.exists(word):
+            open_source(word, Camera()).close()
+
+
+@given(SAMPLES, LINES, EVENTS, st.integers(1, 200))
+@FUZZ
+def test_plots_of_any_numbers(samples, thresholds, events, wide: int) -> None:
+    for line in plot(samples, thresholds, events, wide):
+        assert harmless(line.plain)
+        assert len(line.plain) < 600
+    assert harmless(curve(samples, thresholds, events))
+
+
+@given(
+    st.floats(),
+    st.lists(st.builds(Span, st.floats(), st.floats(), st.text(max_size=8)), max_size=3),
+    st.lists(
+        st.builds(Dot, st.floats(), st.integers(), st.text(max_size=8), st.text(max_size=8)), max_size=3
+    ),
+)
+@FUZZ
+def test_timelines_of_any_numbers(length_s: float, spans, dots) -> None:
+    drawn = timeline(length_s, spans, dots)
+    assert "nan" not in drawn.split("<title>")[0]
+    assert drawn.endswith("</svg>")
+
+
+@given(st.text(), st.integers(0, 600))
+@FUZZ
+def test_clean_text_does_nothing_to_a_terminal(text: str, most: int) -> None:
+    cleaned = clean(text, most)
+    assert len(cleaned) <= most
+    assert harmless(cleaned)
+
+
+@pytest.mark.parametrize("number", [1e308, -1e308, float("inf"), float("nan"), 2.0**62 / 1e9])
+def test_one_absurd_moment_does_not_take_the_plot_away(number: float) -> None:
+    sound = [Sample(n / 10, 3.0 - n / 10, 2) for n in range(20)]
+    lines = plot([*sound, Sample(number, 1.0, 3), Sample(0.5, number, 3)], [("CRITICAL", 2.0)], [], 80)
+    assert sum(bool(set(line.plain) & {chr(c) for c in range(0x2801, 0x2900)}) for line in lines) >= 4
