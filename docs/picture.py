@@ -14,9 +14,9 @@ import numpy as np
 from rearguard.camera.catalogue import open_source
 from rearguard.config import Config
 from rearguard.detect.detector import Detector
-from rearguard.ego.geometry import Pinhole
+from rearguard.ego.pinhole import Pinhole
 from rearguard.vision.pipeline import Pipeline, age_of_file
-from rearguard.vision.screen import draw_boxes
+from rearguard.vision.live_view import draw_boxes
 
 OUT = Path(__file__).with_name("demo.png")
 WIDTH_PX, HEIGHT_PX = 800, 450
