@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
 import stat
+from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -222,6 +225,35 @@ def test_a_journal_of_a_newer_rearguard_is_left_alone(tmp_path: Path) -> None:
         with pytest.raises(BadInput, match="newer rearguard"):
             Journal.open(tmp_path, readonly=readonly)
     assert (tmp_path / DATABASE).read_bytes() == before
+
+
+@pytest.mark.parametrize("spoil", ["newer", "no journal", "torn"])
+@pytest.mark.parametrize("readonly", [True, False])
+def test_a_journal_that_cannot_be_opened_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: str, readonly: bool
+) -> None:
+    """A service that tries again every second must not hold one more file open each time."""
+    Journal.open(tmp_path).close()
+    path = tmp_path / DATABASE
+    if spoil == "newer":
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            db.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+    else:
+        path.write_bytes(b"no journal" * 500 if spoil == "no journal" else path.read_bytes()[:5000])
+    opened: list[sqlite3.Connection] = []
+
+    class Noted(sqlite3.Connection):
+        def __init__(self, *args: Any, **named: Any) -> None:
+            super().__init__(*args, **named)
+            opened.append(self)
+
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Noted))
+    with contextlib.suppress(BadInput, PartFailed):
+        Journal.open(tmp_path, readonly=readonly).close()
+    assert opened
+    for db in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            db.execute("SELECT 1")
 
 
 def test_pages_follow_each_other_without_gap_or_repeat(tmp_path: Path) -> None:

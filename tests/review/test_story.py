@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -95,8 +96,9 @@ def test_sqlite_utils_reads_the_views_of_the_journal_itself(tmp_path: Path) -> N
     """As docs/review.md says: another program, which knows nothing of rearguard."""
     sqlite_utils = pytest.importorskip("sqlite_utils", reason="sqlite-utils is not installed (extra 'dev')")
     a_story(tmp_path)
-    db = sqlite_utils.Database(sqlite3.connect(f"file:{tmp_path / 'journal.db'}?mode=ro", uri=True))
-    assert {"near_misses", "outings", "passages"} <= set(db.view_names())
-    (row,) = list(db.view("near_misses").rows)
+    with contextlib.closing(sqlite3.connect(f"file:{tmp_path / 'journal.db'}?mode=ro", uri=True)) as opened:
+        db = sqlite_utils.Database(opened)
+        assert {"near_misses", "outings", "passages"} <= set(db.view_names())
+        (row,) = list(db.view("near_misses").rows)
     assert (row["level"], row["label"], row["device"], row["lasted_s"]) == ("CRITICAL", "person", "pi-1", 1.6)
     assert row["at_utc"].endswith("Z")

@@ -33,15 +33,13 @@ def salvage(damaged: Path, db: sqlite3.Connection, limit_s: float = 20.0) -> int
     until_s = time.monotonic() + limit_s
     try:
         old = sqlite3.connect(f"{damaged.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
-        old.execute("PRAGMA trusted_schema = OFF")
     except sqlite3.Error:
         return 0
-    try:
+    with contextlib.closing(old):
+        with contextlib.suppress(sqlite3.Error):
+            old.execute("PRAGMA trusted_schema = OFF")
         for table, order in _TABLES:
             _copy(old, db, table, order, until_s)
-    finally:
-        with contextlib.suppress(sqlite3.Error):
-            old.close()
     return int(db.execute("SELECT count(*) FROM near_miss").fetchone()[0])
 
 

@@ -70,13 +70,16 @@ class Journal:
             raise PartFailed(f"{path}: cannot open the journal: {e.strerror}") from e
         try:
             aside = move_aside(path)
-            db = _open_to_write(path, False)
-            saved = salvage(aside, db)
+            journal = cls(folder, _open_to_write(path, False), readonly=False)
+            with contextlib.ExitStack() as unless_done:
+                unless_done.enter_context(journal)
+                saved = salvage(aside, journal.db)
+                unless_done.pop_all()
             print(
                 f"rearguard: {path}: damaged; kept as {aside.name}, {saved} near misses saved",
                 file=sys.stderr,
             )
-            return cls(folder, db, readonly=False)
+            return journal
         except (OSError, sqlite3.Error) as e:
             raise PartFailed(f"{path}: damaged, and cannot be moved aside: {e}") from e
 
@@ -257,9 +260,7 @@ def _open_to_read(folder: Path) -> sqlite3.Connection:
         if folder.exists() and not folder.is_dir():
             raise BadInput(f"{folder}: not a folder; --journal takes the folder that holds {DATABASE}")
         if not path.exists():
-            db = _connect("file::memory:")
-            migrate(db, ":memory:")
-            return db
+            return _in_memory()
         path.open("rb").close()
     except OSError as e:
         raise PartFailed(
@@ -317,22 +318,35 @@ def _wal(path: Path) -> bool:
 
 def _migrated_copy(path: Path, source: Path, found: int) -> sqlite3.Connection:
     """`source` in memory, brought up to date, so that reading changes nothing on the device."""
-    old = _connect(f"{source.resolve().as_uri()}?mode=ro")
+    try:
+        with contextlib.closing(_connect(f"{source.resolve().as_uri()}?mode=ro")) as old:
+            return _in_memory(old, str(path))
+    except sqlite3.Error as e:
+        raise BadInput(f"{path}: cannot read this journal of version {found}: {e}") from e
+
+
+def _in_memory(old: sqlite3.Connection | None = None, name: str = ":memory:") -> sqlite3.Connection:
+    """A journal in memory, up to date: a copy of `old`, or an empty one."""
     db = _connect("file::memory:")
     try:
-        old.backup(db)
-        migrate(db, str(path))
-    except sqlite3.Error as e:
+        if old is not None:
+            old.backup(db)
+        migrate(db, name)
+    except BaseException:
         db.close()
-        raise BadInput(f"{path}: cannot read this journal of version {found}: {e}") from e
-    finally:
-        old.close()
+        raise
     return db
 
 
 def _connect(uri: str) -> sqlite3.Connection:
     db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_S, check_same_thread=False)
-    db.execute("PRAGMA trusted_schema = OFF")  # so that a file somebody tampered with cannot run functions
+    try:
+        db.execute(
+            "PRAGMA trusted_schema = OFF"
+        )  # so that a file somebody tampered with cannot run functions
+    except BaseException:
+        db.close()
+        raise
     return db
 
 
