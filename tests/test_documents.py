@@ -48,6 +48,7 @@ NOT_RUN = {
     "rearguard share last": "needs a clip: tests/cli/test_share.py",
     "rearguard collect": "needs a film: tests/lab/collect",
     "rearguard score": "needs labelled recordings: tests/lab/score",
+    "rearguard trackers": "needs labelled recordings: tests/lab/score/test_trackers.py",
     "rearguard bench": "tests/lab/evaluate/test_bench.py",
     "rearguard replay": "needs a recording; told as a name only: tests/lab/replay",
     "rearguard report": "tests/review/test_report.py",

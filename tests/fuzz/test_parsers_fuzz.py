@@ -29,6 +29,8 @@ from rearguard.errors import RearguardError
 from rearguard.journal.media.thumbnails import unpack as unpack_strip
 from rearguard.journal.transfer import unpack as unpack_parcel
 from rearguard.lab.replay.recording import read as read_recording
+from rearguard.lab.score.identities import read_identities
+from rearguard.lab.score.labels import Identities
 from rearguard.lab.world import catalogue
 from rearguard.lab.world.camera_faults import BY_NAME
 from rearguard.review.plot import Event, Sample, plot
@@ -92,6 +94,23 @@ def test_a_recording(tmp_path: Path, lines: list[bytes]) -> None:
     path.write_bytes(b"\n".join(lines))
     with contextlib.suppress(RearguardError, OSError):
         read_recording(path)
+
+
+CELLS = st.sampled_from(["frame", "track", "x", "y", "w", "h", "label", "1", "-3", "1e400", "nan", "", '"'])
+TABLES = st.lists(st.lists(CELLS, max_size=8).map(",".join), max_size=5).map("\n".join)
+TAGS = st.sampled_from(
+    ["<d>", "</d>", '<frame number="1">', "</frame>", '<object id="1">', "</object>", "<!DOCTYPE d>", "&lt;"]
+)
+
+
+@given(
+    st.sampled_from([".csv", ".txt", ".xml"]), TABLES | st.text(max_size=200) | st.lists(TAGS).map("".join)
+)
+@FUZZ
+def test_whose_box_is_whose(tmp_path: Path, suffix: str, text: str) -> None:
+    (tmp_path / f"who{suffix}").write_text(text, encoding="utf-8", errors="ignore")
+    with contextlib.suppress(RearguardError):
+        assert read_identities(tmp_path, Identities(file=f"who{suffix}"))
 
 
 @pytest.fixture(scope="module")

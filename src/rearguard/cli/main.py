@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "scenarios": ("rearguard.cli.scenarios", "Run the proving ground: named scenarios by the hundred."),
     "collect": ("rearguard.cli.collect", "Make a labelled recording for `score` along a tape."),
     "score": ("rearguard.cli.score", "Score labelled recordings: warned in time, missed, falsely warned."),
+    "trackers": ("rearguard.cli.trackers", "Compare trackers on labelled recordings: identities kept."),
     "replay": ("rearguard.cli.replay", "Judge a recording or an outing again under other settings."),
     "bundle": ("rearguard.cli.bundle", "Write one file for a bug report, without pictures or names."),
     "man": ("rearguard.cli.man", "Write the manual pages."),

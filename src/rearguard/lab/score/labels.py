@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -51,6 +52,19 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     columns: tuple[str, ...] = ()
 
 
+class Identities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where it stands which box is whose: a table, or one of the formats that `identities` reads.
+
+    Things called `label` are compared. Those lower than `least_height_px` are not labelled throughout: a lower track on
+    none of the labelled boxes does not count. `frames`: only so many from the beginning.
+    """
+
+    file: Annotated[str, msgspec.Meta(max_length=500)]
+    label: Annotated[str, msgspec.Meta(max_length=40)] = "person"
+    least_height_px: Annotated[float, msgspec.Meta(ge=0, le=10_000)] = 0.0
+    frames: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] | None = None
+
+
 class Labels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is known of one recording. `every`: only each so many-th frame is looked at."""
 
@@ -63,6 +77,7 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     otherwise: Literal["unlabelled", "lateral", "clear"] = "unlabelled"
     interval: tuple[Interval, ...] = ()
     truth: Truth | None = None
+    identities: Identities | None = None
 
 
 class Labelled(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,8 +95,10 @@ class Labelled(msgspec.Struct, frozen=True, kw_only=True):
         return word if word.startswith("sim:") else str(Path(self.folder) / word)
 
 
-def read_corpus(corpus: Path, pictures: Path | None) -> tuple[list[Labelled], list[str]]:
-    """All labels in a folder, or one file of them; and one line for each whose recording is not there.
+def read_corpus(
+    corpus: Path, pictures: Path | None, wanted: Callable[[Labels], bool] = lambda _: True
+) -> tuple[list[Labelled], list[str]]:
+    """All `wanted` labels in a folder, or one file of them; and one line for each whose recording is not there.
 
     Recordings lie beside the labels, or in `pictures`. Raises `BadInput` naming file and field.
     """
@@ -94,6 +111,8 @@ def read_corpus(corpus: Path, pictures: Path | None) -> tuple[list[Labelled], li
     found, missing = [], []
     for file in files:
         labels = read_labels(file)
+        if not wanted(labels):
+            continue
         entry = Labelled(name=file.stem, file=str(file), folder=str(pictures or file.parent), labels=labels)
         if labels.recording.startswith("sim:") or Path(entry.source).exists():
             found.append(entry)

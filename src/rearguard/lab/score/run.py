@@ -24,6 +24,7 @@ from rearguard.lab.tasks.parts import model_digest, task_key
 from rearguard.lab.tasks.pool import Task
 from rearguard.text import explain
 from rearguard.types import Box, Image, Level, Side, Track, Verdict
+from rearguard.vision.pipeline import FrameResult
 
 IN_TIME_S = 1.0  # a due warning is one that leaves as much
 EARLY_S = 1.0  # what is felt so soon before it is due is no false warning
@@ -123,10 +124,7 @@ def score_tasks(entries: Iterable[Labelled], config: Config, *, strips: bool) ->
 def score_recording(work: ScoreWork) -> list[RecordingScore]:
     """Look at a recording and compare with its labels. Raises `BadInput` for one that cannot be read."""
     entry, labels = work.entry, work.entry.labels
-    config = work.config
-    if labels.mount is not None:
-        config = replace(config, camera=replace(config.camera, mount=labels.mount))
-    source = open_source(entry.source, config.camera, fps=labels.fps, hfov_deg=labels.hfov_deg)
+    source, config = open_labelled(entry, work.config)
     truth = (
         read_truth(Path(entry.folder), labels.truth, labels.fps or source.info.fps) if labels.truth else {}
     )
@@ -136,12 +134,12 @@ def score_recording(work: ScoreWork) -> list[RecordingScore]:
     numbers: list[int] = []
     cut = ""
     try:
-        for number, image, tracks, verdict in _judged(source, config, labels):
-            frames.append(_frame(verdict))
+        for number, step in judged_frames(source, config, labels):
+            frames.append(_frame(step.verdict))
             numbers.append(number)
-            estimates += [_estimate(true, tracks) for true in truth.get(number, ())]
+            estimates += [_estimate(true, step.tracks) for true in truth.get(number, ())]
             if work.strips:
-                stills.append(_still(image, verdict))
+                stills.append(_still(step.frame.image, step.verdict))
     except CutShort as e:
         cut = str(e)
     finally:
@@ -164,10 +162,16 @@ def score_recording(work: ScoreWork) -> list[RecordingScore]:
     return [score]
 
 
-def _judged(
-    source: Any, config: Config, labels: Labels
-) -> Iterator[tuple[int, Image, tuple[Track, ...], Verdict]]:
-    """The frames as an outing would see them; `number` counts those that are passed over, too."""
+def open_labelled(entry: Labelled, config: Config) -> tuple[Any, Config]:
+    """A labelled recording's source, and the settings with what its labels say of the mount. Raises `BadInput`."""
+    labels = entry.labels
+    if labels.mount is not None:
+        config = replace(config, camera=replace(config.camera, mount=labels.mount))
+    return open_source(entry.source, config.camera, fps=labels.fps, hfov_deg=labels.hfov_deg), config
+
+
+def judged_frames(source: Any, config: Config, labels: Labels) -> Iterator[tuple[int, FrameResult]]:
+    """The frames as an outing would see them, each with its number; that counts those that are passed over, too."""
     watched: WatchedPipeline | None = None
     for number, frame in enumerate(source.frames()):
         if number % labels.every:
@@ -176,8 +180,7 @@ def _judged(
             height, width = frame.image.shape[:2]
             lens = Pinhole.from_fov(width, height, source.info.hfov_deg)
             watched = WatchedPipeline(config, lens, Detector(config.detect))
-        step = watched.process_frame(frame)
-        yield number, frame.image, step.tracks, step.verdict
+        yield number, watched.process_frame(frame)
 
 
 def _frame(verdict: Verdict) -> FrameScore:

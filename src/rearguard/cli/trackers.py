@@ -1,0 +1,88 @@
+"""`rearguard trackers`: rearguard's tracking beside general trackers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from rearguard.cli.options import config_option, json_option
+from rearguard.errors import NotFound
+
+if TYPE_CHECKING:
+    from rearguard.lab.score.tracking import TrackingScore
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  rearguard trackers labels/ --pictures /data/clips    every recording whose labels say whose box is whose
+  rearguard trackers labels/ --only stroller           one of them
+  rearguard trackers labels/ --json | jq '.scores[] | select(.tracker == "rearguard").switched'
+
+\b
+A recording goes through the whole pipeline once; the general trackers are told the same detections. Needs the extra
+`bench`. How to say whose box is whose, and what the figures mean: docs/score.md."""
+)
+@click.argument("corpus", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the recordings are, if not there.",
+)
+@click.option("--only", metavar="TEXT", help="Only recordings whose name contains TEXT.")
+@config_option
+@json_option
+def trackers(
+    corpus: Path, pictures: Path | None, only: str | None, config_file: Path | None, as_json: bool
+) -> None:
+    """Compare trackers on the labelled recordings in CORPUS: how well do they keep identities?
+
+    IDF1, MOTA, identity switches, fragmentations, recall and precision of rearguard's own tracking, of ByteTrack and
+    of norfair, on the same detections.
+    """
+    from rearguard.cli.progress import progress_bar
+    from rearguard.config import load
+    from rearguard.lab.score.labels import read_corpus
+    from rearguard.lab.score.other_trackers import available
+    from rearguard.lab.score.tracking import compare_trackers
+
+    config = load(config_file)
+    entries, missing = read_corpus(corpus, pictures, lambda labels: labels.identities is not None)
+    entries = [e for e in entries if only is None or only in e.name]
+    if not entries:
+        why = "; ".join(missing) or "no labels of that name say whose box is whose; see docs/score.md"
+        raise NotFound(f"{corpus}: no recording to compare trackers on: {why}")
+    others, left_out = available()
+    scores: list[TrackingScore] = []
+    for entry in entries:
+        with progress_bar(entry.name) as bar:
+            scores += compare_trackers(entry, config, others, bar.reach)
+    if as_json:
+        click.echo(msgspec.json.encode({"scores": scores, "left_out": left_out, "missing": missing}).decode())
+    else:
+        _print_scores(scores)
+    for line in (*left_out, *missing):
+        click.echo(f"rearguard: {line}", err=True)
+
+
+def _print_scores(scores: Sequence[TrackingScore]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("recording", "tracker"):
+        table.add_column(column)
+    for column in ("frames", "IDF1", "MOTA", "identity switches", "fragmentations", "recall", "precision"):
+        table.add_column(column, justify="right")
+    for s in scores:
+        shares = [f"{v:.3f}" for v in (s.recall, s.precision)]
+        counts = [str(s.switches), str(s.fragmentations)]
+        cells = [str(s.frames), f"{s.idf1:.3f}", f"{s.mota:.3f}", *counts, *shares]
+        table.add_row(Text(s.recording), s.tracker, *cells)
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
