@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from rearguard.ego.pinhole import Pinhole
+from rearguard.ego.pinhole import Pinhole, axes_of
+from rearguard.ego.pinhole import Rows as Rows
 from rearguard.types import EgoState
 
 _LEAST_DEPTH = 0.2  # of the range: what is further aside than 78 degrees has no place in a picture
@@ -22,20 +23,9 @@ class Direction(NamedTuple):
     down: float
 
 
-Rows = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
-
-
 def axes(ego: EgoState) -> Rows:
     """The camera's axes (right, down, forward), as rows, in level axes along the path."""
-    sy, cy = math.sin(ego.swing_rad), math.cos(ego.swing_rad)
-    sp, cp = math.sin(ego.pitch_rad), math.cos(ego.pitch_rad)
-    s, c = math.sin(ego.roll_rad), math.cos(ego.roll_rad)
-    right, down = (cy, 0.0, -sy), (-sy * sp, cp, -cy * sp)
-    return (
-        (c * right[0] + s * down[0], s * down[1], c * right[2] + s * down[2]),
-        (c * down[0] - s * right[0], c * down[1], c * down[2] - s * right[2]),
-        (sy * cp, sp, cy * cp),
-    )
+    return axes_of(ego.swing_rad, ego.pitch_rad, ego.roll_rad)
 
 
 def direction(x_px: float, y_px: float, rows: Rows, lens: Pinhole) -> Direction:

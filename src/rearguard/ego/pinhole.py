@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rearguard.types import Box, EgoMotion
 
 Array = NDArray[np.float64]
+Rows = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,11 @@ class Pinhole:
 
 def turn(ego: EgoMotion) -> Array:
     """The matrix (3, 3) that takes a far point's ray before the camera turned to its ray afterwards."""
-    return np.array(_turn(ego))
+    return np.array(turn_rows(ego))
 
 
-def _turn(ego: EgoMotion) -> tuple[tuple[float, float, float], ...]:
+def turn_rows(ego: EgoMotion) -> Rows:
+    """The same as plain numbers."""
     # Turning right is a rotation about +y (z towards x), turning down about -x, rolling clockwise about +z;
     # the scene moves the other way, hence the transpose (Rodrigues' formula, written out: it runs for every
     # track in every frame).
@@ -80,12 +82,24 @@ def _turn(ego: EgoMotion) -> tuple[tuple[float, float, float], ...]:
     )
 
 
+def axes_of(yaw: float, pitch: float, roll: float) -> Rows:
+    """The axes (right, down, forward), as rows, of a camera turned to the right, then down, then clockwise."""
+    sy, cy, sp, cp = math.sin(yaw), math.cos(yaw), math.sin(pitch), math.cos(pitch)
+    s, c = math.sin(roll), math.cos(roll)
+    right, down = (cy, 0.0, -sy), (-sy * sp, cp, -cy * sp)
+    return (
+        (c * right[0] + s * down[0], s * down[1], c * right[2] + s * down[2]),
+        (c * down[0] - s * right[0], c * down[1], c * down[2] - s * right[2]),
+        (sy * cp, sp, cy * cp),
+    )
+
+
 def moved(box: Box, ego: EgoMotion, lens: Pinhole) -> Box:
     """Where a box stands after the camera turned: its centre follows the turn, its size stays."""
     if ego.quality <= 0:
         return box
     u, v = (box.cx - 0.5 * lens.width_px) / lens.focal_px, (box.cy - 0.5 * lens.height_px) / lens.focal_px
-    rows = _turn(ego)
+    rows = turn_rows(ego)
     x, y, z = (r[0] * u + r[1] * v + r[2] for r in rows)
     z = max(z, 1e-6)
     dx, dy = (x / z - u) * lens.focal_px, (y / z - v) * lens.focal_px
