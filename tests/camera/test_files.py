@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import threading
 import time
 from pathlib import Path
@@ -52,7 +53,7 @@ def test_pictures_come_in_numeric_order(tmp_path: Path) -> None:
     for number in (1, 2, 10, 11):
         cv2.imwrite(str(tmp_path / f"frame_{number}.png"), picture(number))
     (tmp_path / "boxes.csv").write_text("not a picture")
-    frames, error = take(tmp_path)
+    frames, error = take(tmp_path, fps=15)
     assert error is None
     assert [int(f.image[1, 0, 0]) for f in frames] == [1, 2, 10, 11]
     assert [f.seq for f in frames] == [0, 1, 2, 3]
@@ -63,6 +64,66 @@ def test_file_time_counts_from_zero_at_the_given_rate(tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / f"{number}.png"), picture(number))
     frames, _ = take(tmp_path, fps=8)
     assert [f.captured_ns for f in frames] == [0, 125_000_000, 250_000_000]
+
+
+def test_pictures_without_times_ask_for_their_rate(tmp_path: Path) -> None:
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f"{number}.jpg"), picture(number))
+    _, error = take(tmp_path)
+    assert error is not None
+    assert "do not say when they were taken; say --fps" in error
+    assert take(tmp_path / "0.jpg")[1] is None  # one picture has no rate
+
+
+def taken(number: int, when: str, fraction: str | None) -> bytes:
+    """A JPEG whose EXIF says when it was taken."""
+    texts = {0x9003: when.encode() + b"\0", **({0x9291: fraction.encode() + b"\0"} if fraction else {})}
+    at, entries, behind = 26 + 2 + 12 * len(texts) + 4, b"", b""
+    for tag, text in texts.items():
+        inline = len(text) <= 4
+        place = text.ljust(4, b"\0") if inline else struct.pack("<I", at + len(behind))
+        entries += struct.pack("<HHI", tag, 2, len(text)) + place
+        behind += b"" if inline else text
+    first = struct.pack("<HHHII", 1, 0x8769, 4, 1, 26) + bytes(4)
+    block = (
+        b"Exif\0\0II*\0"
+        + struct.pack("<I", 8)
+        + first
+        + struct.pack("<H", len(texts))
+        + entries
+        + bytes(4)
+        + behind
+    )
+    data = cv2.imencode(".jpg", picture(number))[1].tobytes()
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + data[2:]
+
+
+@pytest.mark.parametrize(
+    ("times", "told"),
+    [
+        (["10:00:00 10", "10:00:00 35", "10:00:01 1"], [0.0, 0.25, 1.0]),
+        (["23:59:58 999", "23:59:59 099", "23:59:59 199"], [0.0, 0.1, 0.2]),
+        (["10:00:00", "10:00:30", "10:01:00"], [0.0, 30.0, 60.0]),  # time lapse
+        (["10:00:00", "10:00:00", "10:00:01"], None),  # too coarse
+        (["10:00:01", "10:00:00", "10:00:02"], None),
+        (["10:00:00 1", "", "10:00:00 3"], None),
+        (["99:99:99 1", "10:00:00 2", "10:00:00 3"], None),
+    ],
+)
+def test_pictures_have_the_times_their_camera_wrote(
+    tmp_path: Path, times: list[str], told: list[float] | None
+) -> None:
+    for number, text in enumerate(times):
+        clock, _, fraction = text.partition(" ")
+        when = f"2026:11:05 {clock}" if clock else "                   "
+        (tmp_path / f"{number}.jpg").write_bytes(taken(number, when, fraction or None))
+    frames, error = take(tmp_path)
+    if told is None:
+        assert "say --fps" in str(error)
+    else:
+        assert error is None
+        assert [f.captured_ns / 1e9 for f in frames] == pytest.approx(told, abs=1e-5)
+    assert [f.captured_ns for f in take(tmp_path, fps=10)[0]] == [0, 100_000_000, 200_000_000]
 
 
 def test_grey_pictures_become_three_channels(tmp_path: Path) -> None:
@@ -94,7 +155,7 @@ def test_frames_before_a_cut_picture_are_delivered(tmp_path: Path, suffix: str) 
         cv2.imwrite(str(tmp_path / f"{number}{suffix}"), image[:, :, 0] if suffix == ".pgm" else image)
     last = tmp_path / f"2{suffix}"
     last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
-    frames, error = take(tmp_path)
+    frames, error = take(tmp_path, fps=15)
     assert len(frames) == 2
     assert error is not None
     assert str(last) in error
@@ -103,7 +164,7 @@ def test_frames_before_a_cut_picture_are_delivered(tmp_path: Path, suffix: str) 
 def test_pictures_of_another_size_are_refused(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "0.png"), picture(1))
     cv2.imwrite(str(tmp_path / "1.png"), picture(1, (30, 30)))
-    frames, error = take(tmp_path)
+    frames, error = take(tmp_path, fps=15)
     assert len(frames) == 1
     assert error is not None
     assert "30x30" in error
@@ -291,6 +352,6 @@ def test_a_webcam_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_real_recordings_are_read_in_full(shared_data: Path) -> None:
     for name, frames in (("jelmoli", 187), ("dronet/test_2", None), ("otb/Couple", None)):
-        source = open_source(str(shared_data / name), CAMERA)
+        source = open_source(str(shared_data / name), CAMERA, fps=15)
         assert source.info.frames == (frames or source.info.frames)
         assert sum(1 for _ in source.frames()) == source.info.frames

@@ -9,6 +9,7 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from recordings import drawn, held, record, trimmed
@@ -34,6 +35,15 @@ def read(path: Path, **options: object) -> tuple[list[Frame], str | None]:
     except BadInput as e:
         return frames, str(e)
     return frames, None
+
+
+def first_error(path: Path) -> str | None:
+    """Why it cannot be opened."""
+    try:
+        open_recorded(path, fps=None, hfov_deg=66, realtime=False)
+    except BadInput as e:
+        return str(e)
+    return None
 
 
 def times(frames: list[Frame]) -> list[float]:
@@ -248,6 +258,66 @@ def test_a_cut_file_gives_what_it_has_and_says_so(tmp_path: Path, kind: str, sha
     assert f"after frame {len(frames)}" in error
     for one, other in zip(frames, whole, strict=False):
         assert np.array_equal(one.image, other.image)  # no half picture among them
+
+
+@pytest.mark.parametrize(("name", "codec"), [("v.flv", "flv"), ("v.ivf", "libvpx")])
+def test_other_containers_cut_anywhere_say_so(tmp_path: Path, name: str, codec: str) -> None:
+    path = record(tmp_path / name, STEADY, codec=codec, picture=noisy)
+    whole, error = read(path)
+    assert (len(whole), error) == (40, None)
+    data = path.read_bytes()
+    for share in (0.3, 0.55, 0.8, 0.97):
+        path.write_bytes(data[: int(len(data) * share)])
+        frames, error = read(path)
+        assert 0 < len(frames) < 40
+        assert "cut short" in (error or "")
+        assert all(np.array_equal(one.image, other.image) for one, other in zip(frames, whole, strict=False))
+
+
+def test_an_ogg_cut_in_a_page_or_in_a_frame_is_cut(tmp_path: Path) -> None:
+    def page(lacing: bytes) -> bytes:
+        return b"OggS" + bytes(22) + bytes([len(lacing)]) + lacing + b"x" * sum(lacing)
+
+    path = tmp_path / "v.ogv"
+    for content, cut in (
+        (page(b"\x10") + page(b"\xff\x03"), False),
+        (page(b"\x10") + page(b"\xff\x03") + bytes(99), False),
+        (page(b"\x10") + page(b"\xff\x03")[:-1], True),
+        (page(b"\x10") + page(b"\xff\x03")[:20], True),
+        (page(b"\x10") + page(b"\xff\xff"), True),
+    ):
+        path.write_bytes(content)
+        assert video_cut_short(path) is cut
+
+
+def test_what_the_decoder_holds_back_is_given_though_what_follows_is_no_frame(tmp_path: Path) -> None:
+    path = record(tmp_path / "v.ivf", STEADY, codec="libvpx", picture=noisy)
+    path.write_bytes(path.read_bytes() + b"\xf3\x91 not a frame" * 99)
+    assert len(read(path)[0]) == 40
+
+
+def test_a_stream_of_pictures_between_boundaries(tmp_path: Path) -> None:
+    """What `curl http://camera/stream` leaves."""
+    path = tmp_path / "stream.mjpeg"
+    parts = [cv2.imencode(".jpg", noisy(n))[1].tobytes() for n in range(8)]
+    head = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
+    data = b"--frame\r\n" + b"".join(head % len(part) + part + b"\r\n--frame\r\n" for part in parts)
+    path.write_bytes(data)
+    assert "say --fps" in (first_error(path) or "")
+    frames, error = read(path, fps=10)
+    assert (len(frames), error) == (8, None)
+    path.write_bytes(data[:-1500])
+    frames, error = read(path, fps=10)
+    assert len(frames) == 7
+    assert "cut short" in (error or "")
+
+
+def test_an_index_that_is_cut_is_told_as_that(tmp_path: Path) -> None:
+    path = record(tmp_path / "v.mov", STEADY, picture=noisy)
+    data = path.read_bytes()
+    for off in (1, 20, 300):
+        path.write_bytes(data[:-off])
+        assert "index is missing" in (first_error(path) or "index is missing")  # or it is read all the same
 
 
 def test_a_cut_is_an_error_of_its_own(tmp_path: Path) -> None:

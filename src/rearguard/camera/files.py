@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import re
+import statistics
 from collections.abc import Iterator
+from itertools import count
+from operator import sub
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from rearguard.camera.exif import FILM_MM, ORIENTATION, exif
+from rearguard.camera.exif import FILM_MM, ORIENTATION, exif, taken_s
 from rearguard.camera.lens_of_file import View, field_of_view
 from rearguard.camera.pacing import Pacer
 from rearguard.camera.source import SourceInfo
 from rearguard.camera.truncation import picture_cut_short
 from rearguard.camera.turns import TURNS, upright
-from rearguard.camera.video import MAX_SIDE_PX, VideoFile
+from rearguard.camera.video import FASTEST_HZ, MAX_SIDE_PX, SLOWEST_S, VideoFile
 from rearguard.clock import NS_PER_S
 from rearguard.errors import BadInput
 from rearguard.types import Frame, Image
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".pgm", ".ppm", ".bmp"})
-DEFAULT_FPS = 15.0
+_HEAD_BYTES = 128 * 1024  # EXIF lies at the beginning, in one segment of 64 KiB at most
 _MAX_PICTURE_BYTES = 64 * 1024 * 1024
 # EXIF orientation → (mirror first, then turn clockwise by so many degrees); EXIF 2.32, tag 0x0112.
 _ORIENTATIONS = {2: (True, 0), 3: (False, 180), 4: (True, 180), 5: (True, 270), 6: (False, 90), 7: (True, 90),
@@ -64,8 +67,9 @@ def open_recorded(
 class PictureFolder:
     """The pictures of a folder in natural order (frame_2 before frame_10), or one single picture.
 
-    When the folder itself holds none, its only subfolder with pictures is taken. Raises `BadInput` for an
-    empty folder and, after the pictures before it, for one that is corrupt or of another size.
+    Their times are those that the camera wrote into them, or at `fps`. When the folder itself holds none, its only
+    subfolder with pictures is taken. Raises `BadInput` for an empty folder, for one whose pictures have no times of
+    their own and no `fps` and, after the pictures before it, for one that is corrupt or of another size.
     """
 
     def __init__(self, path: Path, view: View, *, fps: float | None, realtime: bool) -> None:
@@ -74,19 +78,21 @@ class PictureFolder:
         first, tags = self._read(0)
         self._shape = first.shape
         self._closed = False
-        count = len(self._pictures)
-        rate = fps or DEFAULT_FPS
-        self._pacer = Pacer(rate, count) if realtime else None
+        several = len(self._pictures)
+        self._times_s = _times_of(path, self._pictures) if fps is None else None
+        rate = fps or (
+            1 / statistics.median(map(sub, self._times_s[1:], self._times_s)) if self._times_s else 1.0
+        )
+        self._pacer = Pacer(rate, several, self._times_s) if realtime else None
         height, width = first.shape[:2]
         hfov_deg, assumed = field_of_view(path, (width, height), view, tags)
-        if count > 1:
-            rated = f"{rate:g} pictures per second"
-            assumed += (f"{rated}, as --fps says" if fps else f"{rated} are assumed; --fps says otherwise",)
-        self.info = SourceInfo(str(path), width, height, rate, hfov_deg, realtime, count, assumed)
+        if fps and several > 1:
+            assumed += (f"{rate:g} pictures per second, as --fps says",)
+        self.info = SourceInfo(str(path), width, height, rate, hfov_deg, realtime, several, assumed)
 
     def frames(self) -> Iterator[Frame]:
         """Every picture in order; in real time the late ones are skipped unread."""
-        for index, captured_ns in self._pacer or _own_time(self.info.fps):
+        for index, captured_ns in self._pacer or _own_time(self.info.fps, self._times_s):
             if self._closed or index >= len(self._pictures):
                 return
             image, _ = self._read(index)
@@ -168,11 +174,33 @@ def _natural(path: Path) -> tuple[object, ...]:
     return tuple(int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name))
 
 
-def _own_time(fps: float) -> Iterator[tuple[int, int]]:
-    index = 0
-    while True:
-        yield index, round(index / fps * NS_PER_S)
-        index += 1
+def _times_of(path: Path, pictures: list[Path]) -> list[float] | None:
+    """When each was taken, in seconds since the first, as the camera wrote it; None of a single picture.
+
+    Raises `BadInput` asking for --fps where they do not say, or not finely enough to tell one from the next.
+    """
+    if len(pictures) < 2:
+        return None
+    times: list[float] = []
+    for picture in pictures:
+        with picture.open("rb") as file:
+            taken = taken_s(file.read(_HEAD_BYTES))
+        if taken is None or (times and taken <= times[-1]):
+            raise BadInput(
+                f"{path}: its pictures do not say when they were taken; say --fps with the rate they were taken at"
+            )
+        times.append(taken)
+    step_s = statistics.median(map(sub, times[1:], times))
+    if not 1 / FASTEST_HZ <= step_s <= SLOWEST_S:
+        raise BadInput(
+            f"{path}: its pictures say one was taken every {step_s:.3g} s; say --fps with their rate"
+        )
+    return [taken - times[0] for taken in times]
+
+
+def _own_time(fps: float, times_s: list[float] | None) -> Iterator[tuple[int, int]]:
+    for index in count() if times_s is None else range(len(times_s)):
+        yield index, round((index / fps if times_s is None else times_s[index]) * NS_PER_S)
 
 
 def _bgr(image: Image) -> Image:

@@ -17,7 +17,7 @@ _AVI_HAS_INDEX = 0x10
 
 def video_cut_short(path: Path, end_of_samples: int | None = None) -> bool:
     """True when the structure says that the end is missing: RIFF/AVI, ISO base media/MP4, Matroska, MPEG-TS
-    and -PS, ASF.
+    and -PS, ASF, FLV, Ogg, raw DV.
 
     `end_of_samples`: of an MP4, the byte behind the last frame its table lists. False for other containers and for
     anything unreadable: those the decoder must judge.
@@ -38,6 +38,14 @@ def video_cut_short(path: Path, end_of_samples: int | None = None) -> bool:
                 return _program_cut(file, size)
             if head[:4] == b"\x30\x26\xb2\x75":
                 return _asf_cut(file, size)
+            if head[:4] == b"FLV\1":
+                return _flv_cut(file, size)
+            if head[:4] == b"OggS":
+                return _ogg_cut(file, size)
+            if (
+                head[:3] == b"\x1f\x07\x00"
+            ):  # raw DV: frames of one length, by its standard of 50 or 60 fields
+                return size % (144_000 if head[3] & 0x80 else 120_000) != 0
     except (OSError, struct.error):
         pass
     return False
@@ -129,6 +137,62 @@ def _asf_cut(file: BinaryIO, size: int) -> bool:
         if length < 24:
             return False
         at += length
+    return False
+
+
+def _flv_cut(file: BinaryIO, size: int) -> bool:
+    """Walk the tags: one that reaches past the end of the file."""
+    file.seek(5)
+    at = struct.unpack(">I", file.read(4))[0] + 4
+    for _ in range(_MAX_PARTS):
+        file.seek(at)
+        head = file.read(4)
+        if len(head) < 4 or head[0] & 0x1F not in (
+            8,
+            9,
+            18,
+        ):  # sound, picture, words; else something behind the end
+            return False
+        at += 11 + int.from_bytes(head[1:4], "big") + 4
+        if at - 4 > size:
+            return True
+    return False
+
+
+def _ogg_cut(file: BinaryIO, size: int) -> bool:
+    """Walk the pages: one that reaches past the end of the file, or a last one that begins what is not there."""
+    at, goes_on = 0, False
+    for _ in range(_MAX_PARTS):
+        file.seek(at)
+        head = file.read(27)
+        if head[:4] != b"OggS" or len(head) < 27:
+            return goes_on or (len(head) >= 4 and head[:4] == b"OggS")
+        lacing = file.read(head[26])
+        at += 27 + head[26] + sum(lacing)
+        if len(lacing) < head[26] or at > size:
+            return True
+        goes_on = lacing[-1:] == b"\xff"
+    return False
+
+
+def index_cut(path: Path) -> bool:
+    """Whether the end of the file lies within the index of an MP4."""
+    at = 0
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        for _ in range(_MAX_PARTS):
+            file.seek(at)
+            head = file.read(16)
+            if len(head) < 8 or (at == 0 and head[4:8] != b"ftyp"):
+                return False
+            length = struct.unpack(">I", head[:4])[0]
+            if length == 1 and len(head) == 16:
+                length = struct.unpack(">Q", head[8:16])[0]
+            if length < 8:
+                return False
+            at += length
+            if at > size:
+                return head[4:8] == b"moov"
     return False
 
 

@@ -24,7 +24,7 @@ import cv2
 
 from rearguard.camera.lens_of_file import View, field_of_view
 from rearguard.camera.source import SourceInfo
-from rearguard.camera.truncation import video_cut_short
+from rearguard.camera.truncation import index_cut, video_cut_short
 from rearguard.camera.turns import TURNS, upright
 from rearguard.clock import NS_PER_S
 from rearguard.errors import BadInput, CutShort
@@ -38,12 +38,13 @@ _FORMATS = (
 )
 # Streams without a container: the times the demuxer gives are made up from a default rate.
 _TIMELESS = frozenset({"h264", "hevc", "mjpeg", "mpegvideo", "m4v", "obu", "vvc", "mpjpeg"})
-_FASTEST_HZ = 250.0  # phones' slow motion is 240; more is a broken header
-_SLOWEST_S = 3600.0
+FASTEST_HZ = 250.0  # phones' slow motion is 240; more is a broken header
+SLOWEST_S = 3600.0
 _SCANNED = 300  # packets whose times are looked at before the first frame is given
 _JUMP_S = 1.0  # times that go back further than this begin anew; less is one frame out of order
 _DEFAULT_STEP_S = 1 / 15
 _OTHER_SPEED = 0.2  # cameras that say 30 take 24 in the dark
+_BOUNDARY_BYTES = 1024
 _SAME_SHAPE = 0.02  # of the ratio of the sides
 
 
@@ -66,6 +67,7 @@ class VideoFile:
         self._in_order = self._container.format.name == "avi"
         self._stamps: list[int] = []
         self._lost = 0  # frames before this one that could not be decoded
+        self._broken = False  # what is stored could not be read to its end
         self.dropped = 0
         self._size: tuple[int, int] | None = None  # of the first frame, not turned
         first = self._first_frame()
@@ -111,7 +113,7 @@ class VideoFile:
         except CutShort:
             decoded = None
         if decoded is None:
-            raise BadInput(f"{self._path}: no frame in it can be decoded; re-encode or re-copy the video")
+            raise BadInput(f"{self._path}: {_undecodable(self._path)}")
         image = self._picture(decoded)
         self._container.close()
         self._container, self._stream = _open(self._path)
@@ -147,45 +149,59 @@ class VideoFile:
         """Every frame that can be decoded. Raises `CutShort` after the last one when the end is missing."""
         from av.error import FFmpegError
 
-        delivered, cut, self._lost = 0, False, 0
+        delivered, cut, self._lost, self._broken = 0, False, 0, False
         self._stamps.clear()
-        try:
-            for packet in self._container.demux(self._stream):
-                if packet.size and (packet.is_corrupt or self._lacks_end(packet)):
-                    cut = True  # read as far as the file goes: half a picture is no picture
-                    self._lost += 1
-                    continue
-                cut = cut and not packet.size
-                if self._in_order and packet.size and packet.dts is not None:
-                    heappush(self._stamps, packet.dts)
-                try:
-                    for frame in packet.decode():
-                        if frame.is_corrupt:
-                            cut = True  # of a stream without lengths the end shows only in this
-                            self._lost += 1
-                            continue
-                        delivered += 1
-                        yield frame
-                except FFmpegError:
-                    self._lost += 1
-                    if self._in_order and packet.dts in self._stamps:
-                        self._stamps.remove(packet.dts)
-                        heapify(self._stamps)
-        except FFmpegError:
-            cut = True
+        for packet in self._packets():
+            if packet is not None and packet.size and (packet.is_corrupt or self._lacks_end(packet)):
+                cut = True  # read as far as the file goes: half a picture is no picture
+                self._lost += 1
+                continue
+            cut = cut and not (packet is not None and packet.size)
+            if self._in_order and packet is not None and packet.size and packet.dts is not None:
+                heappush(self._stamps, packet.dts)
+            try:
+                for frame in self._stream.codec_context.decode(packet):
+                    if frame.is_corrupt:
+                        cut = True  # of a stream without lengths the end shows only in this
+                        self._lost += 1
+                        continue
+                    delivered += 1
+                    yield frame
+            except FFmpegError:
+                self._lost += 1
+                if self._in_order and packet is not None and packet.dts in self._stamps:
+                    self._stamps.remove(packet.dts)
+                    heapify(self._stamps)
+        cut = cut or self._broken
         if self._closed.is_set():
             return
         if delivered == 0:
-            raise BadInput(f"{self._path}: no frame in it can be decoded; re-encode or re-copy the video")
+            raise BadInput(f"{self._path}: {_undecodable(self._path)}")
         if cut or video_cut_short(self._path, _end_of_samples(self._stream)):
             raise CutShort(
                 f"{self._path}: ends mid-way after frame {delivered}: the file is cut short or corrupt; what it "
                 "holds was judged"
             )
 
+    def _packets(self) -> Iterator[Any]:
+        """What is stored, and last of all None or an empty packet, on which the decoder gives what it held back."""
+        from av.error import FFmpegError
+
+        end = 0
+        try:
+            for packet in self._container.demux(self._stream):
+                end = (packet.pos or 0) + packet.size if packet.size else end
+                yield packet
+        except FFmpegError:
+            # A stream of pictures between boundaries ends in one, behind which nothing comes.
+            behind = self._path.stat().st_size - end
+            self._broken = self._container.format.name != "mpjpeg" or behind > _BOUNDARY_BYTES
+            yield None
+
     def _lacks_end(self, packet: Any) -> bool:
-        """Whether a picture of a raw MJPEG stream, which has no lengths, stops in the middle."""
-        return self._container.format.name == "mjpeg" and b"\xff\xd9" not in bytes(packet).rstrip(b"\0")[-64:]
+        """Whether a picture of a stream that has no lengths stops in the middle."""
+        of_pictures = self._container.format.name in ("mjpeg", "mpjpeg")
+        return of_pictures and b"\xff\xd9" not in bytes(packet).rstrip(b"\0\r\n")[-64:]
 
     def _picture(self, decoded: Any) -> Image:
         """BGR, its pixels square, upright."""
@@ -227,7 +243,7 @@ def _open(path: Path) -> tuple[Any, Any]:
     context = stream.codec_context if stream is not None else None
     if stream is None or stream not in streams:
         container.close()
-        raise BadInput(f"{path}: there is no video in it")
+        raise BadInput(f"{path}: {_NO_INDEX if index_cut(path) else 'there is no video in it'}")
     if context is None or not (0 < context.width <= MAX_SIDE_PX and 0 < context.height <= MAX_SIDE_PX):
         container.close()
         raise BadInput(
@@ -249,14 +265,20 @@ def _is_utf8(name: bytes) -> bool:
 _ATTACHED = 0x400  # AV_DISPOSITION_ATTACHED_PIC: the cover of an album
 
 
+_NO_INDEX = (
+    "its index is missing: the recording was cut off before it was finished; a repair tool (untrunc) may help"
+)
+
+
+def _undecodable(path: Path) -> str:
+    return _NO_INDEX if index_cut(path) else "no frame in it can be decoded; re-encode or re-copy the video"
+
+
 def _unreadable(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(12)
     if head[4:8] == b"ftyp":
-        return (
-            "its index is missing: the recording was cut off before it was finished; a repair tool (untrunc) may "
-            "mend it"
-        )
+        return _NO_INDEX
     return "not a video that can be read (corrupt, cut short or no video); re-encode or re-copy it"
 
 
@@ -296,7 +318,7 @@ def _scan(path: Path, fps: float | None) -> tuple[float | None, int | None]:
     if not steps:
         return None, count or None
     step_s = statistics.median(steps)
-    if not 1 / _FASTEST_HZ <= step_s <= _SLOWEST_S:
+    if not 1 / FASTEST_HZ <= step_s <= SLOWEST_S:
         said = f"{1 / step_s:.4g} frames per second" if step_s > 0 else "all frames at one moment"
         raise BadInput(f"{path}: its header says {said}; say --fps with the rate it was recorded at")
     return step_s, count or None

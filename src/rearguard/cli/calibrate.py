@@ -126,9 +126,12 @@ def _measure_lens(
     from rearguard.doctor.calibrate import measure
 
     camera = msgspec.structs.replace(load(config_file).camera, lens="")
-    opened = open_source(source, camera, fps=fps)
+    photos = Path(source).is_dir()
+    opened = open_source(
+        source, camera, fps=fps or (1.0 if photos else None)
+    )  # when they were taken is no matter
     frames = feed(opened)
-    every = 1 if Path(source).is_dir() else max(1, round(_EVERY_S * opened.info.fps))
+    every = 1 if photos else max(1, round(_EVERY_S * opened.info.fps))
     most = round(seconds * opened.info.fps) if opened.info.live else None
     try:
         with progress_bar("board found") as bar:
