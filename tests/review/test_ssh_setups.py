@@ -258,6 +258,35 @@ def test_a_rearguard_that_is_too_old_is_told_as_that(server: Server, tmp_path: P
     assert "too old to be pulled from" in str(CliRunner().invoke(cli, ["pull", "device", *options]).exception)
 
 
+@pytest.mark.parametrize(("does", "told"), [
+    ("/usr/sbin/nologin", "may not run commands"),
+    ("internal-sftp", "may only copy files"),
+    ("echo open terminal failed: not a terminal >&2; exit 1", "wants a terminal"),
+    ("true", "does not answer as rearguard does"),
+    ("kill -9 $$", "without a word; run it again"),
+], ids=lambda w: w.split()[0])  # fmt: skip
+def test_an_account_that_runs_no_command_is_told_as_that(
+    server: Server, device: Path, tmp_path: Path, does: str, told: str
+) -> None:
+    server.authorise(f'command="{does}"')
+    try:
+        done = pull(server.config, device, tmp_path / "home")
+        assert told in str(done.exception)
+        assert "\n" not in str(done.exception)
+    finally:
+        server.authorise()
+
+
+@pytest.mark.parametrize(("said", "told"), [
+    ("kex_exchange_identification: banner line contains invalid characters", "no ssh server of today"),
+    ("Protocol major versions differ: 2 vs. 1", "no ssh server of today"),
+    ("Bad packet length 1349676916.", "no ssh server of today"),
+    ("kex_exchange_identification: Connection closed by remote host", "hangs up at once"),
+])  # fmt: skip
+def test_what_is_no_ssh_server_is_told_as_that(said: str, told: str) -> None:
+    assert told in (ssh_words.meaning("pi", 2222, said) or "")
+
+
 def test_a_full_disk_is_told_as_that() -> None:
     said = 'Couldn\'t write to "/home/me/clips/a.avi": No space left on device\n'
     assert "disk is full" in str(ssh_words.meaning("pi", None, said))

@@ -99,7 +99,12 @@ def _list(remote: Remote) -> tuple[Greeting, list[State]]:
     """What the device has."""
     lines = remote.lines(["sync", "list"])
     try:
-        greeting = msgspec.json.decode(next(lines, b""), type=Greeting)
+        first = next(lines, b"")
+        if not first:
+            raise BadInput(
+                f"{remote.host}: {remote.command!r} there does not answer as rearguard does; see --command"
+            )
+        greeting = msgspec.json.decode(first, type=Greeting)
         if greeting.journal != schema.VERSION:
             older = "there" if greeting.journal < schema.VERSION else "here"
             raise BadInput(

@@ -31,12 +31,14 @@ from rearguard.review.ssh_words import (
     destination,
     last_line,
     meaning,
+    of_the_account,
     options,
     quoted,
 )
 
 _MAX_LINE = 256 << 20
 _MAX_NOISE = 1 << 20  # greetings and the like, around what was asked for
+_MAX_TOLD = 400
 _SSH_FAILED, _NOT_FOUND, _NOT_EXECUTABLE = 255, 127, 126
 _SILENT_S = (
     120.0  # nothing comes for so long: a Pi Zero with a large journal needs some 20 s for its first line
@@ -83,13 +85,13 @@ class Remote:
             with contextlib.suppress(BrokenPipeError):  # its exit code says what is wrong, below
                 process.stdin.write(feed.encode())
                 process.stdin.close()
-            noise = 0
+            noise, other = 0, b""
             for line in _lines(process.stdout.fileno(), self.host):
                 at = line.find(b'{"')
                 if at >= 0:
                     yield line[at:]
                 else:
-                    noise += len(line)
+                    noise, other = noise + len(line), line.strip()[:_MAX_TOLD] or other
                 if noise > _MAX_NOISE:
                     raise BadInput(
                         f"{self.host}: its shell prints without end; is something else installed there?"
@@ -100,7 +102,8 @@ class Remote:
         finally:  # also when the caller takes no more lines
             process.stdout.close()
             _end(process)
-        self._check(process.returncode, ear.heard())
+        said = ear.heard()
+        self._check(process.returncode, said if said.strip() else other.decode(errors="replace"))
 
     def fetch(self, folder: str, names: list[str], to: Path, tick: Callable[[], None]) -> None:
         """Fetch files of a folder there into `to`, going on where an earlier attempt was cut.
@@ -219,6 +222,8 @@ class Remote:
             raise BadInput(
                 f"{self.host}: its rearguard is too old to be pulled from ({told}); update it there"
             )
+        if code != _SSH_FAILED and (why := of_the_account(said)):
+            raise PartFailed(f"{self.host}: {why}")
         if code != _SSH_FAILED:
             raise _there(code)(
                 f"{self.host}: rearguard failed there with exit code {code}: {told or 'no reason given'}"
@@ -229,7 +234,9 @@ class Remote:
             if known
             else "ssh could not connect, or the connection was lost"
         )
-        raise PartFailed(f"{self.host}: {why}" if known else f"{self.host}: {why} ({last}); run it again")
+        if not known:
+            why += f" ({last}); run it again" if last else ", without a word; run it again"
+        raise PartFailed(f"{self.host}: {why}")
 
 
 def _there(code: int) -> type[RearguardError]:

@@ -114,6 +114,11 @@ _MEANINGS: tuple[tuple[str, str], ...] = (
      "nothing answers on its ssh port: is ssh switched on there (raspi-config, or `systemctl enable --now ssh`)?"),
     (r"timed out|No route to host|Network is unreachable|Host is down|Connection closed by UNKNOWN",
      "it cannot be reached: is it switched on and in the same network?"),
+    (r"banner line contains invalid|Protocol major versions differ|Bad packet length|invalid protocol identifier",
+     "what answers there is no ssh server of today ({said}): is the port the right one?"),
+    (r"(?:kex|ssh)_exchange_identification",
+     "what answers there hangs up at once: it is no ssh server (is the port the right one?), or lets nobody in after "
+     "too many attempts (wait some minutes)"),
     (r"no matching|Unable to negotiate",
      "the two sides have no way of talking in common: update the older one's ssh"),
     (r"Bad configuration option|bad configuration options|Bad owner or permissions",
@@ -137,6 +142,22 @@ def meaning(host: str, port: int | None, said: str) -> str | None:
             name = name if port is None else shlex.quote(f"[{name}]:{port}")
             where = host if port is None else f"-p {port} {host}"
             return words.format(host=where, name=name, said=last_line(said))
+    return None
+
+
+def of_the_account(said: str) -> str | None:
+    """In plain words why a login there runs no command, where what it said tells."""
+    for pattern, words in (
+        (r"not a terminal|be connected to a terminal|missing or unsuitable terminal",
+         "its login starts something that wants a terminal ({said}); let ~/.bashrc there start it only where "
+         "`[ -t 1 ]`"),
+        (r"account is currently not available",
+         "its user may not run commands ({said}); name another as USER@HOST, or give it a shell with `chsh` there"),
+        (r"allows sftp connections only",
+         "its user may only copy files ({said}), and rearguard runs a command there; name another as USER@HOST"),
+    ):  # fmt: skip
+        if re.search(pattern, said, re.IGNORECASE):
+            return words.format(said=last_line(said))
     return None
 
 

@@ -85,8 +85,8 @@ def take_pictures(config: Config, source: str, count: int) -> list[bytes]:
     from rearguard.camera.catalogue import open_source
     from rearguard.journal.media.jpeg import to_jpeg
 
-    photos = Path(source).is_dir()  # when they were taken is no matter here
-    opened = open_source(source, config.camera, fps=config.camera.fps if photos else None)
+    recorded = os.path.exists(source)  # at which times is no matter here
+    opened = open_source(source, config.camera, fps=config.camera.fps if recorded else None)
     try:
         taken: list[bytes] = []
         for frame in opened.frames():
