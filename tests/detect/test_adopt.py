@@ -104,6 +104,39 @@ def test_quantised_inputs_and_outputs(tmp_path: Path, kind: type, zero: int) -> 
     assert set(np.unique(detector.model.input)) == {90 + zero}  # the pixels as they are
 
 
+@pytest.mark.parametrize("unpacked", [False, True], ids=["int8 out", "float out"])
+def test_pixels_and_scores_that_were_rounded_together_are_refused(tmp_path: Path, unpacked: bool) -> None:
+    rounded = np.clip(yolo8(3, FOUND, 64.0) * 255 / 64 - 128, -128, 127).round().astype(np.int8)
+    content = constant_model([rounded], output_scale=(64 / 255, -128), labels=LABELS, unpacked=unpacked)
+    with pytest.raises(BadInput, match=r"steps of 0\.25: no score is left"):
+        kept(tmp_path, content)
+    fine = np.clip(yolo8(3, FOUND) * 255 - 128, -128, 127).round().astype(np.int8)
+    kept(tmp_path, constant_model([fine], output_scale=(1 / 255, -128), labels=LABELS, unpacked=unpacked))
+
+
+@pytest.mark.parametrize("strides", [(16, 32), (4, 8, 16, 32), (8, 16, 32, 64)])
+def test_yolos_with_fewer_or_more_heads(tmp_path: Path, strides: tuple[int, ...]) -> None:
+    cells = sum((64 // s) ** 2 for s in strides)
+    for shape, decoder in (((1, 7, cells), "yolov8"), ((1, 3 * cells, 8), "yolov5")):
+        content = constant_model([np.zeros(shape, np.float32)], labels=LABELS)
+        (tmp_path / "m.tflite").write_bytes(content)
+        assert adopt(tmp_path / "m.tflite").card.decoder == decoder
+
+
+def test_labels_of_another_network_are_told(tmp_path: Path) -> None:
+    (tmp_path / "m.tflite").write_bytes(constant_model([yolo8(3, FOUND)]))
+    (tmp_path / "coco.txt").write_text("\n".join(f"thing {n}" for n in range(80)))
+    told = adopt(tmp_path / "m.tflite", tmp_path / "coco.txt").assumed
+    assert any("80 labels of coco.txt for 3 classes" in line for line in told)
+
+
+def test_labels_in_the_file_may_be_numbered(tmp_path: Path) -> None:
+    (tmp_path / "m.tflite").write_bytes(
+        constant_model([yolo8(3, FOUND)], labels="\ufeff0 person\r\n1 bicycle\r\n2 car\r\n")
+    )
+    assert adopt(tmp_path / "m.tflite").card.classes.labels == ("person", "bicycle", "car")
+
+
 def test_pictures_are_given_channels_first_where_the_network_has_them_so(tmp_path: Path) -> None:
     """As Ultralytics exports since it uses litert-torch."""
     path = kept(tmp_path, constant_model([yolo8(3, FOUND)], input_shape=(1, 3, 64, 64)))
@@ -381,6 +414,14 @@ def test_a_network_that_answers_nonsense_fails_loudly(tmp_path: Path) -> None:
     ("person", 3, ("person", UNNAMED, UNNAMED)),
     ("a\nb\nc", 2, ("a", "b")),
     ("???\nperson", None, ("person",)),
+    ("id,name\n0,person\n1,car\n", 2, ("person", "car")),
+    ('{"0": "person", "1": "car"}', 2, ("person", "car")),
+    ('["person", "car"]', 2, ("person", "car")),
+    ("path: ../coco\nnames:\n  0: person\n  1: 'fire hydrant'  # red\n\ndownload: x\n", 2, ("person", "fire hydrant")),
+    ("nc: 2\nnames: ['person', \"car\"]\n", 2, ("person", "car")),
+    ("names:\n- person\n- car\nnc: 2\n", 2, ("person", "car")),
+    ("names:\nnc: 2\n", None, ()),
+    ("names: [", None, ()),
 ])  # fmt: skip
 def test_label_files_as_they_come(text: str, classes: int | None, labels: tuple[str, ...]) -> None:
     assert fit_labels(parse_labels(text), classes) == labels
@@ -408,6 +449,15 @@ def test_add_then_list_then_use(tmp_path: Path) -> None:
         cli, ["model", "add", str(tmp_path / "My Net_v8.tflite"), "--name", "centernet"]
     )
     assert "rearguard's own model has this name" in str(taken.exception)
+
+
+def test_what_cannot_be_run_is_not_kept(tmp_path: Path) -> None:
+    (tmp_path / "dead.tflite").write_bytes(
+        constant_model([np.full_like(yolo8(3, FOUND), np.nan)], labels=LABELS)
+    )
+    done = CliRunner().invoke(cli, ["model", "add", str(tmp_path / "dead.tflite")])
+    assert "not finite" in str(done.exception)
+    assert "dead" not in available()
 
 
 def test_a_network_that_finds_the_golden_person_may_be_run_with(tmp_path: Path) -> None:

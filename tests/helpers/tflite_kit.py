@@ -11,7 +11,7 @@ import numpy as np
 from flatbuffers import flexbuffers
 
 _TYPE = {np.dtype(np.float32): 0, np.dtype(np.int32): 2, np.dtype(np.uint8): 3, np.dtype(np.int8): 9}
-_RESHAPE, _CUSTOM = 22, 32
+_DEQUANTIZE, _RESHAPE, _CUSTOM = 6, 22, 32
 
 
 class _Writer:
@@ -49,8 +49,10 @@ def constant_model(
     output_scale: tuple[float, int] | None = None,
     custom: str | None = None,
     labels: str | None = None,
+    unpacked: bool = False,
 ) -> bytes:
-    """A model that answers every picture with `outputs`; `custom`: an operation of this name in it that nobody has."""
+    """A model that answers every picture with `outputs`; `custom`: an operation of this name in it that nobody has;
+    `unpacked`: its quantised outputs are made float again at the end."""
     w = _Writer()
     buffers: list[bytes] = [b""]
     tensors: list[int] = []
@@ -89,7 +91,14 @@ def constant_model(
         given.append(tensor(f"output{n}", output.shape, output.dtype, None, output_scale))
         ins, outs = w.ints([source, shape]), w.ints([given[-1]])
         operators.append(w.table(9, {0: ("Uint32", 0), 1: ("offset", ins), 2: ("offset", outs)}))
+        if unpacked:
+            whole = tensor(f"float{n}", output.shape, np.dtype(np.float32), None, None)
+            ins, outs = w.ints([given[-1]]), w.ints([whole])
+            operators.append(w.table(9, {0: ("Uint32", 1), 1: ("offset", ins), 2: ("offset", outs)}))
+            given[-1] = whole
     codes = [w.table(4, {0: ("Int8", _RESHAPE), 2: ("Int32", 1), 3: ("Int32", _RESHAPE)})]
+    if unpacked:
+        codes.append(w.table(4, {0: ("Int8", _DEQUANTIZE), 2: ("Int32", 2), 3: ("Int32", _DEQUANTIZE)}))
     if custom is not None:
         name = w.b.CreateString(custom)
         codes.append(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rearguard.cli.options import json_option
-from rearguard.errors import EXIT_NO, BadInput, PartFailed
+from rearguard.errors import EXIT_NO, BadInput, PartFailed, RearguardError
 
 if TYPE_CHECKING:
     from rearguard.detect.adopt import Adopted
@@ -65,7 +65,12 @@ def add(file: Path, labels: Path | None, name: str | None, replace: bool, as_jso
     adopted = adopt(file, labels, name)
     place = _keep_model(adopted, replace)
     card = adopted.card
-    trial = try_model(Detect(model=card.name))
+    try:
+        trial = try_model(Detect(model=card.name))
+    except RearguardError:
+        for path in (place.with_suffix(".toml"), place):  # what cannot be run is not kept
+            path.unlink(missing_ok=True)
+        raise
     if as_json:
         import json
 

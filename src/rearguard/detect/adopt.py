@@ -17,10 +17,16 @@ from rearguard.detect.model import read_model, runtime_class, without_chatter
 from rearguard.detect.tflite_file import EDGE_TPU, POSTPROCESS, Tensor, TfliteFile, read_tflite
 from rearguard.errors import BadInput
 
-_STRIDES = (8, 16, 32)
+_STRIDES = (
+    (8, 16, 32),
+    (16, 32),
+    (4, 8, 16, 32),
+    (8, 16, 32, 64),
+)  # usual, tiny, for small things, for large input
 _YOLO5_BOXES_A_CELL = 3
 _ROW = 6  # of a YOLO with its own NMS: a box, a score, a class
 _MOST_THINGS = 1000
+_COARSEST = 0.1  # steps of an 8-bit score that can still be compared with a threshold
 _SIDES = range(32, 4097)
 _NEEDS_LABELS = "give its labels with --labels FILE, one name a line in the order of its classes"
 
@@ -62,7 +68,7 @@ def adopt(path: Path, labels: Path | None = None, name: str | None = None) -> Ad
     if post is not None:
         decoder, classes, scores, boxes, tensors = _post_processed(path, shaped, post, file)
     else:
-        decoder, classes, scores, boxes, tensors = _yolo(path, shaped, fit)
+        decoder, classes, scores, boxes, tensors = _yolo(path, shaped, fit, file)
         if decoder != "yolo-nms":  # there the decoder sees it for itself
             unit = "shares of the input" if boxes.unit == "share" else "input pixels"
             assumed += (f"boxes are told as {unit}",)
@@ -70,7 +76,9 @@ def adopt(path: Path, labels: Path | None = None, name: str | None = None) -> Ad
         raise BadInput(f"{path}: there are no labels in the file; {_NEEDS_LABELS}")
     named = fit_labels(given, classes)
     if classes is not None and len([n for n in given if n]) < classes - 1:
-        assumed += (f"only {len(given)} {source} for {classes} classes; the rest are passed over",)
+        assumed += (f"only {len(given)} of {classes} classes have {source}; the rest are passed over",)
+    elif classes is not None and len(given) > classes + 1:
+        assumed += (f"{len(given)} {source} for {classes} classes; are they those of this network?",)
     card = Card(
         name=name,
         file=f"{name}.tflite",
@@ -143,6 +151,15 @@ class _Shaped:
     def outputs(self) -> list[int]:
         return list(self._shapes)
 
+    def step(self, index: int, file: TfliteFile) -> float:
+        """By how much two values of an output differ at the least; 0 where it was never quantised."""
+        before = file.unpacked.get(index)
+        if before is not None:
+            return before.scale if before.type in ("int8", "uint8") else 0.0
+        return float(
+            next(d for d in self._net.get_output_details() if d["index"] == index)["quantization"][0]
+        )
+
     def value(self, index: int) -> np.ndarray[Any, Any]:
         """What an output is for a grey picture, in its own unit."""
         found: np.ndarray[Any, Any] = self._net.get_tensor(index).astype(np.float64)
@@ -209,16 +226,18 @@ def _post_processed(path: Path, shaped: _Shaped, post: tuple[Tensor, ...], file:
     return "postprocess", file.num_classes, Scores(scores, "probability"), Boxes(boxes, unit="share"), numbers
 
 
-def _yolo(path: Path, shaped: _Shaped, fit: Input) -> _Head:
+def _yolo(path: Path, shaped: _Shaped, fit: Input, file: TfliteFile) -> _Head:
     """Which YOLO head, by how many boxes there are for the size of its input."""
     found = [t for t in file_outputs(shaped) if len(t[1]) == 3 and t[1][0] == 1]
-    cells = sum((fit.width_px // s) * (fit.height_px // s) for s in _STRIDES)
     if len(shaped.outputs()) == 1 and found:
         index, shape = found[0]
-        if shape[1] == _YOLO5_BOXES_A_CELL * cells and shape[2] > 5:
-            return "yolov5", shape[2] - 5, *_one(shaped, index, shape, last=True)
-        if shape[2] == cells and shape[1] > 4:
-            return "yolov8", shape[1] - 4, *_one(shaped, index, shape, last=False)
+        _check_steps(path, shaped.step(index, file))
+        for strides in _STRIDES:
+            cells = sum((fit.width_px // s) * (fit.height_px // s) for s in strides)
+            if shape[1] == _YOLO5_BOXES_A_CELL * cells and shape[2] > 5:
+                return "yolov5", shape[2] - 5, *_one(shaped, index, shape, last=True)
+            if shape[2] == cells and shape[1] > 4:
+                return "yolov8", shape[1] - 4, *_one(shaped, index, shape, last=False)
         if shape[2] == _ROW and _ROW < shape[1] <= _MOST_THINGS:
             return "yolo-nms", None, Scores(shape, "probability"), Boxes(shape), (index,)
     shapes = ", ".join(str(shape) for _, shape in file_outputs(shaped))
@@ -226,6 +245,15 @@ def _yolo(path: Path, shaped: _Shaped, fit: Input) -> _Head:
         f"{path}: no kind of detector that rearguard knows: it gives {shapes}; it takes SSD and EfficientDet-Lite with "
         "TFLite_Detection_PostProcess, YOLOv5, YOLOv8 to YOLO26"
     )
+
+
+def _check_steps(path: Path, step: float) -> None:
+    """An exporter that puts boxes in pixels and scores into one 8-bit tensor rounds all scores to nothing."""
+    if step > _COARSEST:
+        raise BadInput(
+            f"{path}: its boxes in pixels and its scores were rounded together to 8 bits, in steps of {step:.2g}: no "
+            "score is left; take the float export, or one with int8 weights only"
+        )
 
 
 def file_outputs(shaped: _Shaped) -> list[tuple[int, tuple[int, ...]]]:

@@ -71,7 +71,7 @@ class Yolo:
         at = at[np.argsort(-scores[at], kind="stable")][:_MOST]
         centres, halves = rows[at, :2], rows[at, 2:4] / 2
         boxes = np.concatenate([centres - halves, centres + halves], axis=1) * self._sides
-        return boxes.astype(np.float32), scores[at].astype(np.float32), classes[at]
+        return boxes.astype(np.float32), np.minimum(scores[at], 1.0).astype(np.float32), classes[at]
 
 
 class YoloNms:

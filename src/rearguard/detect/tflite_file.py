@@ -6,23 +6,22 @@ end, and how to feed it in a second FlatBuffer (tflite-support, metadata_schema.
 
 from __future__ import annotations
 
-import ast
 import io
-import json
-import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import TypeVar
 
+from rearguard.detect.labels import by_number, notation, parse_labels
 from rearguard.errors import BadInput
 
 _TYPES = {0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 9: "int8", 7: "int16"}
 _MOST = 100_000  # items of any vector; a hostile file may say anything
 _MAX_LABEL_BYTES = 1 << 20
 _MOST_BEHIND = 20  # files
+_DEQUANTIZE = 6  # its number among the builtin operations
 POSTPROCESS = "TFLite_Detection_PostProcess"
 EDGE_TPU = "edgetpu-custom-op"
 T = TypeVar("T")
@@ -46,7 +45,8 @@ class TfliteFile:
 
     `labels`: from the file's own metadata, empty where it has none. `normal`: (mean, scale) for pixels of 0..255 from
     there, or None. `num_classes`: what the post-processing was made for, or None. `task`: what Ultralytics wrote that a
-    YOLO is for ("detect", "pose" …), or None.
+    YOLO is for ("detect", "pose" …), or None. `unpacked`: by the number of a tensor that is made float again, the one
+    that it was before.
     """
 
     inputs: tuple[Tensor, ...]
@@ -56,6 +56,7 @@ class TfliteFile:
     normal: tuple[float, float] | None
     num_classes: int | None
     task: str | None = None
+    unpacked: dict[int, Tensor] = field(default_factory=dict)
 
     def of(self, custom: str) -> tuple[Tensor, ...] | None:
         """What the custom operation of this name gives, in its order; None without such an operation."""
@@ -153,11 +154,17 @@ def _read(content: bytes) -> TfliteFile:
     raw = graph.tables(0, lambda t: t)
     tensors = [_tensor(i, table) for i, table in enumerate(raw)]
     operations: list[tuple[str, tuple[Tensor, ...]]] = []
+    codes = model.tables(1, lambda t: max(t.number(0, "b"), t.number(3, "i")))
+    unpacked: dict[int, Tensor] = {}
     num_classes: int | None = None
     for operator in graph.tables(3, lambda t: t):
-        custom = customs[operator.number(0, "I")]
+        number = operator.number(0, "I")
+        custom = customs[number]
         given = tuple(tensors[int(i)] for i in operator.numbers(2, "i") if i >= 0)
         operations.append((custom, given))
+        if codes[number] == _DEQUANTIZE and given:
+            for i in operator.numbers(1, "i")[:1]:
+                unpacked[given[0].index] = tensors[int(i)]
         if custom == POSTPROCESS:
             num_classes = _classes_of(operator.bytes(5))
     buffers = model.tables(4, lambda t: t)
@@ -175,6 +182,7 @@ def _read(content: bytes) -> TfliteFile:
         normal,
         num_classes,
         task,
+        unpacked,
     )
 
 
@@ -230,32 +238,9 @@ def _told_behind(content: bytes) -> tuple[tuple[str, ...], str | None]:
         except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError, zlib.error):
             pass
     for _, text in files:
-        told = _dictionary(text)
-        names = told.get("names")
-        if isinstance(names, (dict, list)):
+        told = notation(text)
+        if isinstance(told, dict) and isinstance(told.get("names"), (dict, list)):
             task = told.get("task")
-            numbered = dict(enumerate(names)) if isinstance(names, list) else names
-            return _by_number(numbered), str(task)[:40] if task else None
-    lists = (
-        tuple(text.splitlines()) for name, text in files if name.lower().endswith(".txt") and text[:1] != "{"
-    )
-    return next(lists, ()), None
-
-
-def _dictionary(text: str) -> dict[str, Any]:
-    """The dictionary that a text is: Ultralytics writes JSON, its older releases and YOLOv5 Python's own notation."""
-    if text.lstrip()[:1] != "{":
-        return {}
-    for read in (json.loads, ast.literal_eval):
-        try:
-            told = read(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-        return told if isinstance(told, dict) else {}
-    return {}
-
-
-def _by_number(names: dict[Any, Any]) -> tuple[str, ...]:
-    """Names by class number; a number that is none is passed over."""
-    named = {int(n): str(name) for n, name in names.items() if re.fullmatch(r"\d{1,4}", str(n))}
-    return tuple(named.get(i, "") for i in range(max(named, default=-1) + 1))
+            return by_number(told["names"]), str(task)[:40] if task else None
+    lists = (parse_labels(text) for name, text in files if name.lower().endswith(".txt") and text[:1] != "{")
+    return next((found for found in lists if found), ()), None
