@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import cache
 
 import pytest
 from click.testing import CliRunner
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 from rearguard.cli.main import cli
 from rearguard.config import Config
 from rearguard.errors import BadInput
-from rearguard.lab.scenarios.accuracy import Gathering, add_up, mean_error, mean_mid
+from rearguard.lab.scenarios.accuracy import Gathering, add_up, by_tenth, mean_error, mean_mid
 from rearguard.lab.scenarios.grid import summarise
 from rearguard.lab.scenarios.page import page
 from rearguard.lab.scenarios.pictures import pictures
@@ -65,10 +66,30 @@ HELD = (
 )
 
 
+@cache
+def outcomes_of(name: str) -> tuple[Outcome, ...]:
+    return tuple(run(cell(name), seed, Config()) for seed in range(SEEDS))
+
+
 @pytest.mark.parametrize("name", HELD)
 def test_what_passes_is_not_lost(name: str) -> None:
-    outcomes = [run(cell(name), seed, Config()) for seed in range(SEEDS)]
-    assert sum(o.passed for o in outcomes) >= SEEDS - 2
+    assert sum(o.passed for o in outcomes_of(name)) >= SEEDS - 2
+
+
+# How far the observed share may be from the probability told, in each tenth of it that was told in so many frames of
+# those runs. Measured, 0.10 to 0.21 more comes than is told in the tenths from 0.2 to 0.7: nearly all who cross in
+# these scenarios are on a collision course, of which nobody can be sure before they have been seen for a while.
+LEAST_FRAMES = 200
+FURTHEST_OFF = {2: 0.15, 3: 0.24, 4: 0.26, 5: 0.21, 6: 0.17}
+USUALLY_OFF = 0.1
+
+
+def test_a_probability_of_contact_is_what_it_says() -> None:
+    tenths = by_tenth(add_up(o.accuracy for name in HELD for o in outcomes_of(name)))
+    enough = [t for t in tenths if t.frames >= LEAST_FRAMES]
+    assert len(enough) == 10
+    for t in enough:
+        assert abs(t.observed - t.told) <= FURTHEST_OFF.get(t.tenth, USUALLY_OFF), t
 
 
 @pytest.mark.parametrize("speed_m_s", [1.5, 3.5, 5.0])
@@ -166,7 +187,7 @@ def test_how_far_times_are_off_is_told_by_row_and_adds_up() -> None:
 
 
 def test_accuracy_is_measured_against_the_truth() -> None:
-    gathering = Gathering(corridor_m=0.9, late_s=0.2)
+    gathering = Gathering(corridor_m=0.9, late_s=0.2, longest_s=4.4)
     thing = TrueThing("a", "person", Box(0, 0, 9, 9), 5.0, 0.0, 2.0, 0.1)
     reason = Reason(code=ReasonCode.SOON, ttc_s=2.0, probability=0.85)
     threat = Threat(1, "person", "detected", Level.CAUTION, Side.CENTRE, Box(0, 0, 9, 9), reason)
@@ -181,11 +202,39 @@ def test_accuracy_is_measured_against_the_truth() -> None:
     assert (sums.said[8], sums.so[8]) == (2, 1)
 
 
+@pytest.mark.parametrize(
+    ("limit_s", "ttc_s", "miss_m", "so"),
+    [
+        (2.4, 2.5, 0.5, 1),  # 2.6 s from the picture
+        (2.4, 2.7, 0.5, 0),
+        (2.4, 2.5, 1.1, 0),
+        (2.4, None, 0.5, 0),  # it does not come nearer
+        (None, 4.5, 0.5, 1),  # no level was called for: the probability is of the lowest one's time
+        (None, 4.7, 0.5, 0),
+    ],
+)
+def test_a_probability_is_held_to_the_time_that_it_is_of(
+    limit_s: float | None, ttc_s: float | None, miss_m: float, so: int
+) -> None:
+    gathering = Gathering(corridor_m=0.9, late_s=0.2, longest_s=4.4)
+    thing = TrueThing("a", "person", Box(0, 0, 9, 9), 5.0, 0.0, ttc_s, miss_m)
+    reason = Reason(code=ReasonCode.NOT_SOON, probability=0.31, limit_s=limit_s)
+    threat = Threat(1, "person", "detected", Level.CLEAR, Side.CENTRE, Box(0, 0, 9, 9), reason)
+    gathering.add(thing, threat, endangers=False)
+    gathering.add(thing, replace(threat, reason=replace(reason, lost=True)), endangers=False)
+    assert by_tenth(gathering.done()) == [(3, 0.31, so, 1, 1)]
+
+
 def test_the_page_shows_a_failing_run_and_whether_probabilities_hold() -> None:
     outcomes = [run(cell("CROSS-FAR"), seed, Config()) for seed in range(5, 9)]
     cells = [summarise(cell("CROSS-FAR"), outcomes, range(5, 9))]
     html = page(cells, pictures(cells, Config()))
     assert cells[0].failing[0].command in html
-    assert html.count("data:image/jpeg;base64,/9j/") == 1
+    assert html.count("data:image/jpeg;base64,/9j/") == len(cells[0].failing) == 3
     assert "Is a probability what it says?" in html
-    assert "<circle" in html
+    tenths = by_tenth(cells[0].accuracy)
+    assert html.count("<circle") == len(tenths) > 5
+    for t in tenths:
+        assert f"<td class=n>{t.told:.1%}<td class=n>{t.observed:.1%}" in html
+        assert f"<td class=n>{t.frames}<td class=n>{t.runs}</tr>" in html
+    assert f"<td class=n>{cells[0].mid[0]:.0f},&nbsp;{cells[0].error[0]:+.0%}" in html

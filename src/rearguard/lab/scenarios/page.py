@@ -7,7 +7,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from rearguard.lab.scenarios.accuracy import add_up
+from rearguard.lab.scenarios.accuracy import add_up, by_tenth
 from rearguard.lab.scenarios.grid import CellResult
 from rearguard.lab.scenarios.table import NEEDED_LEAD_S
 from rearguard.lab.score.mid import BINS_S
@@ -71,25 +71,43 @@ def _failing(c: CellResult, pictures: Mapping[int, bytes]) -> str:
 
 
 def calibration(cells: Sequence[CellResult]) -> str:
-    """How often what was said to come into the corridor did, by what was said: on the line is calibrated."""
-    sums = add_up(c.accuracy for c in cells)
-    points, rows = "", ""
-    for said, so, sum_said in zip(sums.said, sums.so, sums.sum_said, strict=True):
-        if not said:
-            continue
-        x, y = sum_said / said, so / said
-        radius = min(9.0, 2.0 + math.log10(said))
-        points += f'<circle cx="{_PLOT * x:.1f}" cy="{_PLOT * (1 - y):.1f}" r="{radius:.1f}" fill="#0969da"/>'
-        rows += f"<tr><td class=n>{x:.0%}<td class=n>{y:.0%}<td class=n>{said}</tr>"
-    if not rows:
+    """How often contact came, by the probability of it that was told: on the line is calibrated."""
+    tenths = by_tenth(add_up(c.accuracy for c in cells))
+    if not tenths:
         return ""
+    points, rows = "", ""
+    for t in tenths:
+        radius = min(9.0, 2.0 + math.log10(t.frames))
+        x, y = _PLOT * t.told, _PLOT * (1 - t.observed)
+        name = f"told {t.told:.1%}, observed {t.observed:.1%}, {t.frames} frames"
+        points += f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="#0969da"><title>{name}</title></circle>'
+        rows += (
+            f"<tr><td class=n>{t.tenth * 10}–{t.tenth * 10 + 10}%<td class=n>{t.told:.1%}<td class=n>{t.observed:.1%}"
+            f"<td class=n>{100 * (t.observed - t.told):+.1f}<td class=n>{t.frames}<td class=n>{t.runs}</tr>"
+        )
     return (
-        "<h2>Is a probability what it says?</h2><p>Of a thing with less than 6 s left: the probability told that it "
-        "comes into the corridor, and how often it did; each dot a tenth of what can be said, larger with more.</p>"
-        f'<svg width="{_PLOT}" height="{_PLOT}" viewBox="-12 -12 {_PLOT + 24} {_PLOT + 24}" role="img" '
-        f'aria-label="calibration"><rect width="{_PLOT}" height="{_PLOT}" fill="none" stroke="#8888"/>'
-        f'<line x1="0" y1="{_PLOT}" x2="{_PLOT}" y2="0" stroke="#8888"/>{points}</svg>'
-        f"<table style='width:auto'><tr><th>told<th>so<th>frames</tr>{rows}</table>"
+        "<h2>Is a probability what it says?</h2><p>Of every thing in sight in every frame: the probability told of "
+        "contact within a time, and how often, at the speeds of that moment, there is contact within that time. Each "
+        "dot is a tenth of what can be told, larger with more frames; above the line more comes than was told.</p>"
+        f'<svg width="{_PLOT + 80}" height="{_PLOT + 70}" viewBox="-60 -12 {_PLOT + 80} {_PLOT + 70}" role="img" '
+        f'aria-label="calibration" font-size="12" fill="currentColor">{_axes()}{points}</svg>'
+        "<table style='width:auto'><tr><th>tenth<th>told, mean<th>observed<th>difference, points<th>frames<th>of runs"
+        f"</tr>{rows}</table>"
+    )
+
+
+def _axes() -> str:
+    """The frame of the calibration plot, its diagonal, a tick each fifth, and what the axes are."""
+    ticks = "".join(
+        f'<text x="{_PLOT * n / 5:.0f}" y="{_PLOT + 16}" text-anchor="middle">{n / 5:.0%}</text>'
+        f'<text x="-6" y="{_PLOT * (1 - n / 5) + 4:.0f}" text-anchor="end">{n / 5:.0%}</text>'
+        for n in range(6)
+    )
+    return (
+        f'<rect width="{_PLOT}" height="{_PLOT}" fill="none" stroke="#8888"/>'
+        f'<line x1="0" y1="{_PLOT}" x2="{_PLOT}" y2="0" stroke="#8888"/>{ticks}'
+        f'<text x="{_PLOT // 2}" y="{_PLOT + 38}" text-anchor="middle">probability of contact told</text>'
+        f'<text transform="translate(-46 {_PLOT // 2}) rotate(-90)" text-anchor="middle">observed share</text>'
     )
 
 

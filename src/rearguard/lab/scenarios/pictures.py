@@ -22,16 +22,22 @@ _WIDTH_PX, _HEIGHT_PX = 640, 360
 
 
 def pictures(cells: Sequence[CellResult], config: Config, photos: str = "") -> dict[tuple[int, int], bytes]:
-    """JPEGs of the first failing run of each cell that failed, by the places of cell and run, at most `MOST`."""
+    """JPEGs of the failing runs that are named, by the places of cell and run.
+
+    At most `MOST`: those of cells that failed come before those of cells that passed, each cell's first before others.
+    """
+    named = [
+        (cell.passed, run, place, failing.moment_s)
+        for place, cell in enumerate(cells)
+        for run, failing in enumerate(cell.failing)
+    ]
     found: dict[tuple[int, int], bytes] = {}
-    for place, cell in enumerate(cells):
-        if cell.passed or not cell.failing or cell.failing[0].moment_s is None or len(found) >= MOST:
+    for _, run, place, moment_s in sorted(named, key=lambda one: one[:3]):
+        if moment_s is None or len(found) >= MOST:
             continue
-        run = cell.failing[0]
-        assert run.moment_s is not None
-        found[place, 0] = _picture(
-            cell, run.seed, run.moment_s, config, photos if cell.fidelity == "photo" else ""
-        )
+        cell = cells[place]
+        folder = photos if cell.fidelity == "photo" else ""
+        found[place, run] = _picture(cell, cell.failing[run].seed, moment_s, config, folder)
     return found
 
 

@@ -81,7 +81,9 @@ def run(cell: Cell, seed: int, config: Config, photos: str = "") -> Outcome:
     else:
         stream = _on_boxes(scene, cell, scenario, seed, config)
     late_s = LATENCY_S + config.judge.motor_onset_s
-    return _outcome(scenario, cell.speed_m_s, stream, late_s, config.judge.corridor_half_width_m)
+    longest_s = config.judge.notice_ttc_s + config.judge.lead_s
+    gathering = Gathering(config.judge.corridor_half_width_m, late_s, longest_s)
+    return _outcome(scenario, cell.speed_m_s, stream, late_s, gathering)
 
 
 def _on_boxes(
@@ -112,12 +114,11 @@ def _outcome(
     speed_m_s: float,
     stream: Iterator[tuple[Verdict, tuple[TrueThing, ...]]],
     late_s: float,
-    corridor_m: float,
+    gathering: Gathering,
 ) -> Outcome:
     alarms: list[_Alarm] = []
     dangers: set[str] = set()
     who = _Who()
-    gathering = Gathering(corridor_m, late_s)
     needed_at_s: float | None = None
     was, t_s = Level.CLEAR, 0.0
     for verdict, truth in stream:
