@@ -43,10 +43,19 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What may come of a track as of its last sighting."""
+
+    at_ns: int
+    contact: Contact
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
-    """What the judge remembers from frame to frame."""
+    """What the judge remembers from frame to frame, by track."""
 
     held: Mapping[int, Held] = field(default_factory=lambda: MappingProxyType({}))
+    foreseen: Mapping[int, Foreseen] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def judge(
@@ -64,10 +73,16 @@ def judge(
     """Judge one frame; `latency_s` is how old the frame already is. Returns the new memory and the verdict."""
     late_s = max(0.0, latency_s) + settings.motor_onset_s
     held: dict[int, Held] = {}
+    foreseen: dict[int, Foreseen] = {}
     threats: list[Threat] = []
     for track in tracks:
         before = memory.held.get(track.id)
-        threat = _weigh(track, before.level if before else Level.CLEAR, settings, ego, late_s, mount)
+        seen = memory.foreseen.get(track.id)
+        # Nothing gets more urgent by not being seen than its last sighting allows: what it may do grows no wider.
+        if seen is None or track.seen_ns > seen.at_ns:
+            seen = Foreseen(track.seen_ns, foresee(track.motion, ego, appears=track.appears))
+        foreseen[track.id] = seen
+        threat = _weigh(track, seen, before.level if before else Level.CLEAR, settings, late_s, mount)
         threat, kept = _hold(threat, before, captured_ns, settings.release_s)
         threats.append(threat)
         if kept is not None:
@@ -83,17 +98,16 @@ def judge(
     level = threats[0].level if threats else Level.CLEAR
     side = threats[0].side if level > Level.CLEAR else Side.CENTRE
     verdict = Verdict(seq, captured_ns, level, side, tuple(threats), faults)
-    return Memory(MappingProxyType(held)), verdict
+    return Memory(MappingProxyType(held), MappingProxyType(foreseen)), verdict
 
 
 def _urgency(threat: Threat) -> tuple[int, float, int]:
     return (-threat.level, threat.ttc_s if threat.ttc_s is not None else math.inf, threat.track)
 
 
-def _weigh(track: Track, was: Level, settings: Settings, ego: EgoState, late_s: float, mount: str) -> Threat:
+def _weigh(track: Track, seen: Foreseen, was: Level, settings: Settings, late_s: float, mount: str) -> Threat:
     """The level a track has earned by this frame alone; `was` lowers what it takes to keep a level held."""
-    contact = foresee(track.motion, ego, appears=track.appears)
-    miss_m, miss_sd_m = contact.miss
+    miss_m, miss_sd_m = seen.contact.miss
     known = Reason(
         code=ReasonCode.NOT_CLOSING,
         ttc_s=None if track.ttc_s is None else max(0.0, track.ttc_s - late_s),
@@ -102,17 +116,20 @@ def _weigh(track: Track, was: Level, settings: Settings, ego: EgoState, late_s: 
         miss_m=miss_m,
         miss_sd_m=miss_sd_m,
     )
-    level, reason = _level(track, contact, known, was, settings, late_s)
+    level, reason = _level(track, seen, known, was, settings, late_s)
     return Threat(track.id, track.label, track.kind, level, side_of(miss_m, mount), track.box, reason)
 
 
 def _level(
-    track: Track, contact: Contact, known: Reason, was: Level, settings: Settings, late_s: float
+    track: Track, seen: Foreseen, known: Reason, was: Level, settings: Settings, late_s: float
 ) -> tuple[Level, Reason]:
     probability = 0.0
+    late_s += (track.at_ns - seen.at_ns) / NS_PER_S
     for level, within_s, due in _pairs(settings):
         limit = due * (settings.hold_share if was >= level else 1.0)
-        probability = track.existence * contact.probability(within_s + late_s, settings.corridor_half_width_m)
+        probability = track.existence * seen.contact.probability(
+            within_s + late_s, settings.corridor_half_width_m
+        )
         if probability >= limit:
             return level, replace(known, code=ReasonCode.SOON, limit_s=within_s, probability=probability)
     if track.closing_per_s + track.closing_sd_per_s < STILL_PER_S:

@@ -11,9 +11,10 @@ import math
 
 from rearguard.ego.level import Direction, Rows, axes, depth_share, direction, pixel
 from rearguard.ego.pinhole import Pinhole
+from rearguard.track import clipping
 from rearguard.track.clipping import Cut
 from rearguard.track.filter import BEARING, BOX_ERROR, LN_RANGE, LN_SIZE, RADIAL, ThingFilter, row
-from rearguard.types import Box, EgoState
+from rearguard.types import Box, Detection, EgoState, SizePrior
 
 BOX_ERROR_LASTS_S = 0.2
 _LEAST_BOX_SD, _BOX_SD_PX = 0.03, 3.0
@@ -22,8 +23,9 @@ _PART_WIDTH_SD = 0.3  # of who was never seen whole: head, then shoulders and ar
 _WIDTH_SD = 0.12  # arms and legs swing
 _CENTRE_SHARE = 0.1  # of a box's width: how far its middle is from the body's
 _CUT_CENTRE_SHARE = 0.3
-CUT_SIZE_SD = 0.4  # ln: a quarter to a half of a thing that an upper or lower edge cuts is usually hidden
-CUT_HIDES = 0.3
+_CUT_SIZE_SD = 0.4  # ln: a quarter to a half of a thing that an upper or lower edge cuts is usually hidden
+_CUT_HIDES = 0.3
+_LN_ASPECT = math.log(0.4)
 _BEARING_SD_RAD = 0.008
 _LEAST_SHARE = 0.2  # of a range that is left after one frame
 _TURNED_SD = 0.3  # the growth a turn makes is known to this share: a body is no flat board
@@ -77,6 +79,34 @@ class BoxModel:
         """ln of how far away a thing of this size is whose box is so high."""
         return ln_size + math.log(self._lens.focal_px / max(height_px, 1.0)) + self.ln_facing(bearing_rad)
 
+    def first_sight(
+        self, seen: Detection, cut: Cut, prior: SizePrior
+    ) -> tuple[ThingFilter, Direction, float]:
+        """What a detection that continues nothing tells: the thing, where its middle is, and ln of its aspect.
+
+        Of what an edge cuts the height is a lower bound: it is probably nearer than it looks. Its width, where that is
+        whole, tells better; of who is cut beside, that of a person tells where the middle is.
+        """
+        upright = seen.label == "person"
+        box, height, size_sd = seen.box, seen.box.height, prior.ln_height_sd
+        if cut.upright:
+            wide = 0.0 if cut.beside else box.width * math.exp(-_LN_ASPECT)
+            height, size_sd = max(height * math.exp(_CUT_HIDES), wide), _CUT_SIZE_SD
+        aspect = _LN_ASPECT if cut.beside and upright else math.log(box.width / height)
+        whole = clipping.whole(box, cut, height * math.exp(aspect))
+        where = self.direction(whole)
+        thing = ThingFilter.begin(
+            ln_range=self.ln_range(height, prior.ln_height, where.bearing_rad),
+            bearing_rad=where.bearing_rad,
+            bearing_sd_rad=math.sqrt(self.bearing_variance(whole, cut)),
+            ln_size=prior.ln_height,
+            ln_size_sd=size_sd,
+            ln_box_sd=first_box_sd(box.height),
+            thing_speed_sd_m_s=prior.speed_m_s,
+            ego=self._ego,
+        )
+        return thing, where, aspect
+
     def bearing_variance(self, box: Box, cut: Cut) -> float:
         """How unsure the bearing of a box's middle is, rad²."""
         share = _CUT_CENTRE_SHARE if cut.beside else _CENTRE_SHARE
@@ -107,7 +137,7 @@ class BoxModel:
         # A box that the edge cuts is a lower bound: it tells something only if it is taller than expected, and nothing
         # of growth: who comes into view over the edge gets taller without coming nearer.
         if seen > expected:
-            thing.update(_SIZE, seen - expected, CUT_SIZE_SD**2, keep_rates=True)
+            thing.update(_SIZE, seen - expected, _CUT_SIZE_SD**2, keep_rates=True)
         if not cut.beside:
             wide = math.log(box.width) - ln_aspect - self.ln_height(thing, with_error=False)
             thing.update(_TRUE_SIZE, wide, (_WIDTH_SD if known_whole else _PART_WIDTH_SD) ** 2)

@@ -23,6 +23,7 @@ _STATES = 6
 _LEAST_RANGE_M, _MOST_RANGE_M = 0.3, 400.0
 _FASTEST_PER_S = 15.0
 _MOST_SIGMAS = 3.0
+_ANYWHERE_SD = 0.7  # of ln range or bearing: half as far or twice, 40 degrees to either side
 _LEAST_ADVANCE = 0.2  # within one step no thing loses more than four fifths of its range
 
 
@@ -61,7 +62,12 @@ class ThingFilter:
         return thing
 
     def anchor(self, *, ln_range: float, ln_size: float, ln_size_sd: float, ln_box_sd: float) -> None:
-        """It is seen whole for the first time: where it is and how large begin anew, how that changes stays."""
+        """It is seen whole for the first time, or turns out to be of another kind: where it is and how large begin
+        anew; how that changes stays, but is known less of what is nearer: speeds that are usual are more of its range.
+        """
+        nearer = math.exp(max(float(self.mean[LN_RANGE]) - ln_range, 0.0))
+        self.cov[[RADIAL, TURNING], :] *= nearer
+        self.cov[:, [RADIAL, TURNING]] *= nearer
         self.mean[LN_RANGE], self.mean[LN_SIZE], self.mean[BOX_ERROR] = ln_range, ln_size, 0.0
         for i in (LN_RANGE, LN_SIZE, BOX_ERROR):
             self.cov[i, :] = self.cov[:, i] = 0.0
@@ -161,6 +167,11 @@ class ThingFilter:
     def expected_variance(self, row: Array) -> float:
         """The variance of what `row` measures, before it is measured."""
         return float(row @ self.cov @ row)
+
+    @property
+    def may_be_anywhere(self) -> bool:
+        """Whether its place is so unsure that a linear filter cannot take a measurement in."""
+        return bool(max(self.cov[LN_RANGE, LN_RANGE], self.cov[BEARING, BEARING]) > _ANYWHERE_SD**2)
 
     @property
     def range_m(self) -> float:

@@ -20,15 +20,13 @@ from rearguard.track import clipping
 from rearguard.track.associate import GATE, Expected, assign, crowding, distance
 from rearguard.track.boxes import (
     BOX_ERROR_LASTS_S,
-    CUT_HIDES,
-    CUT_SIZE_SD,
     BoxModel,
     box_error_sd,
     first_box_sd,
 )
 from rearguard.track.clipping import Cut
 from rearguard.track.existence import Existence
-from rearguard.track.filter import BEARING, RADIAL, ThingFilter
+from rearguard.track.filter import BEARING, LN_RANGE, LN_SIZE, RADIAL, ThingFilter
 from rearguard.types import Box, Detection, EgoState, Growth, Observation, SizePrior, Track
 
 _UNCUT = Cut(left=False, top=False, right=False, bottom=False)
@@ -38,7 +36,6 @@ _CROWDED_NOISE = 8.0  # of two people one before the other the box may be either
 _LONGEST_UNKNOWN_S = 0.35  # what was never believed in is dropped when unseen for so long
 _WEAK_MARGIN = 0.12  # a track is expected to be weak whose usual score is no more than this above the least
 _WEAK_GATE = 7.0
-_LN_ASPECT = math.log(0.4)
 _ASPECT_GAIN = 0.2
 _DOWN_GAIN = 0.4
 _COMES_INTO_VIEW_S = 0.8  # for so long at the most, and no longer than it takes to be seen from head to foot
@@ -134,7 +131,7 @@ class Tracker:
         left = self._match(self._live, strong, dt, boxes, crowd, GATE)
         pale = [t for t in self._live if t.seen_ns != at_ns and self._may_be_weak(t)]
         self._match(pale, weak, dt, boxes, crowd, _WEAK_GATE)
-        self._begin(left, ego, boxes)
+        self._begin(left, boxes)
         self._fade(dt)
         self._boxes_were = boxes
         return self._tell(ego)
@@ -210,38 +207,19 @@ class Tracker:
     def _may_be_weak(self, track: Live) -> bool:
         return track.existence.usual_score < self._min_score + _WEAK_MARGIN or track.existence.log_odds > 1.0
 
-    def _begin(self, found: list[tuple[int, Detection]], ego: EgoState, boxes: BoxModel) -> None:
+    def _begin(self, found: list[tuple[int, Detection]], boxes: BoxModel) -> None:
         assert self._last_ns is not None
         for place, d in sorted(found, key=lambda one: -one[1].score):
             if any(t.seen_ns == self._last_ns and t.box.iou(d.box) > _DUPLICATE_IOU for t in self._live):
                 continue
             cut = clipping.cut(d.box, self._lens)
             prior = self._prior_of(d.label)
-            where = boxes.direction(d.box)
-            # Of what an edge cuts the height is a lower bound: it is probably nearer than it looks. Its width, where
-            # that is whole, tells better.
-            height, size_sd = d.box.height, prior.ln_height_sd
-            if cut.upright:
-                wide = 0.0 if cut.beside else d.box.width * math.exp(-_LN_ASPECT)
-                height, size_sd = max(height * math.exp(CUT_HIDES), wide), CUT_SIZE_SD
-            thing = ThingFilter.begin(
-                ln_range=boxes.ln_range(height, prior.ln_height, where.bearing_rad),
-                bearing_rad=where.bearing_rad,
-                bearing_sd_rad=math.sqrt(boxes.bearing_variance(d.box, cut)),
-                ln_size=prior.ln_height,
-                ln_size_sd=size_sd,
-                ln_box_sd=first_box_sd(d.box.height),
-                thing_speed_sd_m_s=prior.speed_m_s,
-                ego=ego,
-            )
-            aspect = math.log(d.box.width / height)
+            thing, where, aspect = boxes.first_sight(d, cut, prior)
             track = Live(
                 self._next_id, thing, Existence.begin(d.score, doubtful=not prior.speed_m_s), d.box, self._last_ns,
                 self._last_ns, {d.label: d.score}, d.score, where.down, prior, aspect,
             )  # fmt: skip
             track.cut, track.whole, track.place = cut, not cut.upright, place
-            if cut.beside and d.label == "person":
-                track.ln_aspect = _LN_ASPECT
             self._live.append(track)
             self._next_id += 1
 
@@ -251,6 +229,9 @@ class Tracker:
         self, t: Live, place: int, d: Detection, cut: Cut, dt: float, boxes: BoxModel, crowd: Sequence[Box]
     ) -> None:
         assert self._last_ns is not None
+        if t.thing.may_be_anywhere:
+            t.thing, _, t.ln_aspect = boxes.first_sight(d, cut, t.prior)
+            t.first_ns, t.whole = self._last_ns, not cut.upright
         whole = clipping.whole(d.box, cut, t.box.width)
         noise = t.noise + _CROWDED_NOISE * crowding(d.box, crowd)
         if not cut.upright and not t.whole:
@@ -273,11 +254,23 @@ class Tracker:
         if not cut.upright:
             t.down += _DOWN_GAIN * (boxes.direction(whole).down - t.down)
         t.box, t.cut, t.score = whole, cut, d.score
-        t.votes[d.label] = t.votes.get(d.label, 0.0) + d.score
-        t.prior = self._prior_of(t.label)
+        self._vote(t, d)
         t.seen_ns, t.place = self._last_ns, place
         t.hits += 1
         t.existence.see(d.score, dt)
+
+    def _vote(self, t: Live, d: Detection) -> None:
+        """Count its name; a thing that turns out to be of another kind is as large as that kind, and as far away."""
+        t.votes[d.label] = t.votes.get(d.label, 0.0) + d.score
+        prior = self._prior_of(t.label)
+        if prior.ln_height != t.prior.ln_height:
+            t.thing.anchor(
+                ln_range=float(t.thing.mean[LN_RANGE] - t.thing.mean[LN_SIZE]) + prior.ln_height,
+                ln_size=prior.ln_height,
+                ln_size_sd=prior.ln_height_sd,
+                ln_box_sd=first_box_sd(t.box.height),
+            )
+        t.prior = prior
 
     def _fade(self, dt: float) -> None:
         assert self._last_ns is not None
