@@ -76,7 +76,7 @@ def test_the_age_of_the_frame_counts_against_the_time_left() -> None:
 def test_doubt_about_the_time_makes_critical_never_easier_than_caution() -> None:
     for sd in (0.02, 0.1, 0.2, 0.4, 1.0):
         for ttc in (1.0, 1.8, 2.2, 2.6, 3.0, 3.6, 5.0):
-            contact = foresee(track(ttc, rate_sd=sd).motion, STEADY)
+            (contact,) = foresee([track(ttc, rate_sd=sd).motion], STEADY)
             assert contact.probability(2.4, 0.9) <= contact.probability(3.4, 0.9) + 1e-9
 
 
@@ -208,7 +208,7 @@ def test_what_comes_straight_on_is_never_kept_quiet(ttc_s: float, offset_m: floa
 
 @given(st.floats(0.5, 6.0), st.floats(-2.5, 2.5), st.floats(0.01, 0.5))
 def test_the_probability_grows_with_time_and_width(ttc_s: float, offset_m: float, sd: float) -> None:
-    contact = foresee(motion(ttc_s, offset_m=offset_m, rate_sd=sd), STEADY)
+    (contact,) = foresee([motion(ttc_s, offset_m=offset_m, rate_sd=sd)], STEADY)
     for wide in (0.5, 0.9, 2.0):
         told = [contact.probability(t, wide) for t in (1.0, 2.0, 3.0, 5.0)]
         assert told == sorted(told)

@@ -71,7 +71,7 @@ def test_who_crosses_keeps_one_name_though_the_swing_takes_them_out_of_the_pictu
 
 def test_who_runs_round_the_bend_in_their_own_lane_does_not_seem_to_cut_in() -> None:
     offsets = [
-        foresee(t.motion, ego).miss[0]
+        foresee([t.motion], ego)[0].miss[0]
         for at, ego, tracks in follow("curve", noise=boxes.Noise(box=0.01, missed=0.0))
         for t in tracks
         if at > 4.0 and t.range_m < 15.0

@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from rearguard.ego.pinhole import Pinhole, axes_of
-from rearguard.ego.pinhole import Rows as Rows
+from rearguard.ego.pinhole import Pinhole, Rows, axes_of
 from rearguard.types import EgoState
 
 _LEAST_DEPTH = 0.2  # of the range: what is further aside than 78 degrees has no place in a picture

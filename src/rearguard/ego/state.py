@@ -10,7 +10,6 @@ import math
 
 from rearguard.clock import NS_PER_S
 from rearguard.ego.pinhole import Rows, axes_of, turn_rows
-from rearguard.ego.swing import DRIFT_RAD_RS as DRIFT_RAD_RS
 from rearguard.ego.swing import SwingBank
 from rearguard.types import EgoMotion, EgoState, Speed
 

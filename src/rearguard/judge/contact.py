@@ -9,7 +9,10 @@ import.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import starmap, zip_longest
+from operator import mul
 from statistics import NormalDist
 
 import numpy as np
@@ -31,28 +34,38 @@ _KEEPS_WITHIN_M_S = 0.1
 _STAND = 0.3  # of what is seen stands
 _STANDS_WITHIN_M_S = 0.15
 _MOVES_M_S = 1.5  # how fast the rest moves, along and across
+_TINY = 1e-12 * np.eye(4)
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """When each sample's gap is closed, and how far beside the path it then is; `weight` of this behaviour."""
+Weights = tuple[float, ...]
 
-    weight: float
-    ttc_s: Array
-    miss_m: Array
-
-    def share(self, within_s: float, half_width_m: float) -> float:
-        """The weight of the samples in contact within a time."""
-        hits = np.count_nonzero((self.ttc_s <= within_s) & (np.abs(self.miss_m) <= half_width_m))
-        return self.weight * int(hits) / len(self.ttc_s)
+# How a thing may go on, and what tells where it is then: see `foresee`.
+_DRIFTS, _KEEPS, _STANDS, _HALTS, _IN_LINE = range(5)
+# What is known of samples: the place along and beside the path, how fast the gap closes, the wearer's speed, and the
+# thing's own along and across; and the same given that nothing moves across the path, or that it stands.
+_S, _N, _CLOSING, _SPEED, _ALONG, _ACROSS = range(6)
+_S_KEPT, _N_KEPT, _CLOSING_KEPT, _S_STOOD, _N_STOOD, _CLOSING_STOOD = range(6, 12)
+_GIVEN_OF = [_S, _N, _CLOSING, _S, _N, _SPEED]
+# By the ways. Of who stands or halts the gap closes as fast as the wearer moves.
+_S_OF = [_S, _S_KEPT, _S_STOOD, _S, _S]
+_N_OF = [_N, _N_KEPT, _N_STOOD, _N, _N]
+_CLOSING_OF = [_CLOSING, _CLOSING_KEPT, _CLOSING_STOOD, _SPEED, _CLOSING]
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """What may come of one track: the ways it may go on."""
+    """What may come of one track, by the ways it may go on.
 
-    going: tuple[Way, ...]
-    staying: tuple[Way, ...] = ()
+    When each sample's gap is closed, and how far beside the path it then is: (ways, samples). `going` and `staying` are
+    the ways' weights: if it goes on across the path, and if it stays in the line it is on now. `miss` is the distance
+    at which it passes the wearer's middle if it goes on, positive to picture-right, with its deviation.
+    """
+
+    ttc_s: Array
+    beside_m: Array
+    going: Weights
+    staying: Weights
+    miss: tuple[float, float]
 
     def probability(self, within_s: float, half_width_m: float) -> float:
         """That it is within `half_width_m` of the wearer's middle when its gap is closed, within `within_s`.
@@ -60,71 +73,79 @@ class Contact:
         Going on across the path, staying in the line it is on now, or halting there: the most dangerous of these,
         since nobody knows which it will be.
         """
-        go = sum(w.share(within_s, half_width_m) for w in self.going)
-        return max([go, *(w.share(within_s, half_width_m) for w in self.staying)])
-
-    @property
-    def miss(self) -> tuple[float, float]:
-        """The distance at which it passes the wearer's middle if it goes on, positive to picture-right, with its
-        deviation."""
-        mean = sum(w.weight * float(w.miss_m.mean()) for w in self.going)
-        var = sum(w.weight * float(((w.miss_m - mean) ** 2).mean()) for w in self.going)
-        return mean, math.sqrt(var)
+        hits = (self.ttc_s <= within_s) & (self.beside_m <= half_width_m)
+        shares = (np.count_nonzero(hits, axis=1) / _SAMPLES).tolist()
+        return float(max(sum(map(mul, self.going, shares)), *map(mul, self.staying, shares)))
 
 
-def foresee(motion: Motion, ego: EgoState, *, appears: bool = False) -> Contact:
-    """The ways a thing may go on from where it is.
+def foresee(motions: Sequence[Motion], ego: EgoState, appears: Sequence[bool] = ()) -> list[Contact]:
+    """The ways that things may go on from where they are; all of them at once, since arrays are slow by the call.
 
-    Parts that just come into view seem to grow, whatever the thing does: that it halts is then as likely as what its
-    rates say.
+    Parts that just come into view seem to grow, whatever the thing does: that what `appears` halts is as likely as what
+    its rates say.
     """
-    mean, cov = np.array(motion.mean), np.array(motion.covariance)
-    lower = _root(cov)
-    ln_range, bearing, radial, turning = mean[:, None] + lower @ _NORMAL[:4]
+    if not motions:
+        return []
+    mean, root = np.array([m.mean for m in motions]), _roots(np.array([m.covariance for m in motions]))
+    ln_range, bearing, radial, turning = (mean[:, :, None] + root @ _NORMAL[:4]).transpose(1, 0, 2)
     speed = np.maximum(ego.speed_m_s + ego.speed_sd_m_s * _NORMAL[4], 0.0)
-    z = np.exp(np.clip(ln_range, -3.0, 7.0) + 1j * bearing)
-    velocity = (radial + 1j * turning) * z + speed  # its own, over the ground
-    s, n, heading = _on_path(z, ego.curvature_per_m)
-    own = velocity * np.exp(-1j * heading)
-    along, across = own.real, own.imag
-    straight = np.zeros_like(n)
-    drifts_s, drifts_m = _meets(s, n, speed - along, across)
-    spread = math.hypot(float(across.std()), _KEEPS_WITHIN_M_S)
-    keeps = _keeps_line(float(across.mean()), spread)
-    # Those who keep to a line: the same samples, given that nothing moves across the path.
-    off = (across - across.mean()) / (spread**2 * len(across))
-    s_, n_, closing_ = (x - float(x @ off) * across for x in (s, n, speed - along))
-    keeps_s, keeps_m = _meets(s_, n_, closing_, straight)
-    stands, (stood_s, stood_m) = _stands(np.stack([along, across]), s, n, speed)
-    # Who crosses may halt before the wearer; who runs along does not stand still from one moment to the next.
-    halts_s, _ = _meets(s, n, speed, straight)
-    moves = 1 - stands
-    going = (
-        Way(moves * (1 - keeps), drifts_s, drifts_m),
-        Way(moves * keeps, keeps_s, keeps_m),
-        Way(stands, stood_s, stood_m),
-    )
-    if appears:
-        return Contact((*(replace(w, weight=w.weight / 2) for w in going), Way(_STAYS / 2, halts_s, n)))
-    return Contact(going, (Way(_STAYS, drifts_s, n), Way(_STAYS * (1 - keeps), halts_s, n)))
+    range_m = np.exp(np.minimum(np.maximum(ln_range, -3.0), 7.0))
+    ahead, beside = range_m * np.cos(bearing), range_m * np.sin(bearing)
+    # The velocity over the ground.
+    forward, right = radial * ahead - turning * beside + speed, radial * beside + turning * ahead
+    known = np.empty((len(motions), 12, _SAMPLES))
+    known[:, _S], known[:, _N], cos, sin = _on_path(ahead, beside, ego.curvature_per_m)
+    known[:, _ALONG] = forward * cos + right * sin
+    known[:, _ACROSS] = right * cos - forward * sin
+    known[:, _SPEED] = speed
+    known[:, _CLOSING] = speed - known[:, _ALONG]
+    own = known[:, _ALONG : _ACROSS + 1]
+    means = own.sum(axis=2) / _SAMPLES
+    with_own = known[:, :6] @ (own - means[:, :, None]).transpose(0, 2, 1) / _SAMPLES
+    weights, slopes = zip(*map(_weigh, means.tolist(), with_own.tolist()), strict=True)
+    # The same samples, given that they do not move across the path, or not at all.
+    known[:, 6:] = known[:, _GIVEN_OF] - np.array(slopes) @ own
+    ttc_s, miss_m = _meets(known[:, _S_OF], known[:, _CLOSING_OF]), known[:, _N_OF]
+    miss_m[:, _DRIFTS] += known[:, _ACROSS] * np.minimum(ttc_s[:, _DRIFTS], _FURTHEST_S)
+    means, squares = miss_m.sum(axis=2) / _SAMPLES, (miss_m * miss_m).sum(axis=2) / _SAMPLES
+    ways = starmap(_of_ways, zip_longest(weights, appears, fillvalue=False))
+    of_all = zip(ttc_s, np.abs(miss_m), ways, means.tolist(), squares.tolist(), strict=True)
+    return [Contact(t, m, go, stay, _miss(go, mean, square)) for t, m, (go, stay), mean, square in of_all]
 
 
-def _stands(own: Array, s: Array, n: Array, speed: Array) -> tuple[float, tuple[Array, Array]]:
-    """The probability that a thing stands, given samples of its own motion (2, n), and when and where it is then met.
+def _miss(going: Weights, means: list[float], squares: list[float]) -> tuple[float, float]:
+    """Mean and deviation of how far beside the path things pass, from those by the ways."""
+    mean = sum(map(mul, going, means))
+    return mean, math.sqrt(max(sum(map(mul, going, squares)) - (2 - sum(going)) * mean * mean, 0.0))
 
-    Of who stands the gap closes as fast as the wearer moves: its rates tell the wearer's speed.
+
+def _weigh(
+    mean: list[float], with_own: list[list[float]]
+) -> tuple[tuple[float, float], list[tuple[float, float]]]:
+    """How likely a thing keeps to a line along the path and how likely it stands, given the mean of its own velocity
+    (along, across), and the covariance with it of all that is known; and how what is known goes with that velocity, so
+    that it can be told given that there is none across the path, or none at all.
     """
-    mean = own.mean(axis=1)
-    off = own - mean[:, None]
-    (a, b), (_, d) = (off @ off.T / own.shape[1]).tolist()
-    still, moving = (_inverse(a + sd**2, b, d + sd**2) for sd in (_STANDS_WITHIN_M_S, _MOVES_M_S))
-    along, across = mean.tolist()
-    weights = (_STAND * _density(along, across, still), (1 - _STAND) * _density(along, across, moving))
-    # The same samples, given that it does not move.
-    p, q, r, _ = still
-    back = np.array([[p, q], [q, r]]) @ own
-    s, n, speed = (x - (x @ off.T / own.shape[1]) @ back for x in (s, n, speed))
-    return weights[0] / max(sum(weights), 1e-12), _meets(s, n, speed, np.zeros_like(n))
+    along, across = mean
+    (a, b), (_, d) = with_own[_ALONG:]
+    spread = math.hypot(math.sqrt(d), _KEEPS_WITHIN_M_S)
+    p, q, r, _ = still = _inverse(a + _STANDS_WITHIN_M_S**2, b, d + _STANDS_WITHIN_M_S**2)
+    moving = _inverse(a + _MOVES_M_S**2, b, d + _MOVES_M_S**2)
+    stands, moves = _STAND * _density(along, across, still), (1 - _STAND) * _density(along, across, moving)
+    slopes = [(0.0, with_own[i][1] / spread**2) for i in (_S, _N, _CLOSING)]
+    slopes += [(x * p + y * q, x * q + y * r) for x, y in (with_own[i] for i in (_S, _N, _SPEED))]
+    return (_keeps_line(across, spread), stands / max(stands + moves, 1e-12)), slopes
+
+
+def _of_ways(weights: tuple[float, float], appears: bool) -> tuple[Weights, Weights]:
+    """The weights of going on, and those of staying, by the ways."""
+    keeps, stands = weights
+    moves = 1 - stands
+    going = (moves * (1 - keeps), moves * keeps, stands)
+    if appears:
+        return (*(w / 2 for w in going), _STAYS / 2, 0.0), (0.0,) * 5
+    # Who crosses may halt before the wearer; who runs along does not stand still from one moment to the next.
+    return (*going, 0.0, 0.0), (0.0, 0.0, 0.0, _STAYS * (1 - keeps), _STAYS)
 
 
 Inverse = tuple[float, float, float, float]
@@ -145,12 +166,11 @@ def _density(x: float, y: float, inverse: Inverse) -> float:
     return math.exp(-0.5 * min(a * x * x + 2 * b * x * y + d * y * y, 200.0)) / math.sqrt(det)
 
 
-def _meets(s: Array, n: Array, closing: Array, across: Array) -> tuple[Array, Array]:
-    """When the gaps are closed, s, and how far beside the path things then are, m."""
+def _meets(s: Array, closing: Array) -> Array:
+    """When gaps are closed, s."""
     gap = np.maximum(s - _BODY_M, 0.0)
     closes = (closing > _LEAST_CLOSING_M_S) & (s > 0)
-    ttc = np.where(closes, gap / np.maximum(closing, _LEAST_CLOSING_M_S), _NEVER_S)
-    return ttc, n + across * np.minimum(ttc, _FURTHEST_S)
+    return np.where(closes, gap / np.maximum(closing, _LEAST_CLOSING_M_S), _NEVER_S)
 
 
 def _keeps_line(across_m_s: float, sd_m_s: float) -> float:
@@ -161,23 +181,32 @@ def _keeps_line(across_m_s: float, sd_m_s: float) -> float:
     return keeps / (keeps + free)
 
 
-def _on_path(z: NDArray[np.complex128], curvature_per_m: float) -> tuple[Array, Array, Array]:
-    """(along the path, beside it, the path's heading there) of places ahead + i·right of the wearer."""
+def _on_path(
+    ahead: Array, beside: Array, curvature_per_m: float
+) -> tuple[Array, Array, Array | float, Array | float]:
+    """(along the path, beside it, cosine and sine of the path's heading there) of places before the wearer."""
     if abs(curvature_per_m) < 1e-4:
-        return z.real, z.imag, np.zeros(len(z))
-    radius = 1.0 / abs(curvature_per_m)
-    inward = z.imag if curvature_per_m > 0 else -z.imag
-    across = radius - inward
-    n = radius - np.hypot(across, z.real)
-    turned = np.arctan2(z.real, across)
+        return ahead, beside, 1.0, 0.0
+    radius = 1.0 / curvature_per_m
+    # From the middle of the bend, as if it went to the right.
     sign = math.copysign(1.0, curvature_per_m)
-    return turned * radius, sign * n, sign * turned
+    out = abs(radius) - sign * beside
+    away = np.sqrt(out * out + ahead * ahead)
+    along = np.arctan2(ahead, out) * abs(radius)
+    return along, radius - sign * away, out / away, sign * ahead / away
+
+
+def _roots(covs: Array) -> Array:
+    """Matrices whose products with their transposes are `covs`, also where rounding has made one indefinite."""
+    try:
+        return np.linalg.cholesky(covs + _TINY)
+    except np.linalg.LinAlgError:
+        return np.stack([_root(cov) for cov in covs])
 
 
 def _root(cov: Array) -> Array:
-    """A matrix whose product with its transpose is `cov`, also where rounding has made that indefinite."""
     try:
-        return np.linalg.cholesky(cov + 1e-12 * np.eye(4))
+        return np.linalg.cholesky(cov + _TINY)
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(0.5 * (cov + cov.T))
         return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))

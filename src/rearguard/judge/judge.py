@@ -73,16 +73,13 @@ def judge(
     """Judge one frame; `latency_s` is how old the frame already is. Returns the new memory and the verdict."""
     late_s = max(0.0, latency_s) + settings.motor_onset_s
     held: dict[int, Held] = {}
-    foreseen: dict[int, Foreseen] = {}
+    foreseen = _foreseen(memory.foreseen, tracks, ego)
     threats: list[Threat] = []
     for track in tracks:
         before = memory.held.get(track.id)
-        seen = memory.foreseen.get(track.id)
-        # Nothing gets more urgent by not being seen than its last sighting allows: what it may do grows no wider.
-        if seen is None or track.seen_ns > seen.at_ns:
-            seen = Foreseen(track.seen_ns, foresee(track.motion, ego, appears=track.appears))
-        foreseen[track.id] = seen
-        threat = _weigh(track, seen, before.level if before else Level.CLEAR, settings, late_s, mount)
+        threat = _weigh(
+            track, foreseen[track.id], before.level if before else Level.CLEAR, settings, late_s, mount
+        )
         threat, kept = _hold(threat, before, captured_ns, settings.release_s)
         threats.append(threat)
         if kept is not None:
@@ -99,6 +96,17 @@ def judge(
     side = threats[0].side if level > Level.CLEAR else Side.CENTRE
     verdict = Verdict(seq, captured_ns, level, side, tuple(threats), faults)
     return Memory(MappingProxyType(held), MappingProxyType(foreseen)), verdict
+
+
+def _foreseen(past: Mapping[int, Foreseen], tracks: Sequence[Track], ego: EgoState) -> dict[int, Foreseen]:
+    """What may come of each track.
+
+    Nothing gets more urgent by not being seen than its last sighting allows: what it may do grows no wider.
+    """
+    fresh = [t for t in tracks if t.id not in past or t.seen_ns > past[t.id].at_ns]
+    contacts = foresee([t.motion for t in fresh], ego, [t.appears for t in fresh])
+    anew = {t.id: Foreseen(t.seen_ns, contact) for t, contact in zip(fresh, contacts, strict=True)}
+    return {t.id: anew.get(t.id) or past[t.id] for t in tracks}
 
 
 def _urgency(threat: Threat) -> tuple[int, float, int]:

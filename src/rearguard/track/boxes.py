@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 
-from rearguard.ego.level import Direction, Rows, axes, depth_share, direction, pixel
-from rearguard.ego.pinhole import Pinhole
+from rearguard.ego.level import Direction, axes, depth_share, direction, pixel
+from rearguard.ego.pinhole import Pinhole, Rows
 from rearguard.track import clipping
 from rearguard.track.clipping import Cut
 from rearguard.track.filter import BEARING, BOX_ERROR, LN_RANGE, LN_SIZE, RADIAL, ThingFilter, row

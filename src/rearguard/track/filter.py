@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from rearguard.ego.state import DRIFT_RAD_RS
+from rearguard.ego.swing import DRIFT_RAD_RS
 from rearguard.types import EgoState, Motion
 
 Array = NDArray[np.float64]
