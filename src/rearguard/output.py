@@ -58,6 +58,8 @@ def output(path: Path, *, mode: int = 0o666, make_folder: bool = False) -> Itera
 
 def _place(path: Path, make_folder: bool) -> tuple[Path | None, os.stat_result | None]:
     """The file to replace (None: write to `path` as it is) and what is there now. Raises OSError, `BadInput`."""
+    if str(path) == "-":
+        raise BadInput("-: name a file, or /dev/stdout for standard output")
     before = None
     with contextlib.suppress(FileNotFoundError):
         before = path.stat()

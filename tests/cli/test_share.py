@@ -16,6 +16,7 @@ from journal_kit import MONO_NS, a_near_miss, a_start, a_writer
 
 from rearguard.cli.main import cli
 from rearguard.config.journal import Journal as Settings
+from rearguard.doctor.bundle import Names
 from rearguard.journal.db import insert
 from rearguard.journal.db.store import Journal
 from rearguard.journal.media.clips import ClipRing
@@ -113,6 +114,16 @@ def test_a_bundle_holds_what_a_report_needs_and_no_names(
     whole = "".join(parts.values())
     for private in ("secret-pi", "a private word", str(tmp_path / "anna"), socket.gethostname()):
         assert private not in whole
+
+
+def test_names_are_hidden_as_whole_words_and_in_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "camera")
+    monkeypatch.setattr("getpass.getuser", lambda: "root")
+    monkeypatch.setenv("SUDO_USER", "run")
+    monkeypatch.setenv("HOME", "/home/jörg")
+    content = {"camera": ["runtime of run at CAMERA.local", 3, None, "/home/jörg/a, /home/anna/b"], "n": 1.5}
+    hidden = Names().hidden(content)
+    assert hidden == {"camera": ["runtime of USER at MACHINE.local", 3, None, "~/a, /home/USER/b"], "n": 1.5}
 
 
 def test_a_bundle_is_made_also_when_the_journal_cannot_be_read(tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ def share(near_miss: int | None, target: Path | None, as_seen: bool, journal: Pa
     with open_journal(journal) as opened:
         story = read(opened, newest(opened) if near_miss is None else near_miss)
     target = target or Path(f"near-miss-{story.row.id}.mp4")
-    if target.suffix not in (".mp4", ".html"):
+    kind = target.suffix.lower()
+    if kind not in (".mp4", ".html"):
         raise BadInput(f"{target}: name a .mp4 or a .html file")
     check_output(target)
     spare_journal(target, story.folder)
@@ -48,7 +49,7 @@ def share(near_miss: int | None, target: Path | None, as_seen: bool, journal: Pa
             f"near miss {story.row.id}: its pictures were kept as seen (journal.clips = full), heads and all; "
             "--as-seen shares them with everyone's consent"
         )
-    if target.suffix == ".mp4":
+    if kind == ".mp4":
         content = as_film(story)
     else:
         content = "".join(as_page(story)).encode()

@@ -8,7 +8,9 @@ from __future__ import annotations
 import getpass
 import io
 import json
+import os
 import platform
+import re
 import socket
 import zipfile
 from dataclasses import asdict
@@ -42,30 +44,41 @@ def bundle(who: CheckContext, journal: Journal | None) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in parts.items():
-            archive.writestr(name, names.hide(json.dumps(content, indent=2, default=str)))
+            archive.writestr(name, json.dumps(names.hidden(content), indent=2, ensure_ascii=False))
     return file.getvalue()
 
 
 class Names:
-    """Replaces what says whose this is: the machine's name, the user's, their home, and devices."""
+    """Replaces what says whose this is: the machine's name, the user's (also behind sudo), their home, and devices."""
 
     def __init__(self) -> None:
-        user = getpass.getuser()
         known = {str(Path.home()): "~", socket.gethostname(): "MACHINE"}
-        if user != "root":
-            known[user] = "USER"
-        self._known = {name: word for name, word in known.items() if len(name) > 2}
+        users = {getpass.getuser(), os.environ.get("SUDO_USER", ""), os.environ.get("LOGNAME", "")}
+        known |= dict.fromkeys(users - {"root", "rearguard"}, "USER")
+        # Longest first; whole words only: a user called `run` is no part of `runtime`.
+        names = sorted((name for name in known if len(name) > 2), key=len, reverse=True)
+        self._known = [
+            (re.compile(rf"(?<![\w]){re.escape(n)}(?![\w])", re.IGNORECASE), known[n]) for n in names
+        ]
         self._devices: dict[str, str] = {}
 
     def device(self, name: str) -> str:
         """A device by its number in this file."""
         return self._devices.setdefault(name, f"device-{len(self._devices) + 1}")
 
+    def hidden(self, content: Any) -> Any:
+        """What is told, without those names in any of its texts."""
+        if isinstance(content, dict):
+            return {key: self.hidden(value) for key, value in content.items()}
+        if isinstance(content, (list, tuple)):
+            return [self.hidden(value) for value in content]
+        return content if isinstance(content, (int, float)) or content is None else self.hide(str(content))
+
     def hide(self, text: str) -> str:
-        """The text without those names, the longest first."""
-        for name in sorted(self._known, key=len, reverse=True):
-            text = text.replace(name, self._known[name])
-        return text
+        """The text without those names, and without those of anybody's home."""
+        for name, word in self._known:
+            text = name.sub(word, text)
+        return re.sub(r"/home/(?!USER\b)[^/\s\"',:;]+", "/home/USER", text)
 
 
 def _versions() -> dict[str, Any]:
@@ -78,6 +91,13 @@ def _versions() -> dict[str, Any]:
     }
 
 
+def _kind_of(source: str) -> str:
+    """What a source is; the lasting name of a webcam has its serial number in it."""
+    if source.startswith("webcam:/"):
+        return "webcam by name"
+    return source if source.startswith(("sim:", "webcam:", "picamera2")) else "a file"
+
+
 def _outings(journal: Journal, names: Names) -> list[dict[str, Any]]:
     """The last outings: how they went and which faults stood; of where they were seen from only the kind."""
     from rearguard.journal.trends import tallies
@@ -87,7 +107,7 @@ def _outings(journal: Journal, names: Names) -> list[dict[str, Any]]:
     return [
         {
             "device": names.device(row.device),
-            "source": row.source if row.source.startswith(("sim:", "webcam:", "picamera2")) else "a file",
+            "source": _kind_of(row.source),
             "version": row.version,
             "model": f"{row.model} {row.model_digest[:12]}",
             "ended": row.ended,
