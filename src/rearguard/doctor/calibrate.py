@@ -45,6 +45,13 @@ class Board:
             )
         return cls(found[1], int(found[2]), int(found[3]))
 
+    @property
+    def told(self) -> str:
+        """Which board is meant, in words."""
+        if self.kind == "charuco":
+            return f"the board that `calibrate --print FILE --board charuco:{self.columns}x{self.rows}` draws"
+        return f"a chessboard of {self.columns + 1}x{self.rows + 1} squares (--board counts inner corners)"
+
     def draw(self) -> Image:
         """The ChArUco board, to be printed."""
         size = (self.columns * _PRINT_PX_PER_SQUARE, self.rows * _PRINT_PX_PER_SQUARE)
@@ -113,8 +120,7 @@ def measure(frames: Iterable[Frame], board: Board, origin: str, on_view: Callabl
     if len(views) < LEAST_VIEWS or size is None:
         raise BadInput(
             f"the {board.kind} of {board.columns}x{board.rows} was found in {len(views)} different places in {looked} "
-            f"pictures, {LEAST_VIEWS} are needed: is it the board of --board, flat, whole in the picture, and moved "
-            "about?"
+            f"pictures, {LEAST_VIEWS} are needed: is it {board.told}, flat, whole in the picture, and moved about?"
         )
     lens = _fit(views, size, origin)
     coverage = _coverage(views, size)
