@@ -169,6 +169,22 @@ def test_silence_has_a_limit(
         server.authorise()
 
 
+@pytest.mark.parametrize("mark", ["echo .", "printf ."])
+def test_a_shell_that_only_ever_prints_other_things_is_left(
+    server: Server, device: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str
+) -> None:
+    monkeypatch.setattr(remote, "_SILENT_S", 1.5)
+    server.authorise(f'command="while {mark}; do sleep 0.1; done"')
+    try:
+        done = pull(server.config, device, tmp_path / "home")
+        assert "does not come to the point" in str(done.exception)
+    finally:
+        server.authorise()
+    parts = iter(lambda: b"." if time.sleep(0.05) is None else b"", b"")
+    with pytest.raises(BadInput, match="without end"):
+        receive(lambda: next(parts), "TOKEN", set(), tmp_path, lambda: None, greets_s=0.3)
+
+
 def test_pictures_that_stop_coming_have_a_limit(
     server: Server, device: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

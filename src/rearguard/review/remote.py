@@ -39,6 +39,7 @@ from rearguard.review.ssh_words import (
 _MAX_LINE = 256 << 20
 _MAX_NOISE = 1 << 20  # greetings and the like, around what was asked for
 _MAX_TOLD = 400
+_OBJECT = b'{"'  # so begins what its rearguard says
 _SSH_FAILED, _NOT_FOUND, _NOT_EXECUTABLE = 255, 127, 126
 _SILENT_S = (
     120.0  # nothing comes for so long: a Pi Zero with a large journal needs some 20 s for its first line
@@ -87,7 +88,7 @@ class Remote:
                 process.stdin.close()
             noise, other = 0, b""
             for line in _lines(process.stdout.fileno(), self.host):
-                at = line.find(b'{"')
+                at = line.find(_OBJECT)
                 if at >= 0:
                     yield line[at:]
                 else:
@@ -156,7 +157,9 @@ class Remote:
         ear, file = _Ear(process.stderr), process.stdout.fileno()
         threading.Thread(target=_feed, args=(process.stdin, asked.encode()), daemon=True).start()
         try:
-            whole = through_shell.receive(lambda: _read(file, self.host), token, set(names), to, tick)
+            whole = through_shell.receive(
+                lambda: _read(file, self.host), token, set(names), to, tick, greets_s=_SILENT_S
+            )
             process.stdout.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_LEAVES_S)
@@ -263,16 +266,19 @@ class _Ear:
 
 
 def _lines(file: int, host: str) -> Iterator[bytes]:
-    """Whole lines as they come. Raises `PartFailed` when nothing comes for too long."""
+    """Whole lines as they come. Raises `PartFailed` when nothing comes for too long, or nothing but greetings."""
     held = bytearray()
-    searched = 0
+    searched, since = 0, time.monotonic()
     while True:
         end = held.find(b"\n", searched)
         if end >= 0:
-            yield bytes(held[: end + 1])
+            line = bytes(held[: end + 1])
             del held[: end + 1]
-            searched = 0
+            searched, since = 0, time.monotonic() if _OBJECT in line else since
+            yield line
             continue
+        if time.monotonic() - since > _SILENT_S and _OBJECT not in held:
+            raise PartFailed(_only_noise(host))
         searched = len(held)
         if len(held) > _MAX_LINE:
             raise BadInput(f"{host}: sent a line without end")
@@ -280,6 +286,10 @@ def _lines(file: int, host: str) -> Iterator[bytes]:
         if not data:
             return
         held += data
+
+
+def _only_noise(host: str) -> str:
+    return f"{host}: for {_SILENT_S:.0f} s its shell does not come to the point; try `ssh {host}`"
 
 
 def _read(file: int, host: str) -> bytes:

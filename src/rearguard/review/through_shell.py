@@ -6,6 +6,7 @@ What the shell there prints before and after is passed over: a token that nobody
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,13 +29,18 @@ def command(folder: str, token: str) -> str:
 
 
 def receive(
-    read: Callable[[], bytes], token: str, names: set[str], to: Path, tick: Callable[[], None]
+    read: Callable[[], bytes],
+    token: str,
+    names: set[str],
+    to: Path,
+    tick: Callable[[], None],
+    greets_s: float = 120.0,
 ) -> bool:
     """Append what comes to the files of `to`; whether it came to its end. Raises `BadInput`, OSError.
 
-    `read` gives the next bytes, none at the end of all.
+    `read` gives the next bytes, none at the end of all; a greeting takes `greets_s` at the most.
     """
-    held = bytearray()
+    held, began = bytearray(), time.monotonic()
 
     def until(mark: bytes, most: int) -> bytes | None:
         searched = 0
@@ -44,7 +50,8 @@ def receive(
             if not data:
                 return None
             held.extend(data)
-            if len(held) - len(data) > most:
+            greets_on = most == _MAX_GREETING and time.monotonic() - began > greets_s
+            if greets_on or len(held) - len(data) > most:
                 raise BadInput("its shell prints without end; is something else installed there?")
         found = bytes(held[:at])
         del held[: at + len(mark)]
