@@ -81,7 +81,8 @@ def change_journal(folder: Path | None) -> Iterator[Journal]:
             yield opened
         except sqlite3.Error as e:
             busy = getattr(e, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
-            why = "something else is writing to it; try again" if busy else f"cannot be written: {e}"
+            room = "; make room first" if "full" in str(e) else ""
+            why = "something else is writing to it; try again" if busy else f"cannot be written: {e}{room}"
             raise PartFailed(f"{opened.folder / DATABASE}: {why}") from e
         except OSError as e:
             raise PartFailed(f"{opened.folder}: cannot be written: {e.strerror or e}") from e

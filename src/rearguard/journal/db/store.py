@@ -90,6 +90,8 @@ class Journal:
         if not is_there(path):
             raise BadInput(f"{folder}: there is no journal to change")
         if not (os.access(path, os.W_OK) and os.access(folder, os.W_OK)):
+            if os.statvfs(folder).f_flag & os.ST_RDONLY:
+                raise BadInput(f"{path}: lies where nothing can be written (mounted read-only)")
             raise BadInput(f"{path}: only its owner may change it; try: sudo -u {_owner(path)} rearguard ...")
         return cls.open(folder)
 
