@@ -58,7 +58,8 @@ class Contact:
 
     When each sample's gap is closed, and how far beside the path it then is: (ways, samples). `going` and `staying` are
     the ways' weights: if it goes on across the path, and if it stays in the line it is on now. `miss` is the distance
-    at which it passes the wearer's middle if it goes on, positive to picture-right, with its deviation.
+    at which it passes the wearer's middle if it goes on, positive to picture-right, with its deviation; no gap is
+    closed before `soonest_s`.
     """
 
     ttc_s: Array
@@ -66,6 +67,7 @@ class Contact:
     going: Weights
     staying: Weights
     miss: tuple[float, float]
+    soonest_s: float
 
     def probability(self, within_s: float, half_width_m: float) -> float:
         """That it is within `half_width_m` of the wearer's middle when its gap is closed, within `within_s`.
@@ -73,8 +75,10 @@ class Contact:
         Going on across the path, staying in the line it is on now, or halting there: the most dangerous of these,
         since nobody knows which it will be.
         """
+        if within_s < self.soonest_s:
+            return 0.0
         hits = (self.ttc_s <= within_s) & (self.beside_m <= half_width_m)
-        shares = (np.count_nonzero(hits, axis=1) / _SAMPLES).tolist()
+        shares = (hits.sum(axis=1) / _SAMPLES).tolist()
         return float(max(sum(map(mul, self.going, shares)), *map(mul, self.staying, shares)))
 
 
@@ -109,8 +113,12 @@ def foresee(motions: Sequence[Motion], ego: EgoState, appears: Sequence[bool] = 
     miss_m[:, _DRIFTS] += known[:, _ACROSS] * np.minimum(ttc_s[:, _DRIFTS], _FURTHEST_S)
     means, squares = miss_m.sum(axis=2) / _SAMPLES, (miss_m * miss_m).sum(axis=2) / _SAMPLES
     ways = starmap(_of_ways, zip_longest(weights, appears, fillvalue=False))
-    of_all = zip(ttc_s, np.abs(miss_m), ways, means.tolist(), squares.tolist(), strict=True)
-    return [Contact(t, m, go, stay, _miss(go, mean, square)) for t, m, (go, stay), mean, square in of_all]
+    soonest_s = ttc_s.min(axis=(1, 2)).tolist()
+    of_all = zip(ttc_s, np.abs(miss_m), ways, means.tolist(), squares.tolist(), soonest_s, strict=True)
+    return [
+        Contact(times_s, beside_m, go, stay, _miss(go, mean, square), first_s)
+        for times_s, beside_m, (go, stay), mean, square, first_s in of_all
+    ]
 
 
 def _miss(going: Weights, means: list[float], squares: list[float]) -> tuple[float, float]:

@@ -50,17 +50,21 @@ class Expected:
 def distance(expected: Expected, detection: Detection, whole: Box, cut: Cut) -> float:
     """The squared distance of a detection, its box `whole` and as `cut` by the picture's edge, from a track's.
 
-    Infinite where it cannot be the same thing: another kind of label, or another width. A box that an edge cuts may
-    be smaller than expected only where the track is expected to reach that edge.
+    Infinite where it cannot be the same thing: another kind of label, another width, or beyond the gate. A box that an
+    edge cuts may be smaller than expected only where the track is expected to reach that edge.
     """
     same = detection.label == expected.label
     if not same and group(expected.label) != group(detection.label):
         return math.inf
     then = expected.box
+    place = expected.place_sd_px**2 + (expected.stray * max(then.height, 0.5 * then.width, 8.0)) ** 2
+    aside = whole.cx - then.cx
+    if aside * aside > GATE * place:  # most are too far aside, whatever their size
+        return math.inf
     if math.log(max(whole.width, 1.0) / max(then.width, 1.0)) > _WIDTH_GATE:
         return math.inf
     size = math.log(max(whole.height, 1.0) / max(then.height, 1.0))
-    cx, cy = then.cx, then.cy
+    cy = then.cy
     if (cut.bottom and expected.cut.bottom) or (cut.top and expected.cut.top):
         size = max(size, 0.0)
         # What is left of it has its middle elsewhere: the side that is seen is compared.
@@ -69,8 +73,7 @@ def distance(expected: Expected, detection: Detection, whole: Box, cut: Cut) -> 
             cy += then.y0 - whole.y0
         elif not cut.bottom:
             cy += then.y1 - whole.y1
-    place = expected.place_sd_px**2 + (expected.stray * max(then.height, 0.5 * then.width, 8.0)) ** 2
-    away = ((whole.cx - cx) ** 2 + (whole.cy - cy) ** 2) / place
+    away = (aside**2 + (whole.cy - cy) ** 2) / place
     return away + size**2 / (expected.ln_height_sd**2 + _SIZE_SD**2) + (0.0 if same else _LABEL_PENALTY)
 
 
@@ -94,6 +97,8 @@ def crowding(box: Box, others: Sequence[Box]) -> float:
     """How much of a box the most intrusive of the others shares with it, 0..1 of the smaller one's area."""
     most = 0.0
     for other in others:
+        if other.x0 >= box.x1 or other.x1 <= box.x0:  # nothing in common
+            continue
         if other is not box and other.height > _COMPARABLE * box.height:
             most = max(most, box.shared(other) / max(min(box.area, other.area), 1.0))
     return min(most, 1.0)

@@ -20,19 +20,25 @@ Array = NDArray[np.float64]
 
 LN_RANGE, BEARING, RADIAL, TURNING, LN_SIZE, BOX_ERROR = range(6)
 _STATES = 6
-_LEAST_RANGE_M, _MOST_RANGE_M = 0.3, 400.0
+_LEAST_LN_RANGE, _MOST_LN_RANGE = math.log(0.3), math.log(400.0)
 _FASTEST_PER_S = 15.0
 _MOST_SIGMAS = 3.0
 _ANYWHERE_SD = 0.7  # of ln range or bearing: half as far or twice, 40 degrees to either side
 _LEAST_ADVANCE = 0.2  # within one step no thing loses more than four fifths of its range
 
 
+_EYE = np.eye(_STATES)
+
+
 class ThingFilter:
-    """An extended Kalman filter over (ln range m, bearing rad, d ln range/dt, d bearing/dt, ln size m, box error)."""
+    """An extended Kalman filter over (ln range m, bearing rad, d ln range/dt, d bearing/dt, ln size m, box error).
+
+    The mean is a list, since NumPy's own numbers are slow one by one.
+    """
 
     __slots__ = ("cov", "mean")
 
-    def __init__(self, mean: Array, cov: Array) -> None:
+    def __init__(self, mean: list[float], cov: Array) -> None:
         self.mean = mean
         self.cov = cov
 
@@ -48,7 +54,7 @@ class ThingFilter:
         range_m = math.exp(ln_range)
         s, c = math.sin(bearing_rad), math.cos(bearing_rad)
         pace = ego.speed_m_s
-        mean = np.array([ln_range, bearing_rad, -pace * c / range_m, pace * s / range_m, ln_size, 0.0])
+        mean = [ln_range, bearing_rad, -pace * c / range_m, pace * s / range_m, ln_size, 0.0]
         cov = np.zeros((_STATES, _STATES))
         cov[BEARING, BEARING] = bearing_sd_rad**2
         own = thing_speed_sd_m_s**2 + ego.speed_sd_m_s**2
@@ -65,7 +71,7 @@ class ThingFilter:
         """It is seen whole for the first time, or turns out to be of another kind: where it is and how large begin
         anew; how that changes stays, but is known less of what is nearer: speeds that are usual are more of its range.
         """
-        nearer = math.exp(max(float(self.mean[LN_RANGE]) - ln_range, 0.0))
+        nearer = math.exp(max(self.mean[LN_RANGE] - ln_range, 0.0))
         self.cov[[RADIAL, TURNING], :] *= nearer
         self.cov[:, [RADIAL, TURNING]] *= nearer
         self.mean[LN_RANGE], self.mean[LN_SIZE], self.mean[BOX_ERROR] = ln_range, ln_size, 0.0
@@ -100,11 +106,11 @@ class ThingFilter:
         ln_range = m[LN_RANGE] + 0.5 * math.log(norm)
         bearing = m[BEARING] + math.atan2(b, a) - ego.path_turned_rad
         # The wearer's velocity turns with the path: seen from the wearer, the thing's turns the other way.
-        range_m = math.exp(min(max(ln_range, math.log(_LEAST_RANGE_M)), math.log(_MOST_RANGE_M)))
+        range_m = math.exp(min(max(ln_range, _LEAST_LN_RANGE), _MOST_LN_RANGE))
         push = turned * ego.speed_m_s / range_m
         s, c = math.sin(bearing), math.cos(bearing)
         u1, v1 = u1 - faster_m_s * c / range_m, v1 + faster_m_s * s / range_m
-        f = np.eye(_STATES)
+        f = _EYE.copy()
         # d/dw of ln(1 + w dt) is dt/(1 + w dt), of w/(1 + w dt) its square: as complex numbers (p + iq), (r + is)
         p, q = dt * a / norm, -dt * b / norm
         r, t = (a * a - b * b) / norm**2, -2 * a * b / norm**2
@@ -116,10 +122,9 @@ class ThingFilter:
         f[RADIAL, BEARING], f[TURNING, BEARING] = -push * c, push * s
         keep = math.exp(-dt / box_error_lasts_s)
         f[BOX_ERROR, BOX_ERROR] = keep
-        self.mean = np.array(
-            [ln_range, bearing, u1 - push * s, v1 - push * c, m[LN_SIZE], keep * m[BOX_ERROR]]
-        )
-        self.cov = f @ self.cov @ f.T
+        self.mean = [ln_range, bearing, u1 - push * s, v1 - push * c, m[LN_SIZE], keep * m[BOX_ERROR]]
+        cov = f @ self.cov @ f.T
+        self.cov = 0.5 * (cov + cov.T)
         wander = (agility_m_s_rs / range_m) ** 2
         self._diffuse(RADIAL, LN_RANGE, wander, dt)
         self._diffuse(TURNING, BEARING, wander, dt)
@@ -136,7 +141,7 @@ class ThingFilter:
 
     def _bound(self) -> None:
         m = self.mean
-        m[LN_RANGE] = min(max(m[LN_RANGE], math.log(_LEAST_RANGE_M)), math.log(_MOST_RANGE_M))
+        m[LN_RANGE] = min(max(m[LN_RANGE], _LEAST_LN_RANGE), _MOST_LN_RANGE)
         m[RADIAL] = min(max(m[RADIAL], -_FASTEST_PER_S), _FASTEST_PER_S)
         m[TURNING] = min(max(m[TURNING], -_FASTEST_PER_S), _FASTEST_PER_S)
 
@@ -150,17 +155,22 @@ class ThingFilter:
         """
         ph = self.cov @ row
         total = float(row @ ph) + variance
+        sd = math.sqrt(total)
         # An error of more than three deviations is more likely a bad measurement than news (Huber 1964).
-        most = _MOST_SIGMAS * math.sqrt(total)
+        most = _MOST_SIGMAS * sd
         surprise = error * error / total
         error = min(max(error, -most), most)
-        gain = ph / total
+        told = ph / sd  # the gain is that over the deviation
         if keep_rates:
-            gain[RADIAL] = gain[TURNING] = 0.0
-        self.mean = self.mean + gain * error
-        lost = np.outer(gain, ph)
-        self.cov = self.cov - lost - lost.T + total * np.outer(gain, gain)
-        self.cov = 0.5 * (self.cov + self.cov.T)
+            kept = told.copy()
+            kept[RADIAL] = kept[TURNING] = 0.0
+            rest = told - kept
+            self.cov = self.cov - told[:, None] * told + rest[:, None] * rest
+            told = kept
+        else:
+            self.cov = self.cov - told[:, None] * told
+        error /= sd
+        self.mean = [m + t * error for m, t in zip(self.mean, told.tolist(), strict=True)]
         self._bound()
         return surprise
 
@@ -179,11 +189,9 @@ class ThingFilter:
 
     def motion(self, path_sd_rad: float = 0.0) -> Motion:
         """The posterior of place and motion, as the judge reads it; the path's own direction is known to so much."""
-        mean = tuple(float(v) for v in self.mean[:4])
-        cov = self.cov[:4, :4].copy()
-        cov[BEARING, BEARING] += path_sd_rad**2
-        rows = tuple(tuple(float(v) for v in row) for row in cov)
-        return Motion(mean, rows)  # type: ignore[arg-type]
+        rows = self.cov[:4, :4].tolist()
+        rows[BEARING][BEARING] += path_sd_rad**2
+        return Motion(tuple(self.mean[:4]), tuple(map(tuple, rows)))  # type: ignore[arg-type]
 
 
 def row(**entries: float) -> Array:
