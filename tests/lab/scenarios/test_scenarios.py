@@ -77,19 +77,22 @@ def test_what_passes_is_not_lost(name: str) -> None:
 
 
 # How far the observed share may be from the probability told, in each tenth of it that was told in so many frames of
-# those runs. Measured, 0.10 to 0.21 more comes than is told in the tenths from 0.2 to 0.7: nearly all who cross in
-# these scenarios are on a collision course, of which nobody can be sure before they have been seen for a while.
+# those runs. All who cross in front are on a collision course here, which nobody can know before they have been seen
+# for a while: with them, measured, 0.10 to 0.21 more comes than is told in the tenths from 0.2 to 0.7.
 LEAST_FRAMES = 200
-FURTHEST_OFF = {2: 0.15, 3: 0.24, 4: 0.26, 5: 0.21, 6: 0.17}
 USUALLY_OFF = 0.1
+FURTHEST_OFF = {2: 0.15, 3: 0.24, 4: 0.26, 5: 0.21, 6: 0.17}
 
 
-def test_a_probability_of_contact_is_what_it_says() -> None:
-    tenths = by_tenth(add_up(o.accuracy for name in HELD for o in outcomes_of(name)))
+@pytest.mark.parametrize("crossing", [False, True])
+def test_a_probability_of_contact_is_what_it_says(crossing: bool) -> None:
+    names = [name for name in HELD if crossing or not name.startswith("CROSS-")]
+    tenths = by_tenth(add_up(o.accuracy for name in names for o in outcomes_of(name)))
     enough = [t for t in tenths if t.frames >= LEAST_FRAMES]
     assert len(enough) == 10
     for t in enough:
-        assert abs(t.observed - t.told) <= FURTHEST_OFF.get(t.tenth, USUALLY_OFF), t
+        furthest = FURTHEST_OFF.get(t.tenth, USUALLY_OFF) if crossing else USUALLY_OFF
+        assert abs(t.observed - t.told) <= furthest, t
 
 
 @pytest.mark.parametrize("speed_m_s", [1.5, 3.5, 5.0])
