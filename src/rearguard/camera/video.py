@@ -250,7 +250,8 @@ def _open(path: Path) -> tuple[Any, Any]:
             f"{path}: not a video that can be read (corrupt, cut short or an unknown codec); re-encode or re-copy it"
         )
     # Errors of frame threads come late, and AVI's times are taken off the packets; of a raw stream they may not come.
-    stream.thread_type = "SLICE" if container.format.name in ("avi", "h264") else "AUTO"
+    late = container.format.name in ("avi", "h264", "mpegvideo", "m4v")
+    stream.thread_type = "SLICE" if late else "AUTO"
     return container, stream
 
 
