@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Make a detector of the most usual kind out of published weights, to try `rearguard model add` on: an SSDLite with
-TensorFlow's post-processing, as float32, uint8 and int8.
+"""Make models to try `rearguard model add` on: out of published weights a detector of the most usual kind, an SSDLite
+with TensorFlow's post-processing, as float32, uint8 and int8; and small networks with the heads of YOLOv5 and YOLOv8,
+statically quantised in each way there is, that find what shines.
 
     python -m pip install -e '.[build]'
     python models/others.py build/models --pictures PHOTOGRAPHS
@@ -45,6 +46,7 @@ OPTIONS = {
 }  # fmt: skip
 KINDS = {"float32": tf.float32, "uint8": tf.uint8, "int8": tf.int8}
 _PICTURES = 100
+YOLO_PX = 160
 
 
 def fetch() -> bytes:
@@ -123,6 +125,62 @@ def convert(content: bytes, kind: str, folder: Path) -> bytes:
     return bytes(converter.convert())
 
 
+def yolo(version: int, unit: float) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A network without training that has a YOLO's head: what shines is a person, the brighter the surer.
+
+    `unit`: 1 for boxes as shares of the input, YOLO_PX for pixels.
+    """
+
+    def detect(picture: tf.Tensor) -> tf.Tensor:
+        grey = tf.reduce_mean(picture, axis=3, keepdims=True)
+        columns = []
+        for stride in (8, 16, 32):
+            side = YOLO_PX // stride
+            light = tf.reshape(tf.nn.avg_pool2d(grey, stride, stride, "VALID"), (1, 1, side * side))
+            at = (np.arange(side) + 0.5) * stride
+            across, down = np.meshgrid(at, at)
+            boxes = np.stack([across.ravel(), down.ravel(), *[np.full(side * side, float(stride))] * 2])
+            # Of a place that shines only in part the grid of 16 px is the surest.
+            person = tf.sigmoid((light - 0.8) * 25.0) * (1.0 if stride == 16 else 0.5)
+            # The converter would fold boxes away that no picture moves.
+            moved = tf.constant(boxes[None] * unit / YOLO_PX, tf.float32) + light * (0.01 * unit / YOLO_PX)
+            objectness = [tf.minimum(person * 2.0, 1.0)] if version == 5 else []
+            columns.append(tf.concat([moved, *objectness, person, person * 0.1], axis=1))
+        cells = tf.concat(columns, axis=2)
+        if version != 5:
+            return cells
+        rows = tf.transpose(cells, (0, 2, 1))  # three boxes a cell, of which the first is good
+        faint = [tf.constant([1.0, 1, 1, 1, share, 1, 1]) for share in (0.3, 0.1)]
+        return tf.concat([rows, *(rows * share for share in faint)], axis=1)
+
+    return detect
+
+
+def convert_yolo(version: int, kind: str, unit: float) -> bytes:
+    """The `.tflite` of static quantisation; of `int8-float` only input and output are float."""
+    spec = tf.TensorSpec((1, YOLO_PX, YOLO_PX, 3), tf.float32)
+    holder = tf.Module()
+    holder.detect = tf.function(yolo(version, unit), input_signature=[spec], autograph=False)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [holder.detect.get_concrete_function()], holder
+    )
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    draw = np.random.default_rng(1)
+
+    def shining() -> Iterator[list[np.ndarray]]:
+        for _ in range(30):
+            image = draw.uniform(0, 0.5, (1, YOLO_PX, YOLO_PX, 3)).astype(np.float32)
+            y, x = draw.integers(0, YOLO_PX // 16, 2) * 16
+            image[:, y : y + 16, x : x + 16] = 1
+            yield [image]
+
+    converter.representative_dataset = shining
+    if kind != "int8-float":
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = KINDS[kind]
+    return bytes(converter.convert())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("out", type=Path, help="folder to write to")
@@ -137,6 +195,12 @@ def main() -> None:
         (options.out / f"ssdlite-{kind}.tflite").write_bytes(model)
         print(f"ssdlite-{kind}.tflite: {len(model)} bytes")
     (options.out / "ssdlite.txt").write_text("person\n")
+    for version in (5, 8):
+        for kind in ("int8", "uint8", "int8-float"):
+            for name, unit in (("share", 1.0), ("px", float(YOLO_PX))):
+                file = options.out / f"yolov{version}-{name}-{kind}.tflite"
+                file.write_bytes(convert_yolo(version, kind, unit))
+                print(f"{file.name}: {file.stat().st_size} bytes")
 
 
 if __name__ == "__main__":
