@@ -16,7 +16,7 @@ from rearguard.camera.catalogue import open_source
 from rearguard.camera.truncation import picture_cut_short, video_cut_short
 from rearguard.config.camera import Camera
 from rearguard.ego.pinhole import Pinhole
-from rearguard.errors import BadInput, PartFailed
+from rearguard.errors import BadInput, CutShort, PartFailed
 
 CAMERA = Camera()
 
@@ -159,6 +159,17 @@ def test_frames_before_a_cut_picture_are_delivered(tmp_path: Path, suffix: str) 
     assert len(frames) == 2
     assert error is not None
     assert str(last) in error
+
+
+def test_a_spoiled_picture_in_between_is_a_gap_and_is_told(tmp_path: Path) -> None:
+    for number in range(5):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), picture(number * 20))
+    for number in (1, 2):
+        (tmp_path / f"{number}.png").write_bytes(b"")
+    with pytest.raises(CutShort, match=r"1\.png: the picture is empty.*and 1 more are so; what else"):
+        list(open_source(str(tmp_path), CAMERA, fps=10).frames())
+    frames, _ = take(tmp_path, fps=10)
+    assert [(f.seq, f.captured_ns) for f in frames] == [(0, 0), (3, 300_000_000), (4, 400_000_000)]
 
 
 def test_pictures_of_another_size_are_refused(tmp_path: Path) -> None:

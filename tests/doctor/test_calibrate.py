@@ -48,8 +48,10 @@ def worst_ray_error_deg(one: Calibration, other: Calibration) -> float:
 def test_the_lens_that_drew_the_pictures_is_found(tmp_path: Path, lens: Calibration, kind: str) -> None:
     board = Board.of(kind).draw() if kind.startswith("charuco") else chessboard()
     folder = photos(tmp_path / "photos", board_views(board, lens, 18))
+    (folder / "spoiled.png").write_bytes(b"half a picture")
     done = run(folder, tmp_path / "lens.toml", kind)
     assert done.exit_code == 0, (done.output, done.exception)
+    assert "spoiled.png" in done.stderr
     told = json.loads(done.stdout)
     found = read_calibration(str(tmp_path / "lens.toml"))
     assert found.rms_px < 0.5

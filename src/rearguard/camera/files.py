@@ -20,7 +20,7 @@ from rearguard.camera.truncation import picture_cut_short
 from rearguard.camera.turns import TURNS, upright
 from rearguard.camera.video import FASTEST_HZ, MAX_SIDE_PX, SLOWEST_S, VideoFile
 from rearguard.clock import NS_PER_S
-from rearguard.errors import BadInput
+from rearguard.errors import BadInput, CutShort
 from rearguard.types import Frame, Image
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".pgm", ".ppm", ".bmp"})
@@ -69,7 +69,7 @@ class PictureFolder:
 
     Their times are those that the camera wrote into them, or at `fps`. When the folder itself holds none, its only
     subfolder with pictures is taken. Raises `BadInput` for an empty folder, for one whose pictures have no times of
-    their own and no `fps` and, after the pictures before it, for one that is corrupt or of another size.
+    their own and no `fps` and, after the pictures before it, for one of another size; `CutShort` for spoiled ones.
     """
 
     def __init__(self, path: Path, view: View, *, fps: float | None, realtime: bool) -> None:
@@ -91,17 +91,28 @@ class PictureFolder:
         self.info = SourceInfo(str(path), width, height, rate, hfov_deg, realtime, several, assumed)
 
     def frames(self) -> Iterator[Frame]:
-        """Every picture in order; in real time the late ones are skipped unread."""
+        """Every picture in order; in real time the late ones are skipped unread.
+
+        One that cannot be read leaves its place empty; `CutShort` tells of it after the last.
+        """
+        spoiled: list[BadInput] = []
         for index, captured_ns in self._pacer or _own_time(self.info.fps, self._times_s):
             if self._closed or index >= len(self._pictures):
-                return
-            image, _ = self._read(index)
+                break
+            try:
+                image, _ = self._read(index)
+            except BadInput as e:
+                spoiled.append(e)
+                continue
             if image.shape != self._shape:
                 raise BadInput(
                     f"{self._pictures[index]}: {image.shape[1]}x{image.shape[0]} pixels, the pictures before have "
                     f"{self._shape[1]}x{self._shape[0]}; a recording has one size"
                 )
             yield Frame(index, captured_ns, image)
+        if spoiled and not self._closed:
+            more = f", and {len(spoiled) - 1} more are so" if len(spoiled) > 1 else ""
+            raise CutShort(f"{spoiled[0]}{more}; what else there is was judged")
 
     def close(self) -> None:
         """Stop delivering. Never blocks."""

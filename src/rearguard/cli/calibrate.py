@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from rearguard.cli.options import config_option, fps_option, json_option
 
 if TYPE_CHECKING:
     from rearguard.doctor.calibrate import Board, Measured
+    from rearguard.types import Frame
 
 _EVERY_S = 0.3  # of a film or a camera; the board has to move meanwhile
 
@@ -99,6 +101,16 @@ def calibrate(
         click.echo(line[0].upper() + line[1:] + ".")
 
 
+def _to_its_end(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """What there is of a recording that was cut short, and a word about it."""
+    from rearguard.errors import CutShort
+
+    try:
+        yield from frames
+    except CutShort as e:
+        click.echo(f"rearguard: {e}", err=True)
+
+
 def _draw_board(board: Board, file: Path) -> None:
     """Write the board as a PNG, to be printed. Raises `BadInput` for a kind that cannot be drawn."""
     import cv2
@@ -136,7 +148,7 @@ def _measure_lens(
     try:
         with progress_bar("board found") as bar:
             return measure(
-                islice(frames, 0, most, every),
+                islice(_to_its_end(frames), 0, most, every),
                 board,
                 f"rearguard calibrate {source}",
                 lambda n: bar.reach(n, None),

@@ -8,6 +8,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +18,7 @@ import msgspec
 
 from rearguard.config import Config
 from rearguard.config.detect import Detect
-from rearguard.errors import BadInput, PartFailed
+from rearguard.errors import BadInput, CutShort, PartFailed
 
 if TYPE_CHECKING:
     from rearguard.vision.pipeline import Pipeline
@@ -89,10 +90,11 @@ def take_pictures(config: Config, source: str, count: int) -> list[bytes]:
     opened = open_source(source, config.camera, fps=config.camera.fps if recorded else None)
     try:
         taken: list[bytes] = []
-        for frame in opened.frames():
-            taken.append(to_jpeg(frame.image, _JPEG_QUALITY))
-            if len(taken) == count:
-                break
+        with suppress(CutShort):
+            for frame in opened.frames():
+                taken.append(to_jpeg(frame.image, _JPEG_QUALITY))
+                if len(taken) == count:
+                    break
     finally:
         opened.close()
     if len(taken) <= WARM_UP:
