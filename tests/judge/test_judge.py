@@ -49,6 +49,11 @@ def track(ttc_s: float | None, *, id_: int = 1, existence: float = 0.98, **more:
     )
 
 
+def seen(at_ns: int, one: Track) -> Track:
+    """The same track, seen at that moment."""
+    return msgspec.structs.replace(one, at_ns=at_ns, seen_ns=at_ns)
+
+
 def once(*tracks: Track, ego: EgoState = STEADY, **more: Any) -> Verdict:
     return judge(Memory(), tracks, SETTINGS, ego, seq=0, captured_ns=0, **more)[1]
 
@@ -151,7 +156,7 @@ def test_the_most_urgent_comes_first() -> None:
 def test_a_level_is_let_go_only_after_the_release_time() -> None:
     memory, first = judge(Memory(), [track(1.8)], SETTINGS, STEADY, seq=0, captured_ns=0)
     assert first.level is Level.CRITICAL
-    gone = track(None, closing=-0.3, rate_sd=0.01)
+    gone = seen(round(0.5 * S), track(None, closing=-0.3, rate_sd=0.01))
     memory, held = judge(memory, [gone], SETTINGS, STEADY, seq=1, captured_ns=round(0.5 * S))
     assert held.level is Level.CRITICAL
     assert held.threats[0].reason.held_s == SETTINGS.release_s
@@ -171,10 +176,49 @@ def test_trembling_about_a_threshold_does_not_flap() -> None:
     memory, levels = Memory(), []
     for i in range(30):
         memory, verdict = judge(
-            memory, [track(2.35 if i % 2 else 2.6)], SETTINGS, STEADY, seq=i, captured_ns=i * S // 10
+            memory,
+            [seen(i * S // 10, track(2.35 if i % 2 else 2.6))],
+            SETTINGS,
+            STEADY,
+            seq=i,
+            captured_ns=i * S // 10,
         )
         levels.append(verdict.level)
     assert set(levels[2:]) == {Level.CRITICAL}
+
+
+def unseen(after_s: float, one: Track, known: Motion) -> Track:
+    """The same track, not seen since then, and what is known of it by now."""
+    return msgspec.structs.replace(one, at_ns=round(after_s * S), motion=known)
+
+
+def test_nobody_gets_more_urgent_by_not_being_seen() -> None:
+    """What a filter predicts of who is unseen grows wider and wider: soon a contact cannot be ruled out."""
+    beside = track(2.0, offset_m=1.6, range_m=4.0)
+    memory, first = judge(Memory(), [beside], SETTINGS, STEADY, seq=0, captured_ns=0)
+    assert first.level is Level.CLEAR
+    wide = motion(0.5, offset_m=0.6, range_m=2.0, rate_sd=1.0, sure_m=0.8, drift_sd_m_s=0.5)
+    assert once(msgspec.structs.replace(beside, motion=wide)).level is not Level.CLEAR
+    _, later = judge(memory, [unseen(0.5, beside, wide)], SETTINGS, STEADY, seq=1, captured_ns=S // 2)
+    assert later.level is Level.CLEAR
+
+
+def test_the_time_goes_on_for_who_is_not_seen() -> None:
+    ahead = track(2.8, rate_sd=0.005)
+    memory, first = judge(Memory(), [ahead], SETTINGS, STEADY, seq=0, captured_ns=0)
+    assert first.level is Level.CAUTION
+    now = motion(2.3, range_m=6.5, rate_sd=0.005)
+    _, later = judge(memory, [unseen(0.5, ahead, now)], SETTINGS, STEADY, seq=1, captured_ns=S // 2)
+    assert later.level is Level.CRITICAL
+
+
+def test_a_path_that_turns_to_who_is_not_seen_counts_at_once() -> None:
+    aside = track(1.8, offset_m=2.5)
+    memory, first = judge(Memory(), [aside], SETTINGS, STEADY, seq=0, captured_ns=0)
+    assert first.level is Level.CLEAR
+    turned = msgspec.structs.replace(STEADY, path_turned_rad=math.atan2(2.5, 8.0))
+    _, later = judge(memory, [unseen(0.1, aside, motion(1.7))], SETTINGS, turned, seq=1, captured_ns=S // 10)
+    assert later.level is Level.CRITICAL
 
 
 number = st.floats(-1e3, 1e3)

@@ -14,6 +14,9 @@ from rearguard.config import Config
 from rearguard.detect.classes import size_priors
 from rearguard.ego.pinhole import Pinhole
 from rearguard.lab.world import boxes, catalogue
+from rearguard.track import clipping
+from rearguard.track.boxes import BoxModel
+from rearguard.track.filter import BEARING
 from rearguard.track.tracker import Tracker
 from rearguard.types import Box, Detection, EgoMotion, EgoState, Level, Observation, Speed, Track, Verdict
 from rearguard.vision.rules import Rules
@@ -277,3 +280,39 @@ def test_who_walks_away_into_view_over_the_lower_edge_does_not_seem_to_come() ->
         seen = Observation(seq, round(t_s * NS_PER_S), tuple(found), still.ego, speed=Speed(0.0, 0.15))
         worst = max(worst, rules.judge_frame(seen)[1].level)
     assert worst < Level.CRITICAL
+
+
+def test_a_car_first_taken_for_a_lorry_is_as_far_away_as_a_car() -> None:
+    """The first name is often wrong at a distance; its size must not stay with the thing for ever."""
+    lens_m = LENS.focal_px / 20.0
+    box = Box(640 - lens_m, 360, 640 + lens_m, 360 + 1.52 * lens_m)
+    names = ["truck"] + ["car"] * 9
+    told = run([(i / FPS, [Detection(box, name, 0.8 if i else 0.5)]) for i, name in enumerate(names)])
+    (first,), (last,) = told[1][0] or told[2][0], told[-1][0]
+    assert last.label == "car"
+    assert 15.0 < last.range_m < 24.0
+    assert first.motion.closing_sd_per_s > 0
+
+
+def test_who_enters_over_the_side_is_beside_even_while_only_an_arm_shows() -> None:
+    """A sliver at the edge is the near side of a body: taken for all of it, the body would rush in as it comes."""
+    where = BoxModel(LENS, EgoState())
+    per_m = LENS.focal_px / 2.5
+    edge_m = 640 / per_m  # beside the path, where the picture ends
+    for shows_m in (0.05, 0.15, 0.3):
+        middle_m = edge_m + 0.255 - shows_m
+        box = Box(1280 - shows_m * per_m, 360 - 0.35 * per_m, 1280, 720)
+        thing, _, _ = where.first_sight(
+            Detection(box, "person", 0.9), clipping.cut(box, LENS), size_priors()("person")
+        )
+        off = math.atan2(middle_m, 2.5) - float(thing.mean[BEARING])
+        assert abs(off) < 2 * math.sqrt(thing.cov[BEARING, BEARING])
+
+
+def test_who_was_lost_so_near_that_they_may_be_anywhere_begins_anew_where_they_are_seen_next() -> None:
+    """Half a second at arm's length: a linear filter would make leaps of what it takes in then."""
+    near = [(i / FPS, [person(1.5, 0.5)]) for i in range(4)]
+    told = run([*near, *((0.4 + i / FPS, []) for i in range(5)), (0.9, [person(2.4, -0.9)])])
+    for track in told[-1][0]:
+        assert abs(track.range_m - 2.5) < 1.0
+        assert abs(track.closing_per_s) < 3.0

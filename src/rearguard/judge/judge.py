@@ -22,6 +22,7 @@ from rearguard.types import (
     EgoState,
     Fault,
     Level,
+    Motion,
     Reason,
     ReasonCode,
     Side,
@@ -43,11 +44,11 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
-    """What may come of a track as of its last sighting."""
+class Seen:
+    """Where a track was at its last sighting and how it moved, against the path as it is known now."""
 
     at_ns: int
-    contact: Contact
+    motion: Motion
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Memory:
     """What the judge remembers from frame to frame, by track."""
 
     held: Mapping[int, Held] = field(default_factory=lambda: MappingProxyType({}))
-    foreseen: Mapping[int, Foreseen] = field(default_factory=lambda: MappingProxyType({}))
+    seen: Mapping[int, Seen] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def judge(
@@ -73,13 +74,14 @@ def judge(
     """Judge one frame; `latency_s` is how old the frame already is. Returns the new memory and the verdict."""
     late_s = max(0.0, latency_s) + settings.motor_onset_s
     held: dict[int, Held] = {}
-    foreseen = _foreseen(memory.foreseen, tracks, ego)
+    seen = [_seen(memory.seen.get(t.id), t, ego) for t in tracks]
+    contacts = foresee([s.motion for s in seen], ego, [t.appears for t in tracks])
     threats: list[Threat] = []
-    for track in tracks:
+    for track, last, contact in zip(tracks, seen, contacts, strict=True):
         before = memory.held.get(track.id)
-        threat = _weigh(
-            track, foreseen[track.id], before.level if before else Level.CLEAR, settings, late_s, mount
-        )
+        was = before.level if before else Level.CLEAR
+        unseen_s = (track.at_ns - last.at_ns) / NS_PER_S
+        threat = _weigh(track, contact, unseen_s, was, settings, late_s, mount)
         threat, kept = _hold(threat, before, captured_ns, settings.release_s)
         threats.append(threat)
         if kept is not None:
@@ -91,31 +93,35 @@ def judge(
             if kept_on is not None:
                 threats.append(kept_on)
                 held[track_id] = past
+    now = {t.id: last for t, last in zip(tracks, seen, strict=True)}
     threats.sort(key=_urgency)
     level = threats[0].level if threats else Level.CLEAR
     side = threats[0].side if level > Level.CLEAR else Side.CENTRE
     verdict = Verdict(seq, captured_ns, level, side, tuple(threats), faults)
-    return Memory(MappingProxyType(held), MappingProxyType(foreseen)), verdict
+    return Memory(MappingProxyType(held), MappingProxyType(now)), verdict
 
 
-def _foreseen(past: Mapping[int, Foreseen], tracks: Sequence[Track], ego: EgoState) -> dict[int, Foreseen]:
-    """What may come of each track.
-
-    Nothing gets more urgent by not being seen than its last sighting allows: what it may do grows no wider.
-    """
-    fresh = [t for t in tracks if t.id not in past or t.seen_ns > past[t.id].at_ns]
-    contacts = foresee([t.motion for t in fresh], ego, [t.appears for t in fresh])
-    anew = {t.id: Foreseen(t.seen_ns, contact) for t, contact in zip(fresh, contacts, strict=True)}
-    return {t.id: anew.get(t.id) or past[t.id] for t in tracks}
+def _seen(past: Seen | None, track: Track, ego: EgoState) -> Seen:
+    """Nothing gets more urgent by not being seen than its last sighting allows: only the path goes on to turn."""
+    if past is None or track.seen_ns > past.at_ns:
+        return Seen(track.seen_ns, track.motion)
+    ln_range, bearing, *rates = past.motion.mean
+    rows = [list(row) for row in past.motion.covariance]
+    rows[1][1] = max(rows[1][1], ego.swing_sd_rad**2)
+    mean = (ln_range, bearing - ego.path_turned_rad, *rates)
+    return Seen(past.at_ns, Motion(mean, tuple(map(tuple, rows))))  # type: ignore[arg-type]
 
 
 def _urgency(threat: Threat) -> tuple[int, float, int]:
     return (-threat.level, threat.ttc_s if threat.ttc_s is not None else math.inf, threat.track)
 
 
-def _weigh(track: Track, seen: Foreseen, was: Level, settings: Settings, late_s: float, mount: str) -> Threat:
-    """The level a track has earned by this frame alone; `was` lowers what it takes to keep a level held."""
-    miss_m, miss_sd_m = seen.contact.miss
+def _weigh(
+    track: Track, contact: Contact, unseen_s: float, was: Level, settings: Settings, late_s: float, mount: str
+) -> Threat:
+    """The level a track has earned by this frame alone; `contact` is as of `unseen_s` ago, `was` lowers what it takes
+    to keep a level held."""
+    miss_m, miss_sd_m = contact.miss
     known = Reason(
         code=ReasonCode.NOT_CLOSING,
         ttc_s=None if track.ttc_s is None else max(0.0, track.ttc_s - late_s),
@@ -124,20 +130,17 @@ def _weigh(track: Track, seen: Foreseen, was: Level, settings: Settings, late_s:
         miss_m=miss_m,
         miss_sd_m=miss_sd_m,
     )
-    level, reason = _level(track, seen, known, was, settings, late_s)
+    level, reason = _level(track, contact, known, was, settings, late_s + unseen_s)
     return Threat(track.id, track.label, track.kind, level, side_of(miss_m, mount), track.box, reason)
 
 
 def _level(
-    track: Track, seen: Foreseen, known: Reason, was: Level, settings: Settings, late_s: float
+    track: Track, contact: Contact, known: Reason, was: Level, settings: Settings, late_s: float
 ) -> tuple[Level, Reason]:
     probability = 0.0
-    late_s += (track.at_ns - seen.at_ns) / NS_PER_S
     for level, within_s, due in _pairs(settings):
         limit = due * (settings.hold_share if was >= level else 1.0)
-        probability = track.existence * seen.contact.probability(
-            within_s + late_s, settings.corridor_half_width_m
-        )
+        probability = track.existence * contact.probability(within_s + late_s, settings.corridor_half_width_m)
         if probability >= limit:
             return level, replace(known, code=ReasonCode.SOON, limit_s=within_s, probability=probability)
     if track.closing_per_s + track.closing_sd_per_s < STILL_PER_S:
