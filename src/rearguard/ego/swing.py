@@ -60,14 +60,17 @@ _PER_ROW = len(_STRIDES_HZ)
 _FILTERS = len(_ROWS) * _PER_ROW
 _FIRST = np.array([0, _KINDS, _KINDS + 1]) * _PER_ROW  # the first filter of each axis
 _AXIS_OF = np.repeat([0, 0, 0, 1, 2], _PER_ROW)
-# Times the weights: the sum over each axis; to each filter that over its axis, and the mean over the kinds of path
-# with its rhythm.
+# Times the weights: the sum over each axis; to each filter that over its axis.
 _SUM = np.eye(3)[_AXIS_OF]
 _SUM_OF_AXIS = _SUM @ _SUM.T
-_SAME_PATHS = np.eye(_PER_ROW)[np.arange(_FILTERS) % _PER_ROW]
-_MEAN_OF_KINDS = _SAME_PATHS @ _SAME_PATHS.T * _SUM_OF_AXIS
+# Times the weights: how far each is from the mean over the kinds of path with its rhythm, and below which it is lost.
+_SAME_RHYTHM = np.eye(_PER_ROW)[np.arange(_FILTERS) % _PER_ROW]
+_MEAN_OF_KINDS = _SAME_RHYTHM @ _SAME_RHYTHM.T * _SUM_OF_AXIS
 _MEAN_OF_KINDS /= _MEAN_OF_KINDS.sum(axis=1, keepdims=True)
-_LOST = np.repeat([_KINDS * _LOST_WEIGHT, _KINDS * _LOST_WEIGHT, 0.0, 0.0, 0.0], _PER_ROW)  # of that mean
+_MAY_BE_LOST = np.repeat([1.0, 1.0, 0.0, 0.0, 0.0], _PER_ROW)[:, None]
+_CHANGES_AND_LOST = np.concatenate(
+    [_MEAN_OF_KINDS - np.eye(_FILTERS), _KINDS * _LOST_WEIGHT * _MAY_BE_LOST * _MEAN_OF_KINDS]
+)
 _MEASURED = np.full(_FILTERS, _MEASURED_SD_RAD**2)
 _MOST_SURPRISE = np.full(_FILTERS, 40.0)
 _LEAST_LIKELIHOOD = np.full(_FILTERS, 1e-9)
@@ -156,9 +159,10 @@ class SwingBank:
     def _mix(self, dt: float) -> None:
         """A path may change its kind; a kind that has become unlikely begins again where the changing one is."""
         weight = self._weight
-        mean = _MEAN_OF_KINDS @ weight
-        weight += (1 - math.exp(-_CHANGES_PER_S * dt)) * (mean - weight)
-        lost = (weight < _LOST * mean).nonzero()[0]
+        changes, lost_below = (_CHANGES_AND_LOST @ weight).reshape(2, _FILTERS)
+        changes *= 1 - math.exp(-_CHANGES_PER_S * dt)
+        weight += changes
+        lost = (weight < lost_below).nonzero()[0]
         if not len(lost):
             return
         x = self._x
@@ -177,7 +181,7 @@ class SwingBank:
         np.conjugate(z, out=h[4])
         variance = h[0].real + z.real
         variance += _MEASURED
-        gain = h[:4] * (1 / variance).astype(complex)
+        gain = h[:4] / variance
         x -= gain.take(_GAIN_OF, axis=0) * h.take(_TIMES, axis=0)
         surprise = gain[2].real * h[2].real
         likelihood = np.exp(_MINUS_HALF * np.minimum(surprise, _MOST_SURPRISE))

@@ -116,12 +116,14 @@ class Tracker:
             return self._tell(ego)
         dt = 0.0 if self._last_ns is None else (at_ns - self._last_ns) / NS_PER_S
         before_ns, self._last_ns = self._last_ns, at_ns
-        boxes = BoxModel(self._lens, ego)
         longest_ns = round(self._settings.max_missed_s * NS_PER_S)
         # Over a gap in time nothing goes on.
         self._live = [t for t in self._live if at_ns - t.seen_ns <= longest_ns]
         faster_m_s = 0.0 if self._speed_was is None else ego.speed_m_s - self._speed_was
         self._speed_was = ego.speed_m_s
+        if not self._live and not seen.detections:  # as in most frames
+            return []
+        boxes = BoxModel(self._lens, ego)
         self._predict(dt, ego, boxes, faster_m_s, known=seen.ego.known)
         self._grow(dt, before_ns, seen.growth, boxes)
         usable = [(i, d) for i, d in enumerate(seen.detections) if _sane(d)]
