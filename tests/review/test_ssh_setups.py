@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -78,6 +79,15 @@ def test_pull_ends_and_brings_all(server: Server, device: Path, tmp_path: Path, 
     assert len(list((tmp_path / "home" / CLIPS).iterdir())) >= 1
     assert time.monotonic() - began < 60
     assert not list(tmp_path.glob("cm-*"))
+
+
+def test_folders_may_be_called_anything(server: Server, device: Path, tmp_path: Path) -> None:
+    name = """-it's *[a]? \\ "q" $(touch x); #ünï"""
+    shutil.copytree(device, tmp_path / name)
+    done = pull(server.config, tmp_path / name, tmp_path / f"home {name}")
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert same_files(device, tmp_path / f"home {name}")
+    assert not done.stderr  # by sftp
 
 
 def test_a_shell_that_greets_is_passed_over(server: Server, device: Path, tmp_path: Path) -> None:

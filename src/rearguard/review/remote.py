@@ -116,8 +116,9 @@ class Remote:
             raise BadInput(f"{self.host}: names a clip folder that makes no sense")
         if shutil.which("sftp") is None:
             raise BadInput("sftp is not installed; on Debian: apt install openssh-client")
+        here = to.absolute()  # a name that begins with a dash is an option
         batch = "".join(
-            f"-reget {_for_sftp(f'{folder}/{name}')} {_for_sftp(str(to / name))}\n" for name in names
+            f"-reget {_for_sftp(f'{folder}/{name}')} {_for_sftp(str(here / name))}\n" for name in names
         )
         command = ["sftp", *self._options(sftp=True), "-q", "-b", "-", "--", _bracketed(self._to.host)]
         process = subprocess.Popen(
@@ -334,5 +335,5 @@ def _bracketed(host: str) -> str:
 
 
 def _for_sftp(path: str) -> str:
-    """A path for an sftp batch file; sftp also expands wildcards unless they are escaped."""
-    return '"' + "".join(f"\\{c}" if c in '"\\*?[]' else c for c in path) + '"'
+    """A path for an sftp batch file, which also expands wildcards; not in quotes, where sftp escapes them once more."""
+    return "".join(c if c.isalnum() or c in "/._-" else f"\\{c}" for c in path)
