@@ -72,7 +72,7 @@ def export(
         return
     if output is not None:
         check_output(output)
-    kind = kind or (output.suffix.lstrip(".") if output else "csv")
+    kind = kind or (output.suffix.lower().lstrip(".") if output else "csv")
     if kind not in ("csv", "jsonl", "parquet"):
         raise BadInput(f"{output}: cannot tell the format from the name; say --format csv, jsonl or parquet")
     if kind == "parquet" and output is None:
