@@ -97,6 +97,33 @@ def test_a_full_disk_is_told_and_what_fits_is_kept(tmp_path: Path) -> None:
     assert count(tmp_path) == 21
 
 
+def test_pictures_whose_row_a_full_disk_refused_do_not_stay(tmp_path: Path) -> None:
+    """They take the room that is wanted; another outing's files are its own writer's."""
+    told = Told()
+    writer = a_writer(tmp_path, told, start=a_start(key="a" * 16))
+    others = tmp_path / CLIPS / f"{'b' * 16}-1.jpg"
+
+    def refuse(*_: object) -> None:
+        others.write_bytes(b"not yet in a row")
+        refused = sqlite3.OperationalError("database or disk is full")
+        refused.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise refused
+
+    picture = Snapshot(np.full((90, 160, 3), 80, np.uint8))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rearguard.journal.media.files.insert.media", refuse)
+        writer.near_miss(a_near_miss(1.0), picture).result(5)
+        until(lambda: Fault.DISK_FULL in told.faults)
+    until(lambda: told.faults[-1] is None)
+    assert list((tmp_path / CLIPS).iterdir()) == [others]
+    writer.near_miss(a_near_miss(2.0), picture).result(5)
+    until(lambda: count(tmp_path, "media") == 2)
+    assert writer.close(5)
+    assert len(list((tmp_path / CLIPS).iterdir())) == 3
+    assert a_writer(tmp_path, start=a_start(key="c" * 16)).close(5)
+    assert not others.exists(), "who is alone when it begins tidies up after all"
+
+
 def test_a_journal_that_never_works_raises_nothing_and_ends_in_time(tmp_path: Path) -> None:
     (tmp_path / "journal").write_text("a file where the folder should be")
     told = Told()

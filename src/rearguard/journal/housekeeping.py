@@ -55,9 +55,18 @@ def tidy(journal: Journal) -> None:
                  FROM outing o, fault f WHERE o.id = fault.outing AND f.id = fault.id)
                WHERE ended_ns IS NULL AND outing IN (SELECT id FROM outing WHERE ended = 'cut')"""
         )
+    sweep(journal)
+
+
+def sweep(journal: Journal, outing_key: str = "") -> None:
+    """Delete files that no row names, or only those of one outing, which its own writer may do at any time.
+
+    A disk that is full takes a picture and then not its row, and the room is wanted. Raises OSError or `sqlite3.Error`.
+    """
     known = {name for (name,) in journal.db.execute("SELECT file FROM media")}
     folder = journal.folder / CLIPS
     for entry in os.scandir(folder):
         half_written = entry.name.startswith(".") and entry.name.endswith(".tmp")
-        if half_written or (is_clip_name(entry.name) and entry.name not in known):
+        unnamed = is_clip_name(entry.name) and entry.name not in known
+        if (half_written or unnamed) and entry.name.removeprefix(".").startswith(outing_key):
             (folder / entry.name).unlink(missing_ok=True)

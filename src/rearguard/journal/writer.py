@@ -28,7 +28,7 @@ from rearguard.journal import retention
 from rearguard.journal.db import insert
 from rearguard.journal.db.rows import MediaKind, OutingStart, OutingStats
 from rearguard.journal.db.store import Journal, damaged
-from rearguard.journal.housekeeping import WriterLock, tidy
+from rearguard.journal.housekeeping import WriterLock, sweep, tidy
 from rearguard.journal.media.clips import ClipRing, Cut
 from rearguard.journal.media.files import clip_files, picture_files, store
 from rearguard.journal.media.snapshot import Snapshot, encode
@@ -216,6 +216,8 @@ class JournalWriter:
                     with self._lock.alone() as alone:
                         if alone:
                             tidy(journal)
+                else:  # after a failure
+                    sweep(journal, self._outing.key)
                 with journal.transaction(durable=True) as db:
                     self._outing_id = insert.outing(db, self._outing)
             except BaseException:
