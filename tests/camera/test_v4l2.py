@@ -89,6 +89,12 @@ def test_the_mode_that_keeps_the_rate_is_taken(device, formats: dict, asked: tup
     assert (mode.fourcc, mode.width_px, mode.height_px) == wanted
 
 
+def test_modes_that_make_no_sense_are_passed_over() -> None:
+    fine = Mode("YUYV", 320, 240, 30.0)
+    assert choose_mode([Mode("MJPG", 0, 0, 30.0), Mode("MJPG", 1280, 720, 0.0), fine], 1280, 720, 15) == fine
+    assert choose_mode([Mode("MJPG", 0, 720, 30.0)], 1280, 720, 15) is None
+
+
 def test_what_cannot_be_read_is_named(device) -> None:
     assert choose_mode(modes_of(device(H264_ONLY)), 1280, 720, 15) is None
     assert "only H264" in why_not(device(H264_ONLY))

@@ -40,7 +40,7 @@ def choose_mode(modes: list[Mode], width_px: int, height_px: int, fps: float) ->
 
     None where there is nothing that can be read.
     """
-    readable = [mode for mode in modes if mode.fourcc in READABLE]
+    readable = [m for m in modes if m.fourcc in READABLE and min(m.width_px, m.height_px, m.fps) > 0]
 
     def nearness(mode: Mode) -> tuple[float, float, int, float]:
         rate = min(mode.fps, 0.95 * fps) / fps
