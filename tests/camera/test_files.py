@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from rearguard.camera.catalogue import open_source
-from rearguard.camera.truncation import picture_cut_short, video_cut_short
+from rearguard.camera.truncation import declared_size, picture_cut_short, video_cut_short
 from rearguard.config.camera import Camera
 from rearguard.ego.pinhole import Pinhole
 from rearguard.errors import BadInput, CutShort, PartFailed
@@ -275,6 +275,16 @@ def test_truncated_containers_are_recognised(tmp_path: Path) -> None:
 )
 def test_picture_headers_never_raise(data: bytes) -> None:
     assert picture_cut_short(data) in (True, False)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_picture_that_declares_a_senseless_size_is_not_decoded(tmp_path: Path, suffix: str) -> None:
+    data = bytearray(cv2.imencode(suffix, picture(3))[1].tobytes())
+    at = 16 if suffix == ".png" else data.index(b"\xff\xc0") + 5
+    assert declared_size(bytes(data)) == (64, 48)
+    data[at : at + 4] = b"\0\0\x9c\x40" if suffix == ".png" else b"\x9c\x40\x9c\x40"
+    (tmp_path / f"a{suffix}").write_bytes(bytes(data))
+    assert "larger than 8192 pixels" in (take(tmp_path / f"a{suffix}")[1] or "")
 
 
 def test_real_time_is_paced_and_late_frames_are_dropped(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from rearguard.camera.exif import FILM_MM, ORIENTATION, exif, taken_s
 from rearguard.camera.lens_of_file import View, field_of_view
 from rearguard.camera.pacing import Pacer
 from rearguard.camera.source import SourceInfo
-from rearguard.camera.truncation import picture_cut_short
+from rearguard.camera.truncation import declared_size, picture_cut_short
 from rearguard.camera.turns import TURNS, upright
 from rearguard.camera.video import FASTEST_HZ, MAX_SIDE_PX, SLOWEST_S, VideoFile
 from rearguard.clock import NS_PER_S
@@ -142,6 +142,8 @@ def _read_picture(path: Path) -> tuple[Image, dict[str, str]]:
         raise BadInput(f"{path}: cannot be read: {e.strerror or e}") from e
     if not data:
         raise BadInput(f"{path}: the picture is empty (0 bytes); remove it or copy it again")
+    if max(declared_size(data) or (0, 0)) > MAX_SIDE_PX:
+        raise BadInput(f"{path}: larger than {MAX_SIDE_PX} pixels; shrink it")
     cv2.setLogLevel(0)
     try:
         how = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION  # releases differ in which flags they heed

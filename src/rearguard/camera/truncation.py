@@ -246,6 +246,20 @@ def picture_cut_short(data: bytes) -> bool:
     return False
 
 
+def declared_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height that a PNG or JPEG declares, before anything is decoded; None where it does not."""
+    if data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) >= 24:
+        return struct.unpack_from(">II", data, 16)
+    at = 2
+    while data[:2] == b"\xff\xd8" and at + 9 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame's start, of any kind
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            return width, height
+        at += 1 if marker == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return None
+
+
 def _jpeg_short(data: bytes) -> bool:
     """Walk the segments to the scans and through them; a thumbnail's end inside a segment is not the picture's."""
     at, scanned = 2, False
