@@ -287,6 +287,7 @@ def test_a_picture_that_declares_a_senseless_size_is_not_decoded(tmp_path: Path,
     assert "larger than 8192 pixels" in (take(tmp_path / f"a{suffix}")[1] or "")
 
 
+@pytest.mark.timing
 def test_real_time_is_paced_and_late_frames_are_dropped(tmp_path: Path) -> None:
     for number in range(40):
         cv2.imwrite(str(tmp_path / f"{number}.png"), picture(number))
