@@ -100,6 +100,15 @@ class HapticOutput:
         self.run_to(captured_ns, situation)
         return gap
 
+    def idle_to_frame(self, captured_ns: int, next_ns: int) -> bool:
+        """The same for a frame that changes nothing before anything falls due, at `next_ns`; False if it is not so."""
+        last_ns = self._frame_ns
+        if last_ns is None or captured_ns >= next_ns or captured_ns - last_ns > self._silent_ns:
+            return False
+        self._frame_ns = captured_ns
+        self._hand.set_ns(captured_ns)
+        return True
+
     def let_end(self, situation: Situation) -> None:
         """Play what is due. A file's time has ended, so this includes what would have had to wait for another cue."""
         self.play_due(situation)

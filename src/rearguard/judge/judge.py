@@ -59,6 +59,9 @@ class Memory:
     seen: Mapping[int, Seen] = field(default_factory=lambda: MappingProxyType({}))
 
 
+_NOTHING = Memory()
+
+
 def judge(
     memory: Memory,
     tracks: Sequence[Track],
@@ -72,6 +75,8 @@ def judge(
     faults: tuple[Fault, ...] = (),
 ) -> tuple[Memory, Verdict]:
     """Judge one frame; `latency_s` is how old the frame already is. Returns the new memory and the verdict."""
+    if not tracks and not memory.held:  # as in most frames
+        return _NOTHING, Verdict(seq, captured_ns, Level.CLEAR, Side.CENTRE, (), faults)
     late_s = max(0.0, latency_s) + settings.motor_onset_s
     held: dict[int, Held] = {}
     seen = [_seen(memory.seen.get(t.id), t, ego) for t in tracks]

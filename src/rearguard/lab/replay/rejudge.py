@@ -60,14 +60,20 @@ def felt(stream: Iterable[Verdict], config: Config) -> Replayed:
     nowhere = Motors([SimpleNamespace(value=0.0)], absent="a replay is not felt")
     haptics = HapticOutput(config, nowhere, add_cue, None, realtime=False)
     situation = Situation()
+    until_ns: int | None = None  # then something plays or ends, if all stays quiet
     for verdict in stream:
         if frames == 0:
             first_ns = verdict.captured_ns
-        if haptics.run_to_frame(verdict.captured_ns, situation) or frames == 0:
+        quiet = verdict.level is Level.CLEAR and not verdict.faults
+        idle = quiet and until_ns is not None and haptics.idle_to_frame(verdict.captured_ns, until_ns)
+        if not idle and (haptics.run_to_frame(verdict.captured_ns, situation) or frames == 0):
             haptics.announce(CueName.READY)
-        labels |= {t.track: t.label for t in verdict.threats}
-        situation = _situation(verdict)
-        haptics.play_due(situation)
+        if verdict.threats:
+            labels |= {t.track: t.label for t in verdict.threats}
+        if not idle:
+            situation = _situation(verdict)
+            haptics.play_due(situation)
+            until_ns = haptics.next_ns(situation) if quiet else None
         levels[verdict.level.name] += 1
         frames += 1
         last_ns = verdict.captured_ns
