@@ -32,7 +32,7 @@ def main() -> None:
     lens = Pinhole.from_fov(info.width_px, info.height_px, info.hfov_deg)
     pipeline = Pipeline(config, lens, Detector(config.detect), age_of_file)
     for frame in source.frames():
-        step = pipeline.step(frame)
+        step = pipeline.process_frame(frame)
         standing = next(t for t in frame.truth if t.name == "standing")
         if standing.ttc_s is not None and standing.ttc_s <= SHOWN_TTC_S:
             break

@@ -291,7 +291,7 @@ class Tracker:
         return (
             not spent
             and self._last_ns - t.seen_ns <= longest_s * NS_PER_S
-            and not any(_swallows(o, t) for o in seen)
+            and (t.known or not any(_swallows(o, t) for o in seen))
         )
 
     # ── telling ─────────────────────────────────────────────────────────────────────────────────────────
@@ -319,7 +319,10 @@ class Tracker:
 
 
 def _swallows(seen: Live, lost: Live) -> bool:
-    """Whether a lost track is the thing that another one sees, so that it need not be told twice."""
+    """Whether a lost track, never believed in, is the thing that another one sees.
+
+    Who was believed in and is now inside another's box is behind them, and will come out again.
+    """
     smaller = min(seen.box.area, lost.box.area)
     return seen.label == lost.label and seen.box.shared(lost.box) > _SWALLOWED * smaller
 
