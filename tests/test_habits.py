@@ -103,7 +103,10 @@ def test_ci_run_goes_on_to_its_end_and_says_how_long_each_step_took(ci) -> None:
 
 @pytest.mark.skipif(sys.version_info[:2] == (3, 13), reason="this Python is the other one")
 def test_ci_run_tests_under_the_other_python_as_well(ci) -> None:
-    assert "make test-parallel AGAIN=1 VENV=.venv-3.13 PYTHON=/opt/3.13/python" in ci(also="/opt/3.13/python").stdout
+    assert (
+        "make test-parallel AGAIN=1 VENV=.venv-3.13 PYTHON=/opt/3.13/python"
+        in ci(also="/opt/3.13/python").stdout
+    )
 
 
 def test_ci_run_stops_at_the_step_that_fails_and_names_it(ci) -> None:

@@ -19,7 +19,7 @@ from rearguard.ego.pinhole import Pinhole, turn
 from rearguard.ego.state import EgoEstimator
 from rearguard.looming.detector import LoomingDetector
 from rearguard.looming.ground import grade, standing
-from rearguard.looming.parallax import Attitude, solve
+from rearguard.looming.parallax import Attitude, Parallax, solve
 from rearguard.track.patches import Patches
 from rearguard.types import Box, EgoMotion, EgoState, Frame, Level, LoomingPatch, Motion, Observation, Track
 from rearguard.vision.pipeline import Pipeline, age_of_file
@@ -191,6 +191,24 @@ def test_a_board_is_told_from_the_ground_whatever_the_turn_left_over(
     assert clusters
     assert clusters[0].nearness == pytest.approx(step_m / ahead_m, rel=0.15)
     assert (what[clusters[0].members] == 2).mean() > 0.8
+
+
+def standing_points(beside_m: list[float], ahead_m: float = 5.0, step_m: float = 0.8) -> Parallax:
+    """Points one metre and more above the ground, at one distance, so far beside the path."""
+    side = np.array(beside_m) / ahead_m
+    k = np.full(len(side), step_m / ahead_m)
+    down = np.linspace(-0.05, 0.05, len(side))
+    return Parallax(k, np.full(len(side), 0.004), np.zeros(len(side)), side, down, 0.012)
+
+
+def test_what_goes_on_beside_the_path_counts_for_what_stands_in_it() -> None:
+    """Through the mesh of a fence most of the picture is what lies behind it: few of its points are in the path."""
+    in_path, beside = [-0.4, 0.0, 0.4], [-0.75, -0.7, -0.6, 0.6, 0.65, 0.7, 0.75]
+    few = standing(standing_points([*in_path, 0.45]), 0.8 / 1.35, 1.35, half_width_m=0.5, least=0.06)
+    more = standing(standing_points(in_path + beside), 0.8 / 1.35, 1.35, half_width_m=0.5, least=0.06)
+    assert more[0].support > few[0].support + 5
+    assert -0.5 < more[0].left_m < more[0].right_m < 0.5
+    assert not standing(standing_points(beside), 0.8 / 1.35, 1.35, half_width_m=0.5, least=0.06), "a hedge"
 
 
 def test_standing_still_is_no_pace_and_nothing_is_in_the_way() -> None:

@@ -23,6 +23,8 @@ _HORIZON_SD = 0.02  # rad: attitude is known this well
 _LEAST_POINTS = 8
 _LEAST_EXTENT = 0.05  # rad: smaller is a spot, most likely one corner followed badly by several points
 _BEHIND = 0.7
+_BAND = 1.6  # half widths: what stands in the path goes on beside it, and more points know its depth better
+_LEAST_IN_PATH = 3
 _ANY_PACE = 0.25  # what a vote against both still counts: wearers walk and stand, too
 
 
@@ -93,7 +95,7 @@ def standing(
         & (above > 2.0 * np.hypot(sd, g * _HORIZON_SD))
         & (up > 0.2)
         & (up < 2.1)
-        & (np.abs(offset) < half_width_m)
+        & (np.abs(offset) < _BAND * half_width_m)
         & (np.abs(seen.across_px) < _MOST_ACROSS_PX)
     )
     found = []
@@ -112,6 +114,9 @@ def standing(
         members[index[near]] = True
         left &= ~members
         x = offset[members]
+        x = x[np.abs(x) < half_width_m]
+        if len(x) < _LEAST_IN_PATH:
+            continue
         if float(np.ptp(seen.side[members]) + np.ptp(seen.down[members])) < _LEAST_EXTENT:
             continue
         found.append(
