@@ -27,7 +27,7 @@ from rearguard.errors import PartFailed, RearguardError
 from rearguard.journal import retention
 from rearguard.journal.db import insert
 from rearguard.journal.db.rows import MediaKind, OutingStart, OutingStats
-from rearguard.journal.db.store import Journal, damaged
+from rearguard.journal.db.store import Journal, closed_on_error, damaged
 from rearguard.journal.housekeeping import WriterLock, sweep, tidy
 from rearguard.journal.media.clips import ClipRing, Cut
 from rearguard.journal.media.files import clip_files, picture_files, store
@@ -210,7 +210,7 @@ class JournalWriter:
     def _opened(self) -> Journal:
         if self._journal is None:
             journal = Journal.open(self._folder, thorough=self._suspect)
-            try:
+            with closed_on_error(journal):
                 if self._lock is None:
                     self._lock = WriterLock(self._folder)
                     with self._lock.alone() as alone:
@@ -220,9 +220,6 @@ class JournalWriter:
                     sweep(journal, self._outing.key)
                 with journal.transaction(durable=True) as db:
                     self._outing_id = insert.outing(db, self._outing)
-            except BaseException:
-                journal.close()
-                raise
             self._journal = journal
         return self._journal
 

@@ -71,10 +71,8 @@ class Journal:
         try:
             aside = move_aside(path)
             journal = cls(folder, _open_to_write(path, False), readonly=False)
-            with contextlib.ExitStack() as unless_done:
-                unless_done.enter_context(journal)
+            with closed_on_error(journal):
                 saved = salvage(aside, journal.db)
-                unless_done.pop_all()
             print(
                 f"rearguard: {path}: damaged; kept as {aside.name}, {saved} near misses saved",
                 file=sys.stderr,
@@ -216,6 +214,16 @@ def _owner(path: Path) -> str:
         return _owner(path.parent)
 
 
+@contextlib.contextmanager
+def closed_on_error(opened: sqlite3.Connection | Journal) -> Iterator[None]:
+    """Whatever is raised inside, `opened` is let go of first."""
+    try:
+        yield
+    except BaseException:
+        opened.close()
+        raise
+
+
 def damaged(error: sqlite3.Error) -> bool:
     """Whether an error says that the file itself is broken, rather than the disk, a lock or a right."""
     code = getattr(error, "sqlite_errorcode", None)
@@ -227,7 +235,7 @@ def _open_to_write(path: Path, thorough: bool) -> sqlite3.Connection:
         refuse_link(path.with_name(path.name + suffix))
     create_private(path)
     db = _connect(f"{path.resolve().as_uri()}?mode=rw")
-    try:
+    with closed_on_error(db):
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA secure_delete = ON")
@@ -236,9 +244,6 @@ def _open_to_write(path: Path, thorough: bool) -> sqlite3.Connection:
         db.execute("PRAGMA journal_size_limit = 1048576")
         migrate(db, str(path))
         _check(db, path, thorough)
-    except BaseException:
-        db.close()
-        raise
     return db
 
 
@@ -330,25 +335,18 @@ def _migrated_copy(path: Path, source: Path, found: int) -> sqlite3.Connection:
 def _in_memory(old: sqlite3.Connection | None = None, name: str = ":memory:") -> sqlite3.Connection:
     """A journal in memory, up to date: a copy of `old`, or an empty one."""
     db = _connect("file::memory:")
-    try:
+    with closed_on_error(db):
         if old is not None:
             old.backup(db)
         migrate(db, name)
-    except BaseException:
-        db.close()
-        raise
     return db
 
 
 def _connect(uri: str) -> sqlite3.Connection:
     db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_S, check_same_thread=False)
-    try:
-        db.execute(
-            "PRAGMA trusted_schema = OFF"
-        )  # so that a file somebody tampered with cannot run functions
-    except BaseException:
-        db.close()
-        raise
+    with closed_on_error(db):
+        # So that a file somebody tampered with cannot run functions.
+        db.execute("PRAGMA trusted_schema = OFF")
     return db
 
 
