@@ -121,24 +121,31 @@ def _week(journal: Journal, monday: datetime, from_s: float, to_s: float, device
             WHERE n.wall_s >= :from_s AND n.wall_s < :to_s {which}""",
         values,
     )
-    ttcs = [row["min_ttc_s"] for row in rows if row["min_ttc_s"] is not None]
-    leads = [row["lead_time_s"] for row in rows if row["lead_time_s"] is not None]
     return Week(
         monday=f"{monday:%Y-%m-%d}",
         outings=len(outings),
         worn_s=worn_s,
         blind_s=sum(blind_s for _, blind_s in blind.values()),
-        near_misses=len(rows),
-        critical=sum(row["level"] >= Level.CRITICAL for row in rows),
         passages=passed["n"],
-        per_hour=per_hour(len(rows), worn_s),
-        per_km=per_km(len(rows), worn_s),
-        least_ttc_s=min(ttcs, default=None),
-        median_ttc_s=median(ttcs) if ttcs else None,
-        median_lead_s=median(leads) if leads else None,
-        judged=sum(row["verdict"] is not None for row in rows),
-        false_alarms=sum(row["verdict"] == "false" for row in rows),
+        **_near_misses(rows, worn_s),
     )
+
+
+def _near_misses(rows: list[dict[str, Any]], worn_s: float) -> dict[str, Any]:
+    """What weeks and groups tell of their near misses, by the names of their fields."""
+    ttcs = [row["min_ttc_s"] for row in rows if row["min_ttc_s"] is not None]
+    leads = [row["lead_time_s"] for row in rows if row["lead_time_s"] is not None]
+    return {
+        "near_misses": len(rows),
+        "critical": sum(row["level"] >= Level.CRITICAL for row in rows),
+        "per_hour": per_hour(len(rows), worn_s),
+        "per_km": per_km(len(rows), worn_s),
+        "least_ttc_s": min(ttcs, default=None),
+        "median_ttc_s": median(ttcs) if ttcs else None,
+        "median_lead_s": median(leads) if leads else None,
+        "judged": sum(row["verdict"] is not None for row in rows),
+        "false_alarms": sum(row["verdict"] == "false" for row in rows),
+    }
 
 
 def _number(column: str, other: str = "NULL") -> str:
@@ -237,20 +244,10 @@ def _group(
     mine = [row for row in rows if row["name"] == name]
     worn = outings if by == "label" else [row for row in outings if row["name"] == name]
     worn_s = sum(row["worn_s"] for row in worn)
-    ttcs = [row["min_ttc_s"] for row in mine if row["min_ttc_s"] is not None]
-    leads = [row["lead_time_s"] for row in mine if row["lead_time_s"] is not None]
     return Group(
         name=clean(str(name), 40),
         outings=len(worn),
         worn_s=worn_s,
         passages=sum(row["name"] == name for row in passages),
-        near_misses=len(mine),
-        critical=sum(row["level"] >= Level.CRITICAL for row in mine),
-        per_hour=per_hour(len(mine), worn_s),
-        per_km=per_km(len(mine), worn_s),
-        least_ttc_s=min(ttcs, default=None),
-        median_ttc_s=median(ttcs) if ttcs else None,
-        median_lead_s=median(leads) if leads else None,
-        judged=sum(row["verdict"] is not None for row in mine),
-        false_alarms=sum(row["verdict"] == "false" for row in mine),
+        **_near_misses(mine, worn_s),
     )
