@@ -51,3 +51,19 @@ def writes_journal(default: Path | None = None) -> Callable[[Decorated], Decorat
         show_default=default is not None,
         help=told,
     )
+
+
+def corpus_options(command: Decorated) -> Decorated:
+    """CORPUS, --pictures and --only: which labelled recordings, and where they are."""
+    options = (
+        click.argument("corpus", type=click.Path(path_type=Path, exists=True)),
+        click.option(
+            "--pictures",
+            type=click.Path(path_type=Path, file_okay=False),
+            help="Where the recordings are, if not there.",
+        ),
+        click.option("--only", metavar="TEXT", help="Only recordings whose name contains TEXT."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from rearguard.cli.options import config_option, json_option
+from rearguard.cli.options import config_option, corpus_options, json_option
 from rearguard.cli.where import where_options
 from rearguard.errors import EXIT_NO, EXIT_PART_FAILED, NotFound
 
@@ -34,13 +34,7 @@ something passes beside, or the way is clear; see docs/score.md. A due warning i
 before contact. Rates are an hour, with their 95 % Poisson interval. Exit code 1 when a budget is exceeded, 3 when a
 recording could not be scored."""
 )
-@click.argument("corpus", type=click.Path(path_type=Path, exists=True))
-@click.option(
-    "--pictures",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where the recordings are, if not there.",
-)
-@click.option("--only", metavar="TEXT", help="Only recordings whose name contains TEXT.")
+@corpus_options
 @click.option("--budget", type=click.Path(path_type=Path, dir_okay=False), help="Limits that must hold.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with pictures.")
 @where_options
@@ -68,8 +62,7 @@ def score(
     if html is not None:
         check_output(html)
     limits = read_budget(budget) if budget is not None else None
-    entries, missing = read_corpus(corpus, pictures)
-    entries = [e for e in entries if only is None or only in e.name]
+    entries, missing = read_corpus(corpus, pictures, only)
     if not entries:
         raise NotFound(f"{corpus}: no recording to score: {'; '.join(missing) or f'none is called {only}'}")
     work = score_tasks(entries, load(config_file), strips=html is not None)

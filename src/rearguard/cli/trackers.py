@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from rearguard.cli.options import config_option, json_option
+from rearguard.cli.options import config_option, corpus_options, json_option
 from rearguard.errors import NotFound
 
 if TYPE_CHECKING:
@@ -28,13 +28,7 @@ Examples:
 A recording goes through the whole pipeline once; the general trackers are told the same detections. Needs the extra
 `bench`. How to say whose box is whose, and what the figures mean: docs/score.md."""
 )
-@click.argument("corpus", type=click.Path(path_type=Path, exists=True))
-@click.option(
-    "--pictures",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where the recordings are, if not there.",
-)
-@click.option("--only", metavar="TEXT", help="Only recordings whose name contains TEXT.")
+@corpus_options
 @config_option
 @json_option
 def trackers(
@@ -52,8 +46,7 @@ def trackers(
     from rearguard.lab.score.tracking import compare_trackers
 
     config = load(config_file)
-    entries, missing = read_corpus(corpus, pictures, lambda labels: labels.identities is not None)
-    entries = [e for e in entries if only is None or only in e.name]
+    entries, missing = read_corpus(corpus, pictures, only, lambda labels: labels.identities is not None)
     if not entries:
         why = "; ".join(missing) or "no labels of that name say whose box is whose; see docs/score.md"
         raise NotFound(f"{corpus}: no recording to compare trackers on: {why}")

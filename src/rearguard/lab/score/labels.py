@@ -96,11 +96,15 @@ class Labelled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_corpus(
-    corpus: Path, pictures: Path | None, wanted: Callable[[Labels], bool] = lambda _: True
+    corpus: Path,
+    pictures: Path | None,
+    only: str | None = None,
+    wanted: Callable[[Labels], bool] = lambda _: True,
 ) -> tuple[list[Labelled], list[str]]:
     """All `wanted` labels in a folder, or one file of them; and one line for each whose recording is not there.
 
-    Recordings lie beside the labels, or in `pictures`. Raises `BadInput` naming file and field.
+    `only`: of those whose recording is there, the ones whose name contains this. Recordings lie beside the labels, or
+    in `pictures`. Raises `BadInput` naming file and field.
     """
     if corpus.is_file():
         files = [corpus]
@@ -115,7 +119,8 @@ def read_corpus(
             continue
         entry = Labelled(name=file.stem, file=str(file), folder=str(pictures or file.parent), labels=labels)
         if labels.recording.startswith("sim:") or Path(entry.source).exists():
-            found.append(entry)
+            if only is None or only in entry.name:
+                found.append(entry)
         else:
             missing.append(f"{file.stem}: no recording {entry.source}")
     return found, missing
