@@ -87,12 +87,12 @@ class BoxModel:
         Of what an edge cuts the height is a lower bound: it is probably nearer than it looks. Its width, where that is
         whole, tells better; of who is cut beside, that of a person tells where the middle is.
         """
-        upright = seen.label == "person"
+        person = seen.label == "person"
         box, height, size_sd = seen.box, seen.box.height, prior.ln_height_sd
         if cut.upright:
             wide = 0.0 if cut.beside else box.width * math.exp(-_LN_ASPECT)
             height, size_sd = max(height * math.exp(_CUT_HIDES), wide), _CUT_SIZE_SD
-        aspect = _LN_ASPECT if cut.beside and upright else math.log(box.width / height)
+        aspect = _LN_ASPECT if cut.beside and person else math.log(box.width / height)
         whole = clipping.whole(box, cut, height * math.exp(aspect))
         where = self.direction(whole)
         thing = ThingFilter.begin(

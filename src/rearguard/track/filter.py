@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rearguard.ego.swing import DRIFT_RAD_RS
-from rearguard.types import EgoState, Motion
+from rearguard.types import EgoState, Motion, SizePrior
 
 Array = NDArray[np.float64]
 
@@ -67,17 +67,17 @@ class ThingFilter:
         thing._spread(ln_size_sd**2, ln_box_sd**2)
         return thing
 
-    def anchor(self, *, ln_range: float, ln_size: float, ln_size_sd: float, ln_box_sd: float) -> None:
+    def anchor(self, ln_range: float, prior: SizePrior, ln_box_sd: float) -> None:
         """It is seen whole for the first time, or turns out to be of another kind: where it is and how large begin
         anew; how that changes stays, but is known less of what is nearer: speeds that are usual are more of its range.
         """
         nearer = math.exp(max(self.mean[LN_RANGE] - ln_range, 0.0))
         self.cov[[RADIAL, TURNING], :] *= nearer
         self.cov[:, [RADIAL, TURNING]] *= nearer
-        self.mean[LN_RANGE], self.mean[LN_SIZE], self.mean[BOX_ERROR] = ln_range, ln_size, 0.0
+        self.mean[LN_RANGE], self.mean[LN_SIZE], self.mean[BOX_ERROR] = ln_range, prior.ln_height, 0.0
         for i in (LN_RANGE, LN_SIZE, BOX_ERROR):
             self.cov[i, :] = self.cov[:, i] = 0.0
-        self._spread(ln_size_sd**2, ln_box_sd**2)
+        self._spread(prior.ln_height_sd**2, ln_box_sd**2)
 
     def _spread(self, size: float, box: float) -> None:
         """The variances of range, size and box error of a box just seen; the range errs with both others."""

@@ -240,12 +240,8 @@ class Tracker:
             t.whole = True
             if not cut.beside:
                 t.ln_aspect = math.log(d.box.width / d.box.height)
-            t.thing.anchor(
-                ln_range=boxes.ln_range(d.box.height, t.prior.ln_height, float(t.thing.mean[BEARING])),
-                ln_size=t.prior.ln_height,
-                ln_size_sd=t.prior.ln_height_sd,
-                ln_box_sd=first_box_sd(d.box.height),
-            )
+            ln_range = boxes.ln_range(d.box.height, t.prior.ln_height, float(t.thing.mean[BEARING]))
+            t.thing.anchor(ln_range, t.prior, first_box_sd(d.box.height))
         surprise = boxes.measure(t.thing, d.box, whole, cut, t.ln_aspect, noise, known_whole=t.whole)
         wanted = t.noise * math.sqrt(min(surprise, 9.0))
         t.noise = min(
@@ -266,12 +262,8 @@ class Tracker:
         t.votes[d.label] = t.votes.get(d.label, 0.0) + d.score
         prior = self._prior_of(t.label)
         if prior.ln_height != t.prior.ln_height:
-            t.thing.anchor(
-                ln_range=float(t.thing.mean[LN_RANGE] - t.thing.mean[LN_SIZE]) + prior.ln_height,
-                ln_size=prior.ln_height,
-                ln_size_sd=prior.ln_height_sd,
-                ln_box_sd=first_box_sd(t.box.height),
-            )
+            ln_range = float(t.thing.mean[LN_RANGE] - t.thing.mean[LN_SIZE]) + prior.ln_height
+            t.thing.anchor(ln_range, prior, first_box_sd(t.box.height))
         t.prior = prior
 
     def _fade(self, dt: float) -> None:
