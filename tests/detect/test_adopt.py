@@ -302,7 +302,7 @@ def test_a_real_ssdlite_finds_people(kind: str, tmp_path: Path, shared_data: Pat
     detector = Detector(Detect(model=str(kept(tmp_path, source.read_bytes(), "person"))))
     assert detector.model.card.input.type == kind
     photographs = sorted((shared_data / "pennfudan" / "images").glob("*.jpg"))[:12]
-    best = [max((d.score for d in detector.detect(read_picture(p))), default=0.0) for p in photographs]
+    best = [max((d.score for d in detector.detect(read_picture(p)[0])), default=0.0) for p in photographs]
     assert sorted(best)[2] > 0.7, best
 
 

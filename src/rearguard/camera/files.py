@@ -121,17 +121,15 @@ class PictureFolder:
             self._pacer.close()
 
     def _read(self, index: int) -> tuple[Image, dict[str, str]]:
-        image, tags = _read_picture(self._pictures[index])
+        image, tags = read_picture(self._pictures[index])
         return (image if self._turn is None else cv2.rotate(image, self._turn)), tags
 
 
-def read_picture(path: Path) -> Image:
-    """One picture file as BGR uint8, grey ones too, upright. Raises `BadInput`: missing, cut short or corrupt."""
-    return _read_picture(path)[0]
+def read_picture(path: Path) -> tuple[Image, dict[str, str]]:
+    """One picture file as BGR uint8, grey ones too, upright, and what it says of its lens.
 
-
-def _read_picture(path: Path) -> tuple[Image, dict[str, str]]:
-    """The picture, and what it says of its lens."""
+    Raises `BadInput`: missing, cut short or corrupt.
+    """
     try:
         if not path.is_file():
             raise BadInput(f"{path}: not a picture file")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import asdict, dataclass, field
 
 import msgspec
 
@@ -227,10 +226,6 @@ def run_some(some: Some) -> list[SeedResult]:
         SeedResult(**about, seed=seed, **asdict(run(some.cell, seed, some.config, some.photos)))
         for seed in range(*some.seeds)
     ]
-
-
-def _fields(outcome: Outcome) -> dict[str, Any]:
-    return {f.name: getattr(outcome, f.name) for f in fields(outcome)}
 
 
 def summarise(cell: Cell, outcomes: Sequence[Outcome], seeds: Sequence[int] | None = None) -> CellResult:
