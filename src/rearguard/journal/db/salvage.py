@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from rearguard.journal.db.schema import atomic
+
 # Parents before what refers to them, and what orders each table.
 _TABLES = (
     ("outing", "rowid"),
@@ -71,13 +73,7 @@ def _readable(old: sqlite3.Connection, sql: str, until_s: float) -> Iterator[tup
 
 def _store(db: sqlite3.Connection, insert: str, batch: list[tuple[object, ...]]) -> None:
     """A batch in one transaction, without the rows that make no sense."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with atomic(db):
         for row in batch:
             with contextlib.suppress(sqlite3.IntegrityError):
                 db.execute(insert, row)
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise

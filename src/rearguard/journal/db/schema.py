@@ -7,7 +7,9 @@ clock at the outing's stamp); `mono_ns`, `boot_id`, `wall_s` and `clock_synced` 
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+from collections.abc import Iterator
 
 from rearguard.errors import BadInput
 
@@ -226,23 +228,31 @@ def check_version(db: sqlite3.Connection, name: str) -> int:
     return found
 
 
+@contextlib.contextmanager
+def atomic(db: sqlite3.Connection) -> Iterator[None]:
+    """Everything inside is written or nothing is. Raises `sqlite3.Error` when writing fails."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+        raise
+
+
 def migrate(db: sqlite3.Connection, name: str) -> None:
     """Bring the file up to `VERSION`, one transaction per step, so that a cut leaves a valid version.
 
     Raises `BadInput` when a newer rearguard wrote it, `sqlite3.Error` when it cannot be written.
     """
     for step in range(check_version(db, name), VERSION):
-        db.execute("BEGIN IMMEDIATE")
-        try:
+        with atomic(db):
             if version(db) == step:  # another process may have been quicker
                 for statement in _statements(MIGRATIONS[step]):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {step + 1}")
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
 
 
 def _statements(script: str) -> list[str]:

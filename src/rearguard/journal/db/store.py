@@ -17,7 +17,7 @@ import msgspec
 from rearguard.errors import BadInput, PartFailed
 from rearguard.journal.db.rows import Filter, MediaRecord, NearMissRow, OutingRow, TraceRecord
 from rearguard.journal.db.salvage import salvage
-from rearguard.journal.db.schema import VERSION, check_version, migrate
+from rearguard.journal.db.schema import VERSION, atomic, check_version, migrate
 from rearguard.journal.db.tables import from_row
 from rearguard.journal.paths import DATABASE, create_private, is_there, make_folder, move_aside, refuse_link
 from rearguard.types import Cue, FaultSpan, Level, Passage
@@ -113,15 +113,8 @@ class Journal:
         if self.readonly:
             raise PartFailed(f"{self.folder}: the journal is open for reading only")
         self.db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-        self.db.execute("BEGIN IMMEDIATE")
-        try:
+        with atomic(self.db):
             yield self.db
-            self.db.execute("COMMIT")
-        except BaseException:
-            if self.db.in_transaction:
-                with contextlib.suppress(sqlite3.Error):
-                    self.db.execute("ROLLBACK")
-            raise
 
     def near_misses(
         self, wanted: Filter = _ANY, limit: int = 20, after: NearMissRow | None = None
