@@ -46,8 +46,13 @@ class Prior:
 
     @property
     def agility_m_s_rs(self) -> float:
-        """How far its speed wanders within a second, the wearer's own with it; m/s per root second."""
+        """How far its velocity wanders within a second, the wearer's own with it; m/s per root second."""
         return _DARTS if self.label in _DARTING else _STEADY if self.speed_m_s else _INERT
+
+    @property
+    def pace_m_s_rs(self) -> float:
+        """The same along the line of sight: who moves sets off and slows down more than they turn aside."""
+        return _PACE if self.speed_m_s and self.label not in _DARTING else self.agility_m_s_rs
 
 
 _NCD = "NCD-RisC 2016, eLife 5:e13410: adult means about 1.71 m and 1.59 m; children widen the spread"
@@ -85,7 +90,7 @@ _ROWS = (
 
 # Estimates, tried on footage and worlds: people keep a pace, dogs and cats dart, and of what stands only the wearer's
 # own pace wanders.
-_STEADY, _DARTS, _INERT = 0.35, 1.7, 0.3
+_STEADY, _DARTS, _INERT, _PACE = 0.35, 1.7, 0.3, 0.6
 _DARTING = frozenset({"cat", "dog"})
 # Who rides a bicycle is boxed as a person, so that people are as fast as these.
 _SPEEDS_M_S = {"person": 3.0, "bicycle": 3.0, "car": 6.0, "motorcycle": 6.0, "bus": 5.0, "truck": 5.0, "train": 6.0,
@@ -127,7 +132,7 @@ def priors(ignore: Iterable[str] = (), heights_m: Mapping[str, float] | None = N
     return {label: row for label, row in table.items() if label not in set(ignore)}
 
 
-_UNKNOWN_SIZE = SizePrior(math.log(0.8), 0.6, 1.0, _STEADY)
+_UNKNOWN_SIZE = SizePrior(math.log(0.8), 0.6, 1.0, _STEADY, _PACE)
 
 
 def size_priors(
@@ -135,7 +140,9 @@ def size_priors(
 ) -> Callable[[str], SizePrior]:
     """What tells a label's size prior, as the configuration has it; a wide one for what the table does not know."""
     table = {
-        label: SizePrior(math.log(p.height_m), p.sd_m / p.height_m, p.speed_m_s, p.agility_m_s_rs)
+        label: SizePrior(
+            math.log(p.height_m), p.sd_m / p.height_m, p.speed_m_s, p.agility_m_s_rs, p.pace_m_s_rs
+        )
         for label, p in priors(ignore, heights_m).items()
     }
     return lambda label: table.get(label, _UNKNOWN_SIZE)

@@ -89,13 +89,13 @@ class ThingFilter:
     # ── prediction ──────────────────────────────────────────────────────────────────────────────────────
 
     def predict(
-        self, dt: float, ego: EgoState, *, agility_m_s_rs: float, box_error_sd: float, box_error_lasts_s: float,
-        faster_m_s: float = 0.0,
+        self, dt: float, ego: EgoState, *, wander_m_s_rs: tuple[float, float], box_error_sd: float,
+        box_error_lasts_s: float, faster_m_s: float = 0.0,
     ) -> None:  # fmt: skip
         """`dt` seconds on: constant relative velocity, but for the path's own turn under the wearer's feet.
 
-        `agility_m_s_rs` is how far a velocity wanders, m/s per root second; `faster_m_s` by how much the wearer got
-        faster.
+        `wander_m_s_rs` is how far a velocity wanders along the line of sight and across it, m/s per root second;
+        `faster_m_s` by how much the wearer got faster.
         """
         m = self.mean
         u, v = m[RADIAL], m[TURNING]
@@ -125,9 +125,9 @@ class ThingFilter:
         self.mean = [ln_range, bearing, u1 - push * s, v1 - push * c, m[LN_SIZE], keep * m[BOX_ERROR]]
         cov = f @ self.cov @ f.T
         self.cov = 0.5 * (cov + cov.T)
-        wander = (agility_m_s_rs / range_m) ** 2
-        self._diffuse(RADIAL, LN_RANGE, wander, dt)
-        self._diffuse(TURNING, BEARING, wander, dt)
+        along, across = wander_m_s_rs
+        self._diffuse(RADIAL, LN_RANGE, (along / range_m) ** 2, dt)
+        self._diffuse(TURNING, BEARING, (across / range_m) ** 2, dt)
         self.cov[BEARING, BEARING] += DRIFT_RAD_RS**2 * dt
         self.cov[BOX_ERROR, BOX_ERROR] += box_error_sd**2 * (1 - keep * keep)
         self._bound()

@@ -75,7 +75,9 @@ class Patches:
         self._last_ns = at_ns
         for live in self._live:
             if dt > 0:
-                live.thing.predict(dt, ego, agility_m_s_rs=_INERT, box_error_sd=0.0, box_error_lasts_s=1.0)
+                live.thing.predict(
+                    dt, ego, wander_m_s_rs=(_INERT, _INERT), box_error_sd=0.0, box_error_lasts_s=1.0
+                )
             live.frames += seen.looming is not None
         free = list(self._live)
         for patch in seen.looming or ():

@@ -97,7 +97,7 @@ class Tracker:
         self._live: list[Live] = []
         self._last_ns: int | None = None
         self._boxes_were: BoxModel | None = None
-        self._speed_was: float | None = None
+        self._ego_was: EgoState | None = None
         self._next_id = 1
 
     @property
@@ -119,12 +119,11 @@ class Tracker:
         longest_ns = round(self._settings.max_missed_s * NS_PER_S)
         # Over a gap in time nothing goes on.
         self._live = [t for t in self._live if at_ns - t.seen_ns <= longest_ns]
-        faster_m_s = 0.0 if self._speed_was is None else ego.speed_m_s - self._speed_was
-        self._speed_was = ego.speed_m_s
+        was, self._ego_was = self._ego_was or ego, ego
         if not self._live and not seen.detections:  # as in most frames
             return []
         boxes = BoxModel(self._lens, ego)
-        self._predict(dt, ego, boxes, faster_m_s, known=seen.ego.known)
+        self._predict(dt, was, ego, boxes, known=seen.ego.known)
         self._grow(dt, before_ns, seen.growth, boxes)
         usable = [(i, d) for i, d in enumerate(seen.detections) if _sane(d)]
         strong = [(i, d) for i, d in usable if d.score >= self._min_score]
@@ -140,21 +139,22 @@ class Tracker:
 
     # ── prediction ──────────────────────────────────────────────────────────────────────────────────────
 
-    def _predict(self, dt: float, ego: EgoState, boxes: BoxModel, faster_m_s: float, *, known: bool) -> None:
-        """Carry everything on to now; by `faster_m_s` the wearer got faster, or is only now known to be."""
+    def _predict(self, dt: float, was: EgoState, ego: EgoState, boxes: BoxModel, *, known: bool) -> None:
+        """Carry everything on to now, `was` the ego state of the frame before; `known`: the camera's turn is."""
+        faster_m_s = ego.speed_m_s - was.speed_m_s
         unseen_rad = 0.0 if known else _TURN_UNKNOWN_RAD
-        known_m_s = faster_m_s if ego.speed_sd_m_s < _SPEED_KNOWN_M_S else 0.0
+        both_known = max(was.speed_sd_m_s, ego.speed_sd_m_s) < _SPEED_KNOWN_M_S
+        known_m_s = faster_m_s if both_known else 0.0
         for t in self._live:
             t.bearing_was = float(t.thing.mean[BEARING])
             range_was = t.thing.range_m
             sd = t.noise * box_error_sd(math.exp(boxes.ln_height(t.thing, with_error=False)))
-            agility = t.prior.agility_m_s_rs
             if dt:
-                agility = math.hypot(agility, faster_m_s / math.sqrt(dt))
+                along = math.hypot(t.prior.pace_m_s_rs, faster_m_s / math.sqrt(dt))
                 t.thing.predict(
                     dt,
                     ego,
-                    agility_m_s_rs=agility,
+                    wander_m_s_rs=(along, t.prior.agility_m_s_rs),
                     box_error_sd=sd,
                     box_error_lasts_s=BOX_ERROR_LASTS_S,
                     faster_m_s=known_m_s,

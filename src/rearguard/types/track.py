@@ -26,12 +26,13 @@ class Growth(msgspec.Struct, frozen=True, array_like=True):
 
 class SizePrior(NamedTuple):
     """What is known of a thing by its label: ln of its height in metres with sd, its own speed's sd in m/s, and how far
-    its speed wanders, m/s per root second."""
+    its velocity wanders, m/s per root second: across the line of sight (agility) and along it (pace)."""
 
     ln_height: float
     ln_height_sd: float
     speed_m_s: float
     agility_m_s_rs: float
+    pace_m_s_rs: float
 
 
 class LoomingPatch(msgspec.Struct, frozen=True, array_like=True):
