@@ -19,7 +19,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "types", "clock", "errors"}),
     frozenset({"text", "plain", "output", "config", "ego"}),
     frozenset({"ipc", "cue", "track", "camera", "detect", "health", "judge"}),
-    frozenset({"looming", "journal"}),
+    frozenset({"looming", "journal", "sound"}),
     frozenset({"vision", "warden"}),
     frozenset({"review", "doctor", "lab"}),
     frozenset({"cli"}),
@@ -73,9 +73,13 @@ def test_every_package_has_its_floor() -> None:
 
 @pytest.mark.parametrize(
     ("process", "heavy"),
-    [("rearguard.vision.__main__", ()), ("rearguard.warden.process", ("numpy", "cv2", "sqlite3"))],
+    [
+        ("rearguard.vision.__main__", ()),
+        ("rearguard.warden.process", ("numpy", "cv2", "sqlite3")),
+        ("rearguard.sound.__main__", ("cv2", "sqlite3", "sounddevice")),
+    ],
 )
-def test_the_two_processes_know_no_laboratory(process: str, heavy: tuple[str, ...]) -> None:
+def test_the_processes_know_no_laboratory(process: str, heavy: tuple[str, ...]) -> None:
     script = f"import sys, {process}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     names = set(loaded.stdout.split())

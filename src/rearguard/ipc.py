@@ -1,9 +1,12 @@
-"""All that the two processes say to each other: the job vision starts with, then messages over a socket pair.
+"""All that the processes say to each other: the job vision starts with, then messages over a socket pair.
 
 Vision sends a `Judged` for every judged frame. It is at once the heartbeat ("a fresh frame was captured
 and judged") and the whole present state (level, side, faults), so that a lost or merged message loses
 nothing: the newest one is all there is to know. The warden answers with `Felt`, what it really played.
 A message that does not fit its type is skipped: vision that talks nonsense counts as silent.
+
+A third, small process may play the cues as sound. It is told each cue as it begins (`Heard`), may miss any of them,
+and says several times a second how it fares (`Sounding`).
 
 All times `*_ns` are the frame's own clock: CLOCK_MONOTONIC for a live source, the file's own time from 0
 for a source that is not run in real time (`Hello.realtime` False); then the cues follow the file's time.
@@ -20,7 +23,7 @@ from typing import Literal
 import msgspec
 
 from rearguard.config import Config
-from rearguard.types import Cue, Fault, Level, Side, Threat
+from rearguard.types import Cue, CueName, Fault, Level, Side, Threat
 
 MAX_MESSAGE = 64 * 1024
 MAX_DRAIN = 256
@@ -112,11 +115,33 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
     reason: Literal["asked", "shutdown"] = "asked"
 
 
+class Heard(msgspec.Struct, frozen=True, tag="heard"):
+    """Warden → sound: begin this cue now, instead of whatever sounds. Without a cue: be silent.
+
+    `at_ns` is CLOCK_MONOTONIC; what comes late is not played, for it would contradict the motors. `say` names the words
+    to follow the cue: faults, or cues.
+    """
+
+    at_ns: int
+    cue: CueName | None = None
+    side: Side = Side.CENTRE
+    say: tuple[str, ...] = ()
+
+
+class Sounding(msgspec.Struct, frozen=True, tag="sounding"):
+    """Sound → warden, the heartbeat: the device takes samples, or does not, and why."""
+
+    lost: str = ""
+
+
 ToWarden = Judged | NoFrame | Armed | Ended
 ToVision = Hello | Felt | Mark | Stop
+Message = ToWarden | ToVision | Heard | Sounding
 
 _to_warden = msgspec.msgpack.Decoder(ToWarden)
 _to_vision = msgspec.msgpack.Decoder(ToVision)
+_to_sound = msgspec.msgpack.Decoder(Heard)
+_from_sound = msgspec.msgpack.Decoder(Sounding)
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -128,7 +153,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
     return ours, theirs
 
 
-def send(sock: socket.socket, message: ToWarden | ToVision) -> bool:
+def send(sock: socket.socket, message: Message) -> bool:
     """Send one message without ever blocking; False when the peer is gone or its queue is full."""
     try:
         sock.send(_encoder.encode(message))
@@ -165,6 +190,16 @@ def receive_from_vision(sock: socket.socket) -> list[ToWarden] | None:
 def receive_from_warden(sock: socket.socket) -> list[ToVision] | None:
     """All messages waiting, oldest first; None once the warden is gone. Malformed ones are skipped."""
     return _drain(sock, _to_vision)
+
+
+def receive_from_sound(sock: socket.socket) -> list[Sounding] | None:
+    """As `receive_from_vision`."""
+    return _drain(sock, _from_sound)
+
+
+def receive_cues(sock: socket.socket) -> list[Heard] | None:
+    """What is to be heard, oldest first; None once the warden is gone."""
+    return _drain(sock, _to_sound)
 
 
 def _drain(sock: socket.socket, decoder: msgspec.msgpack.Decoder) -> list | None:  # type: ignore[type-arg]

@@ -11,6 +11,7 @@ from rearguard.config.health import Health
 from rearguard.config.journal import Journal
 from rearguard.config.judge import Judge
 from rearguard.config.looming import Looming
+from rearguard.config.sound import Sound
 from rearguard.config.track import Track
 from rearguard.config.warden import Warden
 
@@ -24,6 +25,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     track: Track = Track()
     judge: Judge = Judge()
     cue: Cue = Cue()
+    sound: Sound = Sound()
     warden: Warden = Warden()
     health: Health = Health()
     journal: Journal = Journal()

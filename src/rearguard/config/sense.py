@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rearguard.config.root import Config
+from rearguard.config.sound import parse_hours
 
 # GPIO 0 to 8 are pulled high from power-on until a program takes them (BCM2835 ARM peripherals, 6.2 table 6-31).
 PULLED_HIGH = range(9)
@@ -137,6 +138,35 @@ def _folder(config: Config) -> Problem | None:
     return None
 
 
+def _quiet_hours(config: Config) -> Problem | None:
+    text = config.sound.quiet_hours
+    try:
+        hours = parse_hours(text)
+    except ValueError:
+        return Problem(
+            "sound", "quiet_hours", f'{text!r} is not from one time to another; write "22:00-06:30"'
+        )
+    if hours is None or hours[0] != hours[1]:
+        return None
+    return Problem("sound", "quiet_hours", f"{text} is all day; to hear nothing set enabled = false")
+
+
+def _words(config: Config) -> Problem | None:
+    sound = config.sound
+    if sound.words != "recorded":
+        return None
+    if not sound.words_folder:
+        return Problem("sound", "words", '"recorded" needs words_folder, where the WAV files are')
+    if not sound.words_folder.startswith(("/", "~")):
+        return Problem(
+            "sound",
+            "words_folder",
+            f"{sound.words_folder!r} depends on where rearguard is started; give a whole path",
+        )
+    return None
+
+
 RULES: tuple[Callable[[Config], Problem | None], ...] = (
     _levels, _scores, _pins, _boot_pins, _ignored, _rates, _heartbeat, _hung, _exposure, _folder,
+    _quiet_hours, _words,
 )  # fmt: skip

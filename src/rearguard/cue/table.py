@@ -165,6 +165,8 @@ _FAULTS: tuple[FaultCue, ...] = (
     FaultCue(Fault.GAVE_UP, _F, "vision could not be kept alive", "see the log; restart"),
     FaultCue(Fault.SELF_TEST, _F, "the self-test did not pass", "see `rearguard doctor`"),
     FaultCue(Fault.MOTOR_FAILED, _F, "a motor's pin cannot be driven", "see `rearguard doctor`"),
+    FaultCue(Fault.SOUND_LOST, _D, "the sound device is gone; cues are only felt", "see `rearguard doctor sound`"),
+    FaultCue(Fault.SOUND_SILENT, _D, "the sound process died or hangs; cues are only felt", "it is started again"),
 )  # fmt: skip
 
 FAULTS: dict[Fault, FaultCue] = {row.fault: row for row in _FAULTS}

@@ -80,6 +80,8 @@ class Fault(StrEnum):
     GAVE_UP = "gave_up"
     SELF_TEST = "self_test"
     MOTOR_FAILED = "motor_failed"
+    SOUND_LOST = "sound_lost"
+    SOUND_SILENT = "sound_silent"
 
     @classmethod
     def _missing_(cls, value: object) -> Fault:  # noqa: ARG003

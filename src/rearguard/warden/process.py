@@ -33,6 +33,7 @@ from rearguard.warden.button import ButtonWatch, Press, open_button
 from rearguard.warden.deadman import DeadMan, open_deadman
 from rearguard.warden.guard import Guard, Phase
 from rearguard.warden.signals import fill_standard_descriptors, print_line, signals
+from rearguard.warden.sound_process import SOUND_FAULTS, SoundGuard
 from rearguard.warden.systemd import Supervisor, Watchdog
 
 OnFelt = Callable[[Cue], None]
@@ -107,6 +108,8 @@ class _Warden:
             on_decided=self._watchdog.ready,
         )
         self._haptics = HapticOutput(config, motors, self._report_cue, on_pin, realtime=realtime)
+        # What a file would have made felt at its own speed is shown, not heard.
+        self._sound = SoundGuard(config.sound) if config.sound.enabled and realtime else None
         self._was_blind = False
         self.button: ButtonWatch | None = None
         self.deadman: DeadMan | None = None
@@ -121,6 +124,8 @@ class _Warden:
         with selectors.DefaultSelector() as selector:
             selector.register(wakeup, selectors.EVENT_READ)
             guard.start(selector)
+            if self._sound is not None:
+                self._sound.start(time.monotonic_ns())
             while guard.exit is None:
                 selector.select(self._wait_s())
                 self._handle_signals(wakeup)
@@ -128,6 +133,7 @@ class _Warden:
                 self._receive()
                 guard.check_deadlines(time.monotonic_ns())
                 self._watch_motors(time.monotonic_ns())
+                self._watch_sound(time.monotonic_ns())
                 if guard.exit is not None and guard.failed:
                     self._haptics.let_end(guard.situation())
                 elif self._realtime:
@@ -138,7 +144,9 @@ class _Warden:
         return guard.exit
 
     def close(self) -> None:
-        """End whatever is left of vision."""
+        """End whatever is left of vision and sound."""
+        if self._sound is not None:
+            self._sound.close()
         self._guard.close()
         self._systemd.notify("STOPPING=1")
         self._systemd.close()
@@ -184,7 +192,9 @@ class _Warden:
         self._haptics.play_due(situation)
 
     def _report_cue(self, cue: Cue) -> None:
-        """A cue has begun: tell vision, which records it, and the terminal, which may show it."""
+        """A cue has begun: let it be heard, tell vision, which records it, and the terminal, which may show it."""
+        if self._sound is not None:
+            self._sound.play(cue, time.monotonic_ns())
         if CUES[cue.cue].kind is Kind.FAULT:
             self._fault_felt_ns = time.monotonic_ns()
         if cue.cue is CueName.SHUTDOWN and not self._farewell:
@@ -210,6 +220,19 @@ class _Warden:
         elif not why and Fault.MOTOR_FAILED in faults:
             faults.end(Fault.MOTOR_FAILED)
             self._show_status("motors work again")
+
+    def _watch_sound(self, now_ns: int) -> None:
+        """Sound that is lost or silent is a fault, felt on the motors, and comes back by itself."""
+        if self._sound is None:
+            return
+        fault, faults = self._sound.check(now_ns), self._guard.faults
+        before = SOUND_FAULTS & faults.standing
+        faults.end(*(before - {fault}))
+        if fault is not None and fault not in before:
+            faults.add(fault, now_ns)
+            self._show_status(f"DEGRADED: {self._sound.why}")
+        elif before and fault is None:
+            self._show_status("sound is back")
 
     # -- the outside world ---------------------------------------------------------------------------
 
@@ -258,6 +281,8 @@ class _Warden:
     def _stop(self, why: Literal["asked", "shutdown"], code: int | None = None) -> None:
         """Motors off now; vision has a moment to finish its journal."""
         self._haptics.silence()
+        if self._sound is not None:
+            self._sound.hush(time.monotonic_ns())
         if (
             why == "shutdown" and not self._farewell
         ):  # warnings left it no moment; from here on there are none

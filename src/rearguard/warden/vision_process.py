@@ -26,7 +26,7 @@ class Vision:
 
     def __init__(self, argv: Sequence[str], hello: ipc.Hello) -> None:
         try:
-            self.link, self._process = _start(argv)
+            self.link, self._process = start_child(argv)
         except OSError as e:
             raise PartFailed(f"{argv[0]}: cannot start the vision process: {e.strerror}") from e
         self.hung_up = False
@@ -81,7 +81,7 @@ class Vision:
         self.kill()
 
 
-def _start(argv: Sequence[str]) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+def start_child(argv: Sequence[str]) -> tuple[socket.socket, subprocess.Popen[bytes]]:
     """Our end of the link and the process that has the other. Raises OSError; then nothing is left open."""
     ours, theirs = ipc.pair()
     with theirs:

@@ -1,0 +1,54 @@
+"""What was heard: recordings of the stand-in for sounddevice, and where sounds begin in them."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+FAKE = Path(__file__).with_name("fake_sound")
+
+
+def use_fake(monkeypatch, folder: Path) -> Path:
+    """Let every sound process from now on play on the stand-in. Returns the folder that controls it."""
+    folder.mkdir(exist_ok=True)
+    monkeypatch.setenv("FAKE_SOUND", str(folder))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FAKE), os.environ.get("PYTHONPATH", "")]))
+    return folder
+
+
+@dataclass
+class Recording:
+    """`samples` is (count, 2), 1 is full scale; `start_ns` is CLOCK_MONOTONIC of the first."""
+
+    samples: npt.NDArray[np.float64]
+    start_ns: int
+    rate_hz: int
+
+    def onsets_ns(self, gap_s: float = 0.3, threshold: float = 0.005) -> list[int]:
+        """When something begins to be heard after at least `gap_s` of silence."""
+        loud = np.flatnonzero(np.abs(self.samples).max(axis=1) > threshold)
+        if not len(loud):
+            return []
+        first = np.flatnonzero(np.diff(loud, prepend=-(10**9)) > gap_s * self.rate_hz)
+        return [self.start_ns + round(int(at) / self.rate_hz * 1e9) for at in loud[first]]
+
+    def between(self, begin_ns: int, end_ns: int) -> npt.NDArray[np.float64]:
+        first, last = ((t - self.start_ns) * self.rate_hz // 10**9 for t in (begin_ns, end_ns))
+        return self.samples[max(0, first) : max(0, last)]
+
+
+def recordings(folder: Path) -> list[Recording]:
+    """Everything that the stand-in played, a recording for each time it was opened."""
+    found = []
+    lines = (folder / "played.jsonl").read_text().splitlines() if (folder / "played.jsonl").exists() else []
+    for line in lines:
+        note = json.loads(line)
+        raw = np.frombuffer((folder / note["raw"]).read_bytes(), "<i2")
+        samples = raw[: len(raw) // 2 * 2].reshape(-1, 2) / 32768
+        found.append(Recording(samples, note["start_ns"], note["rate_hz"]))
+    return found
