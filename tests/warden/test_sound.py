@@ -59,7 +59,10 @@ def outing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = use_fake(monkeypatch, tmp_path / "device")
 
     def go(
-        steps: list[list], deeds: tuple[tuple[float, Callable[[Path], object]], ...] = (), **sound
+        steps: list[list],
+        deeds: tuple[tuple[float, Callable[[Path], object]], ...] = (),
+        alive_every_s: float = 2.0,
+        **sound,
     ) -> Heard:
         felt: list[tuple[int, Cue]] = []
         pins: list[tuple[int, tuple[float, ...]]] = []
