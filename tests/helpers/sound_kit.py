@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 import os
 from dataclasses import dataclass
@@ -23,11 +24,23 @@ def use_fake(monkeypatch, folder: Path) -> Path:
 
 @dataclass
 class Recording:
-    """`samples` is (count, 2), 1 is full scale; `start_ns` is CLOCK_MONOTONIC of the first."""
+    """`samples` is (count, 2), 1 is full scale; `start_ns` is CLOCK_MONOTONIC of the first.
+
+    A recorder that leaves out what it is too late for has no such line in time: `arrivals` then has, for each part that
+    came at once, how many samples there were with it and when it came.
+    """
 
     samples: npt.NDArray[np.float64]
     start_ns: int
     rate_hz: int
+    arrivals: tuple[tuple[int, int], ...] = ()
+
+    def time_ns(self, index: int) -> int:
+        """When this sample was played, or the latest it can have been."""
+        if not self.arrivals:
+            return self.start_ns + index * 10**9 // self.rate_hz
+        count, came_ns = self.arrivals[bisect.bisect_right(self.arrivals, index, key=lambda part: part[0])]
+        return came_ns - (count - index) * 10**9 // self.rate_hz
 
     def onsets_ns(self, gap_s: float = 0.3, threshold: float = 0.005) -> list[int]:
         """When something begins to be heard after at least `gap_s` of silence."""
@@ -35,11 +48,13 @@ class Recording:
         if not len(loud):
             return []
         first = np.flatnonzero(np.diff(loud, prepend=-(10**9)) > gap_s * self.rate_hz)
-        return [self.start_ns + round(int(at) / self.rate_hz * 1e9) for at in loud[first]]
+        return [self.time_ns(int(at)) for at in loud[first]]
 
     def between(self, begin_ns: int, end_ns: int) -> npt.NDArray[np.float64]:
-        first, last = ((t - self.start_ns) * self.rate_hz // 10**9 for t in (begin_ns, end_ns))
-        return self.samples[max(0, first) : max(0, last)]
+        first, last = (
+            bisect.bisect_left(range(len(self.samples)), at, key=self.time_ns) for at in (begin_ns, end_ns)
+        )
+        return self.samples[first:last]
 
 
 def recordings(folder: Path) -> list[Recording]:
