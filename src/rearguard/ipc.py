@@ -118,8 +118,8 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
 class Heard(msgspec.Struct, frozen=True, tag="heard"):
     """Warden → sound: begin this cue now, instead of whatever sounds. Without a cue: be silent.
 
-    `at_ns` is CLOCK_MONOTONIC; what comes late is not played, for it would contradict the motors. `say` names the words
-    to follow the cue: faults, or cues.
+    `at_ns` is CLOCK_MONOTONIC; what comes late is not played, for it would contradict the motors. `say` names the
+    faults or cues whose words are to follow.
     """
 
     at_ns: int

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from sound_kit import recordings, use_fake
 
 from rearguard.cli import buzz as module
 from rearguard.cli.buzz import buzz, rhythm
@@ -71,7 +72,7 @@ def test_what_cannot_be_played_is_one_line(args: tuple[str, ...]) -> None:
 
 def test_learning_teaches_and_quizzes(monkeypatch: pytest.MonkeyPatch) -> None:
     played: list[str] = []
-    monkeypatch.setattr(module, "_play", lambda _m, _c, row, _s, show: played.append(row.name))  # noqa: ARG005
+    monkeypatch.setattr(module, "_play", lambda _o, row, *_a, **_k: played.append(row.name))
     monkeypatch.setattr(module.time, "sleep", lambda _s: None)
     monkeypatch.setattr(module.random, "shuffle", lambda names: None)  # noqa: ARG005
     lessons = "\n" * 8
@@ -85,3 +86,41 @@ def test_learning_ends_with_the_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_play", lambda *_a, **_k: None)
     monkeypatch.setattr(module.time, "sleep", lambda _s: None)
     assert run("--learn", answers="").stdout.endswith("No question answered.\n")
+
+
+@pytest.fixture
+def with_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Settings with sound, on the stand-in for a device; its folder."""
+    (tmp_path / "rearguard").mkdir()
+    (tmp_path / "rearguard" / "rearguard.toml").write_text(
+        "[sound]\nenabled = true\nquiet_hours = '00:00-23:59'\n"
+    )
+    return use_fake(monkeypatch, tmp_path / "device")
+
+
+def test_with_sound_a_cue_is_heard_too_at_any_hour(with_sound: Path) -> None:
+    result = run("caution", "--side", "right")
+    assert "CAUTION    ##..##" in result.stdout
+    [heard] = recordings(with_sound)
+    assert abs(heard.samples[:, 1]).max() > 2.5 * abs(heard.samples[:, 0]).max() > 0
+
+
+def test_without_its_device_a_cue_is_felt_all_the_same(
+    with_sound: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (with_sound / "lost").touch()
+    result = run("caution")
+    assert "CAUTION    ##..##" in result.stdout
+    assert "there is no sound output; plug one in" in result.stderr + capfd.readouterr().err
+    assert not recordings(with_sound)
+
+
+def test_learning_says_the_name_of_a_cue_the_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[str, bool]] = []
+    monkeypatch.setattr(
+        module, "_play", lambda _o, row, *_a, named=False, **_k: said.append((row.name, named))
+    )
+    monkeypatch.setattr(module.time, "sleep", lambda _s: None)
+    run("--learn", answers="\n" * 20)
+    assert said[:3] == [("NOTICE", False), ("NOTICE", True), ("CAUTION", False)]
+    assert not any(name for _, name in said[16:])  # the quiz gives nothing away

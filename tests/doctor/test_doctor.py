@@ -15,12 +15,14 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from journal_kit import a_near_miss, a_writer, as_stranger, let_in
+from sound_kit import use_fake
 
 from rearguard.cli.doctor import doctor
 from rearguard.config import Config
 from rearguard.config.detect import Detect
 from rearguard.config.journal import Journal
-from rearguard.doctor import hardware, machine, sight, table
+from rearguard.config.sound import Sound
+from rearguard.doctor import hardware, machine, sight, sound, table
 from rearguard.doctor.boards import PROMISES, promise
 from rearguard.doctor.finding import CheckContext, Finding, State, fail, ok, warn
 from rearguard.errors import PartFailed
@@ -251,3 +253,58 @@ def test_an_unknown_check_is_named():
     done = CliRunner().invoke(doctor, ["kamera"])
     assert done.exit_code == 2
     assert "kamera" in done.output
+
+
+def with_sound(**settings) -> CheckContext:
+    return CheckContext(Config(sound=Sound(**{"enabled": True, **settings})))
+
+
+def test_sound_is_off_unless_it_is_wanted(laptop):
+    assert sound.sound(laptop).state is State.OK
+    assert sound.sound(laptop).measured == "off: cues are felt only"
+
+
+def test_sound_names_its_device_and_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    use_fake(monkeypatch, tmp_path / "device")
+    finding = sound.sound(with_sound())
+    assert finding.state is State.OK
+    assert finding.measured.startswith("USB headset: Audio (hw:1,0) at 48000 Hz, 30 ms on its way")
+    assert finding.measured.endswith("outputs: USB headset: Audio (hw:1,0), hdmi")
+
+
+@pytest.mark.parametrize(
+    ("how", "settings", "told", "remedy"),
+    [
+        ("lost", {}, "there is no sound output", "plug one in"),
+        ("absent", {}, "PortAudio is not installed", "apt install python3-sounddevice"),
+        (
+            "",
+            {"device": "bose"},
+            "bose: no such sound output",
+            "there are: USB headset: Audio (hw:1,0), hdmi",
+        ),
+        (
+            "",
+            {"words": "recorded", "words_folder": "/no/such"},
+            "/no/such: no such folder",
+            "sound.words_folder",
+        ),
+    ],
+)
+def test_sound_that_will_not_be_heard_is_a_warning(tmp_path, monkeypatch, how, settings, told, remedy):
+    folder = use_fake(monkeypatch, tmp_path / "device")
+    if how:
+        (folder / how).touch()
+    finding = sound.sound(with_sound(**settings))
+    assert finding.state is State.WARN
+    assert told in finding.measured
+    assert remedy in finding.remedy
+
+
+def test_a_sound_server_that_never_answers_is_a_warning(tmp_path, monkeypatch):
+    folder = use_fake(monkeypatch, tmp_path / "device")
+    (folder / "stuck").touch()
+    monkeypatch.setattr(sound, "_PATIENCE_S", 0.5)
+    finding = sound.sound(with_sound())
+    assert finding.state is State.WARN
+    assert "no answer" in finding.measured

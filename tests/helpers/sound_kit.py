@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import json
 import os
+import wave
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,3 +68,18 @@ def recordings(folder: Path) -> list[Recording]:
         samples = raw[: len(raw) // 2 * 2].reshape(-1, 2) / 32768
         found.append(Recording(samples, note["start_ns"], note["rate_hz"]))
     return found
+
+
+def speech(path: Path, seconds: float = 0.5, rate: int = 22_050, width: int = 2, channels: int = 1) -> Path:
+    """A WAV file of a quiet tone of 500 Hz, in place of a voice."""
+    t = np.arange(round(seconds * rate)) / rate
+    tone = 0.05 * np.sin(2 * np.pi * 500 * t)
+    kinds = {1: (128, 127, "u1"), 2: (0, 32767, "<i2"), 4: (0, 2**31 - 1, "<i4"), 3: (0, 0, "")}
+    zero, full, kind = kinds[width]
+    data = bytes(3 * len(t)) if width == 3 else (zero + full * tone).astype(kind).repeat(channels).tobytes()
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(width)
+        file.setframerate(rate)
+        file.writeframes(data)
+    return path

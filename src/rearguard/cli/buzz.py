@@ -6,7 +6,8 @@ import random
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -18,12 +19,15 @@ from rearguard.config import Config, load
 from rearguard.cue.motors import Motors, Player, open_motors, say_if_absent
 from rearguard.cue.table import CUES, CueRow, Kind
 from rearguard.errors import BadInput
-from rearguard.types import CueName, Side
+from rearguard.types import Cue, CueName, Side
+from rearguard.warden.sound_process import SoundGuard
 
 _PAUSE_S = 0.6
 _CELL_S = 0.05  # one character of the rhythm shown in the terminal
 _LEARNED = [CueName.NOTICE, CueName.CAUTION, CueName.CRITICAL, CueName.BLIND, CueName.FAULT, CueName.DEGRADED,
             CueName.READY, CueName.ALIVE]  # fmt: skip
+_SOUND_STARTS_S = 5.0
+_SOUND_ENDS_S = 0.15  # what the device still has in its buffers
 _MOVED = ", ".join(row.name for row in CUES.values() if row.moved)
 
 
@@ -53,7 +57,7 @@ def buzz(
     config_path: Path | None,
     as_json: bool,
 ) -> None:
-    """Feel the cues, one by one, to learn them.
+    """Feel the cues, one by one, to learn them; with sound.enabled, hear them too.
 
     Without CUE, list them with what each means. With CUE, play it on the motors; on a machine without GPIO
     its rhythm is shown in the terminal, # for strong, + for soft, one character per 50 ms.
@@ -126,38 +130,70 @@ def _list(as_json: bool) -> None:
                     click.echo(f"  {'':<10} {rhythm(row.elsewhere)}  elsewhere, its motor being broken")
 
 
+@dataclass(frozen=True, slots=True)
+class _Outputs:
+    """Where cues are played: the motors, and the sound process where there is one."""
+
+    config: Config
+    motors: Motors
+    sound: SoundGuard | None
+
+
 @contextmanager
-def _motors(config: Config) -> Iterator[Motors]:
-    """The motors, with a line on stderr for what is not there."""
-    with open_motors(config.cue) as motors:
+def _outputs(config: Config) -> Iterator[_Outputs]:
+    """The motors and the sound, with a line on stderr for what is not there."""
+    with open_motors(config.cue) as motors, ExitStack() as stack:
         say_if_absent(motors)
         for why in motors.broken.values():
             click.echo(f"rearguard: {why}", err=True)
-        yield motors
+        sound = stack.enter_context(_sound(config)) if config.sound.enabled else None
+        yield _Outputs(config, motors, sound)
+
+
+@contextmanager
+def _sound(config: Config) -> Iterator[SoundGuard | None]:
+    """The sound process, ready; None when it does not get ready, which it has said on stderr. Quiet hours are not for
+    somebody who asks to hear a cue."""
+    guard = SoundGuard(msgspec.structs.replace(config.sound, quiet_hours=""))
+    guard.start(time.monotonic_ns())
+    try:
+        ends = time.monotonic() + _SOUND_STARTS_S
+        while not guard.ready and not guard.check(time.monotonic_ns()) and time.monotonic() < ends:
+            time.sleep(0.02)
+        if not guard.ready and not guard.why:
+            click.echo("rearguard: sound: not ready in time; see `rearguard doctor sound`", err=True)
+        yield guard if guard.ready else None
+        if guard.ready:
+            time.sleep(_SOUND_ENDS_S)
+    finally:
+        guard.close()
 
 
 def _play_on_motors(config: Config, row: CueRow, side: Side, times: int, *, show: bool) -> None:
-    with _motors(config) as motors:
+    with _outputs(config) as outputs:
         for _ in range(times):
-            _play(motors, config, row, side, show=show)
+            _play(outputs, row, side, show=show)
 
 
 def _play_all(config: Config, side: Side, times: int) -> None:
     """Every cue with its meaning, `times` times each, with a pause to tell them apart."""
-    with _motors(config) as motors:
+    with _outputs(config) as outputs:
         for row in CUES.values():
             click.echo(f"{row.name}: {row.meaning}")
             for _ in range(times):
-                _play(motors, config, row, side, show=bool(motors.absent))
+                _play(outputs, row, side, show=bool(outputs.motors.absent))
             time.sleep(_PAUSE_S)
 
 
-def _play(motors: Motors, config: Config, row: CueRow, side: Side, *, show: bool) -> None:
-    """Play one cue in real time, its rhythm growing in the terminal as it is felt."""
-    player = Player(motors, config.cue)
+def _play(outputs: _Outputs, row: CueRow, side: Side, *, show: bool, named: bool = False) -> None:
+    """Play one cue in real time, its rhythm growing in the terminal as it is felt; `named`: its name is said, too."""
+    motors = outputs.motors
+    player = Player(motors, outputs.config.cue)
     text = rhythm(row)
     began_ns = time.monotonic_ns()
     due_ns: int | None = player.play(row, side, began_ns)
+    if outputs.sound is not None:
+        outputs.sound.play(Cue(at_ns=began_ns, cue=row.name, side=side), began_ns, named=named)
     shown = 0
     if show:
         click.echo(f"{row.name:<10} ", nl=False)
@@ -183,17 +219,18 @@ def _where(motors: Motors, row: CueRow, side: Side) -> str:
 
 def _learn(config: Config) -> None:
     """Teach, then ask until each cue was told apart once, or the learner leaves with an empty line."""
-    with _motors(config) as motors:
+    with _outputs(config) as outputs:
         click.echo("Each cue plays twice. Press Enter for the next.")
         for name in _LEARNED:
             row = CUES[name]
             click.echo(f"\n{name}: {row.meaning}")
-            for _ in range(2):
-                _play(motors, config, row, Side.CENTRE, show=bool(motors.absent))
+            for number in range(2):
+                shown = bool(outputs.motors.absent)
+                _play(outputs, row, Side.CENTRE, show=shown, named=number == 1)
                 time.sleep(0.4)
             if not _read_answer(""):
                 break
-        _quiz(motors, config)
+        _quiz(outputs)
 
 
 def _read_answer(prompt: str) -> str | None:
@@ -203,7 +240,7 @@ def _read_answer(prompt: str) -> str | None:
     return line.strip() or "." if line else None
 
 
-def _quiz(motors: Motors, config: Config) -> None:
+def _quiz(outputs: _Outputs) -> None:
     names = _LEARNED.copy()
     random.shuffle(names)
     click.echo("\nQuiz: which cue is it? Type its name, or its number; Enter alone ends.")
@@ -211,7 +248,7 @@ def _quiz(motors: Motors, config: Config) -> None:
         click.echo(f"  {i} {name}")
     right = asked = 0
     for name in names:
-        _play_unnamed(motors, config, CUES[name])
+        _play_unnamed(outputs, CUES[name])
         answer = _read_answer("? ")
         if answer in (None, "."):
             break
@@ -225,8 +262,8 @@ def _quiz(motors: Motors, config: Config) -> None:
     click.echo(f"{right} of {asked} right." if asked else "No question answered.")
 
 
-def _play_unnamed(motors: Motors, config: Config, row: CueRow) -> None:
+def _play_unnamed(outputs: _Outputs, row: CueRow) -> None:
     """As `_play`, without giving the name away."""
-    if motors.absent:
+    if outputs.motors.absent:
         click.echo(f"  {rhythm(row)}")
-    _play(motors, config, row, Side.CENTRE, show=False)
+    _play(outputs, row, Side.CENTRE, show=False)

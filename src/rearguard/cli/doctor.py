@@ -39,8 +39,8 @@ Exit code 0: nothing failed (warnings may remain). 1: something failed; rearguar
 def doctor(checks: tuple[str, ...], quick: bool, config_file: Path | None, as_json: bool) -> None:
     """Check what works on this machine, with a remedy for what does not.
 
-    Looks at: board, config, runtime, model, camera, pins, permissions, power, temperature, disk, journal,
-    clock, service. On a laptop the Pi's own parts are missing, which is a warning; on a Pi it is a failure.
+    Looks at: board, config, runtime, model, camera, pins, sound, permissions, power, temperature, disk,
+    journal, clock, service. On a laptop the Pi's own parts are missing, which is a warning; on a Pi it is a failure.
     """
     who = patient(config_file, quick=quick)
     findings: list[Finding] = []

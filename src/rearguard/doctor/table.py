@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rearguard.config import Config, load, search_path
-from rearguard.doctor import hardware, machine, sight
+from rearguard.doctor import hardware, machine, sight, sound
 from rearguard.doctor.finding import CheckContext, Finding, fail
 from rearguard.errors import RearguardError
 
@@ -17,6 +17,7 @@ CHECKS: dict[str, Callable[[CheckContext], Finding]] = {
     "model": sight.model,
     "camera": sight.camera,
     "pins": hardware.pins,
+    "sound": sound.sound,
     "permissions": machine.permissions,
     "power": machine.power,
     "temperature": machine.temperature,

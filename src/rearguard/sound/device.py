@@ -31,7 +31,10 @@ _CARDS = Path("/proc/asound/cards")
 _LOOK_S = 0.5
 _NO_WAIT_S = 0.001
 _AHEAD_S = 0.1
-INSTALL = "sound needs sounddevice and PortAudio: apt install python3-sounddevice, or pip install 'rearguard[sound]'"
+INSTALL = (
+    "sounddevice or PortAudio is not installed; apt install python3-sounddevice, or libportaudio2 and "
+    "pip install 'rearguard[sound]'"
+)
 
 
 class Output:

@@ -84,17 +84,11 @@ class Playing:
 
     def _begin(self, heard: ipc.Heard, mixer: Mixer, speaker: Speaker, rate_hz: int) -> None:
         speaker.drop()
-        if heard.cue is None and not heard.say:
-            mixer.hush()
-            return
         quiet = quiet_now(self._config, self._now(), synced=clock_synced())
-        if quiet and heard.cue is not CueName.CRITICAL:
+        if heard.cue is None or (quiet and heard.cue is not CueName.CRITICAL):
             mixer.hush()
             return
-        if heard.cue is not None:
-            mixer.play(render(CUES[heard.cue], heard.side, rate_hz))
-        else:
-            mixer.hush()
+        mixer.play(render(CUES[heard.cue], heard.side, rate_hz))
         speaker.ask(heard.say)
 
     def _newest(self) -> ipc.Heard | None:

@@ -37,13 +37,13 @@ _WIDTHS = {1: ("u1", 128, 128.0), 2: ("<i2", 0, 32768.0), 4: ("<i4", 0, 21474836
 def speaks(config: Sound) -> str | None:
     """Why nothing can be said with these settings, as one line with the way out; None if it can."""
     if config.words == "espeak" and shutil.which(ESPEAK) is None:
-        return f"{ESPEAK} is not installed: apt install {ESPEAK}"
+        return f"{ESPEAK} is not installed; apt install {ESPEAK}"
     if config.words == "recorded":
         folder = Path(config.words_folder).expanduser()
         if not folder.is_dir():
             return f"{folder}: no such folder; sound.words_folder names where the WAV files are"
         if not any((folder / file_name(key)).is_file() for key in PHRASES):
-            return f"{folder}: no file is named after a fault or cue, such as {file_name('camera_lost')}"
+            return f"{folder}: no words; name WAV files after faults and cues, such as {file_name('camera_lost')}"
     return None
 
 
@@ -72,7 +72,7 @@ def _espeak(text: str) -> bytes:
             stdin=subprocess.DEVNULL, capture_output=True, timeout=_ESPEAK_S, check=True,
         )  # fmt: skip
     except FileNotFoundError as e:
-        raise PartFailed(f"{ESPEAK} is not installed: apt install {ESPEAK}") from e
+        raise PartFailed(f"{ESPEAK} is not installed; apt install {ESPEAK}") from e
     except (OSError, subprocess.SubprocessError) as e:
         raise PartFailed(f"{ESPEAK} does not speak: {e}") from e
     return spoken.stdout

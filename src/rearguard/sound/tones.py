@@ -52,7 +52,7 @@ TONES: dict[CueName, Tone] = {
     CueName.CAUTION: Tone(620, 1.35, 1.0, _FULL, _THREAT_DB),
     CueName.NOTICE: Tone(415, 1.25, 1.0, _FIFTH, _THREAT_DB - 2),
     CueName.BLIND: Tone(520, 0.5, 1.0, _ODD, _FAULT_DB, rough_hz=30),
-    CueName.FAULT: Tone(233, 0.7, 0.8, _ODD, _FAULT_DB),
+    CueName.FAULT: Tone(311, 0.75, 0.85, _ODD, _FAULT_DB),
     CueName.DEGRADED: Tone(349, 0.8, 1.0, _ODD, _FAULT_DB - 2),
     CueName.LOW_POWER: Tone(440, 0.75, 0.67, _FULL, _FAULT_DB - 2),
     CueName.SHUTDOWN: Tone(587, 1.0, 0.75, _FIFTH, _NEWS_DB),

@@ -15,7 +15,7 @@ from rearguard import ipc
 from rearguard.clock import NS_PER_S
 from rearguard.config.sound import Sound
 from rearguard.text import clean
-from rearguard.types import Cue, CueName, Fault
+from rearguard.types import Cue, Fault
 from rearguard.warden.signals import print_line
 from rearguard.warden.vision_process import describe_exit, start_child
 
@@ -68,14 +68,11 @@ class SoundGuard:
         except OSError as e:
             self._lose(f"the sound process cannot be started: {e.strerror}", now_ns)
 
-    def play(self, cue: Cue, now_ns: int) -> None:
-        """Let a cue that has just begun be heard, and what it is about when that is news."""
-        news = cue.faults if self._words and not cue.repeat else ()
-        self._send(ipc.Heard(now_ns, cue.cue, cue.side, tuple(news)))
-
-    def say(self, cue: CueName, now_ns: int) -> None:
-        """Let the words for a cue be heard."""
-        self._send(ipc.Heard(now_ns, say=(cue,)))
+    def play(self, cue: Cue, now_ns: int, *, named: bool = False) -> None:
+        """Let a cue that has just begun be heard, and after it the words for what it tells, when that is news; or, if
+        `named`, the words for the cue itself."""
+        say: tuple[str, ...] = (cue.cue,) if named else () if cue.repeat else cue.faults
+        self._send(ipc.Heard(now_ns, cue.cue, cue.side, say if self._words else ()))
 
     def hush(self, now_ns: int) -> None:
         """Let nothing be heard any more."""

@@ -4,6 +4,7 @@ What happens is said by files in the folder $FAKE_SOUND:
 
     lost    the device is gone: writing and opening raise, as PortAudio does
     hung    writing never returns, as with a sound server that is stopped
+    stuck   opening never returns
     absent  this module cannot be imported
 
 `played.jsonl` there has one line for each stream: {"start_ns": CLOCK_MONOTONIC of its first sample, "raw": FILE}.
@@ -38,6 +39,8 @@ def _terminate() -> None:
 
 
 def query_devices() -> list[dict[str, object]]:
+    while (FOLDER / "stuck").exists():
+        time.sleep(0.01)
     names = [] if (FOLDER / "lost").exists() else ["a microphone", "USB headset: Audio (hw:1,0)", "hdmi"]
     return [
         {"name": name, "max_output_channels": 2 * (name != "a microphone"), "default_samplerate": 44100.0}
