@@ -54,6 +54,8 @@ TWICE, HELD = ((2.0, 2.1), (2.25, 2.35)), ((2.0, 4.5),)
 DIED = {"felt": BLIND_OR_FAULT, "reason": "vision_", "logged": "vision_"}
 SILENT = {"felt": ("BLIND",), "reason": "vision_silent", "logged": "vision_"}
 
+SOUND = ("sound", "enabled = true")
+
 CASES: tuple[Case, ...] = (
     Case("sigkill", "vision is killed", **DIED, said="killed by SIGKILL"),
     Case("sigsegv", "vision crashes in native code", **DIED, said="killed by SIGSEGV"),
@@ -88,6 +90,14 @@ CASES: tuple[Case, ...] = (
          may_be_silent_s=2.0),
     Case("one_motor", "the left of two motors fails for two seconds", ("FAULT",), 4.0, "fault", "motor_failed",
          config=("cue", "pins = [17, 18]")),
+    Case("sound_lost", "the sound device is unplugged for two seconds", ("DEGRADED",), 1.0, "fault", "sound_lost",
+         config=SOUND),
+    Case("sound_killed", "the sound process is killed", ("DEGRADED",), 1.0, "fault", "sound_silent",
+         config=SOUND, said="killed by SIGKILL; starting it again"),
+    Case("sound_hung", "the sound server never answers again", ("DEGRADED",), 1.0, "fault", "sound_silent",
+         config=SOUND, said="killed; starting it again"),
+    Case("critical_while_sound_hangs", "the sound server hangs as CRITICAL begins", ("CRITICAL",), 0.2, "fault",
+         config=SOUND, strikes=("sound_hung", "critical:4"), then=("CRITICAL", "DEGRADED"), lasts_s=8.0),
     Case("disk_full", "no file can grow any more", ("DEGRADED",), 8.0, "fault", "_f", lasts_s=9.0),
     Case("disk_nearly_full", "little space is left", ("DEGRADED",), 2.5, "fault", "disk_full", logged="disk_full"),
     Case("fail_journal", "the card has input/output errors", ("DEGRADED",), 8.0, "fault", "journal_failed"),

@@ -50,6 +50,7 @@ restart_backoff_s = 0.2
 repeat_every_s = 1.0
 min_fps = 2
 min_disk_mb = 10
+[sound]
 """
 
 
@@ -108,6 +109,8 @@ def run_case(case: Case, folder: Path) -> Outcome:
         "GPIOZERO_PIN_FACTORY": "mock",
         "HOME": str(folder),
     }
+    if section == "sound":
+        env |= {"FAKE_SOUND": str(folder), "PYTHONPATH": str(HERE.parent / "helpers" / "fake_sound")}
     try:
         with _hogs(case.load), _disk(journal, full=case.name == "disk_full_at_start"):
             stderr = _run(case, folder, env)

@@ -23,7 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these faults")
     parser.add_argument("--json", action="store_true", help="one object per fault, as a list")
-    parser.add_argument("--write", type=Path, help="also write the table to this file")
+    parser.add_argument("--write", type=Path, help="also write the table to this file, or these rows")
     parser.add_argument(
         "--minutes",
         type=float,
@@ -62,7 +62,8 @@ def main() -> int:
     if args.json:
         print(json.dumps([o.row() for o in told], indent=1))
     if args.write:
-        args.write.write_text(_page([outcome for outcome in told if outcome.case.name in known]))
+        before = args.write.read_text() if args.names and args.write.exists() else ""
+        args.write.write_text(_page([outcome for outcome in told if outcome.case.name in known], before))
     return int(any(o.wrong for o in told))
 
 
@@ -95,12 +96,19 @@ def _recovers(o: Outcome) -> str:
     return "yes" if o.recovered else "once its cause is gone"
 
 
-def _page(outcomes: list[Outcome]) -> str:
-    rows = "\n".join(
-        f"| {o.case.what} | {o.felt or 'nothing new'} | {'' if o.after_s is None else f'{o.after_s:.2f}'} "
+def _row(o: Outcome) -> str:
+    after = "" if o.after_s is None else f"{o.after_s:.2f}"
+    return (
+        f"| {o.case.what} | {o.felt or 'nothing new'} | {after} "
         f"| {o.silence_s:.2f} | {o.restarts} | {_recovers(o)} |"
-        for o in outcomes
     )
+
+
+def _page(outcomes: list[Outcome], before: str) -> str:
+    """The page. Faults that were not driven in keep the row that they have in the page `before`."""
+    told = {o.case.what: _row(o) for o in outcomes}
+    kept = {line.split(" | ")[0].removeprefix("| "): line for line in before.splitlines() if " | " in line}
+    rows = "\n".join(row for case in CASES if (row := told.get(case.what) or kept.get(case.what)))
     return f"""# What is felt when something breaks
 
 Written by `make faults`, which drives each fault into the real two-process program on a simulated outing and

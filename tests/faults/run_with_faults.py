@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -90,6 +91,24 @@ def break_pins(*numbers: int) -> None:
     MockPWMPin._set_state = broken
 
 
+def strike_sound() -> None:
+    """Unplug the sound device for two seconds, hang its server, or kill the process that plays: AFTER_S on watch."""
+    while '"judged"' not in TRACE.read_text():
+        time.sleep(0.02)
+    time.sleep(AFTER_S)
+    device = Path(os.environ["FAKE_SOUND"])
+    if "sound_killed" in FAULTS:
+        for task in Path("/proc/self/task").glob("*"):
+            for pid in (task / "children").read_text().split():
+                if b"rearguard.sound" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(int(pid), signal.SIGKILL)
+    else:
+        (device / ("lost" if "sound_lost" in FAULTS else "hung")).touch()
+    trace("fault")
+    time.sleep(2.0)
+    (device / "lost").unlink(missing_ok=True)
+
+
 def close_terminal() -> None:
     os.close(0)
     os.close(1)
@@ -100,6 +119,8 @@ if __name__ == "__main__":
     trace("warden", pid=os.getpid())
     run_warden = process.run_warden
     process.run_warden = watched
+    if FAULTS & {"sound_lost", "sound_killed", "sound_hung"}:
+        threading.Thread(target=strike_sound, daemon=True).start()
     if "gpio_error" in FAULTS:
         break_pins()
     if "one_motor" in FAULTS:

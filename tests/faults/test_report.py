@@ -68,6 +68,21 @@ def test_pairs_are_drawn_by_their_seed_and_can_be_named(
     assert "vision is killed" not in told  # which pairs there were changes from day to day
 
 
+def test_some_faults_driven_in_anew_leave_the_other_rows_as_they_are(
+    driven: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.md"
+    run(monkeypatch, "--write", str(page))
+    before = page.read_text()
+    page.write_text(before.replace("| vision is stopped | nothing new |", "| vision is stopped | BLIND |"))
+    run(monkeypatch, "hot", "--write", str(page))
+    assert "| vision is stopped | BLIND |" in page.read_text()
+    assert [line.split("|")[1] for line in page.read_text().splitlines() if line.count("|") == 7] == [
+        line.split("|")[1] for line in before.splitlines() if line.count("|") == 7
+    ]
+    assert driven[-1] == "hot"
+
+
 def test_of_two_faults_at_once_the_more_urgent_is_to_be_felt() -> None:
     known = {case.name: case for case in CASES}
     both = pair(known["disk_nearly_full"], known["sigkill"])
