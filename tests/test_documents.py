@@ -55,6 +55,8 @@ NOT_RUN = {
     "python": "a script of the project: its path is tested",
     "pip": "installs",
     "git clone": "fetches",
+    "apt-get": "installs",
+    "install -D": "changes the machine",
     "pre-commit": "installs",
     "systemctl": "needs systemd: tests/rig/service.sh",
     "adduser": "changes the machine",
