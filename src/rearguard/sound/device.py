@@ -23,10 +23,9 @@ from rearguard.config.sound import Sound
 from rearguard.errors import PartFailed
 from rearguard.sound.synthesis import Samples
 
+# What is written at a time: a cue waits for at most this before its first sample is in the buffer.
+BLOCK_S = 0.01
 RATE_HZ = 48_000  # what USB and HDMI devices, PipeWire and Bluetooth's newer codecs run at
-BLOCK_S = (
-    0.01  # what is written at a time: a cue waits for at most this before its first sample is in the buffer
-)
 _CARDS = Path("/proc/asound/cards")
 _LOOK_S = 0.5
 _NO_WAIT_S = 0.001
@@ -92,8 +91,9 @@ def open_output(config: Sound) -> Iterator[Output]:
     """The configured device, playing. Raises `PartFailed` when there is none, or it cannot be opened."""
     sd = _sounddevice()
     try:
-        sd._terminate()  # PortAudio lists devices when it starts, and only then
-        sd._initialize()
+        with suppress(Exception):  # it is not running, if it could not be started the last time
+            sd._terminate()
+        sd._initialize()  # PortAudio lists devices when it starts, and only then
         number, about = find(sd.query_devices(), config.device, sd.default.device[1])
         name, channels = str(about["name"]), min(2, int(about["max_output_channels"]))
         stream, rate_hz = _open(sd, config, number, channels, float(about["default_samplerate"]))
