@@ -18,7 +18,7 @@ SOURCE = Path(rearguard.__file__).parent
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "types", "clock", "errors"}),
     frozenset({"text", "plain", "output", "config", "ego"}),
-    frozenset({"ipc", "cue", "track", "camera", "detect", "health", "judge"}),
+    frozenset({"ipc", "cue", "track", "camera", "detect", "health", "judge", "sense"}),
     frozenset({"looming", "journal", "sound"}),
     frozenset({"vision", "warden"}),
     frozenset({"review", "doctor", "lab"}),

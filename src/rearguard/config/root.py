@@ -7,6 +7,7 @@ import msgspec
 from rearguard.config.camera import Camera
 from rearguard.config.cue import Cue
 from rearguard.config.detect import Detect
+from rearguard.config.gyro import Gyro
 from rearguard.config.health import Health
 from rearguard.config.journal import Journal
 from rearguard.config.judge import Judge
@@ -20,6 +21,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """All settings of rearguard."""
 
     camera: Camera = Camera()
+    gyro: Gyro = Gyro()
     detect: Detect = Detect()
     looming: Looming = Looming()
     track: Track = Track()

@@ -150,6 +150,8 @@ _FAULTS: tuple[FaultCue, ...] = (
     FaultCue(Fault.WRONG_MOUNT, _B, "the camera hangs upside down, on its side, or looks the wrong way",
              "mount it as `rearguard aim` shows; camera.rotation_deg turns the picture"),
     FaultCue(Fault.NO_TEXTURE, _D, "nothing in the picture to see motion by", "mind walls yourself"),
+    FaultCue(Fault.GYRO_FAILED, _D, "the gyroscope tells nothing, or nonsense; the picture tells the turns",
+             "see the log and `rearguard doctor`; check its cable; `rearguard aim --gyro`"),
     FaultCue(Fault.LOW_FRAME_RATE, _D, "too few pictures are judged per second", "cool the Pi"),
     FaultCue(Fault.SLOW_DETECTOR, _D, "the detector takes too long", "choose a smaller model; cool the Pi"),
     FaultCue(Fault.HOT, _D, "the processor is hot", "give the pod air or shade"),

@@ -96,7 +96,7 @@ def axes_of(yaw: float, pitch: float, roll: float) -> Rows:
 
 def moved(box: Box, ego: EgoMotion, lens: Pinhole) -> Box:
     """Where a box stands after the camera turned: its centre follows the turn, its size stays."""
-    if ego.quality <= 0:
+    if ego.quality <= 0 and not ego.felt:
         return box
     u, v = (box.cx - 0.5 * lens.width_px) / lens.focal_px, (box.cy - 0.5 * lens.height_px) / lens.focal_px
     rows = turn_rows(ego)

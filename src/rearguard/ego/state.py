@@ -50,7 +50,7 @@ class EgoEstimator:
         steps = (
             math.remainder(yaw - self._angles[0], 2 * math.pi), pitch - self._angles[1], roll - self._angles[2]
         )  # fmt: skip
-        yaw_, pitch_, roll_ = self._bank.add_turn(steps, dt, known=known)
+        yaw_, pitch_, roll_ = self._bank.add_turn(steps, dt, known=known, sd_rad=ego.sd_rad)
         keep = math.exp(-dt / _FORGET_S)
         self._angles = (yaw, pitch * keep, roll * keep)
         # What the ground does not tell for long is taken for the usual pace again.

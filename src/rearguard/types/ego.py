@@ -10,29 +10,40 @@ from rearguard.types.bounds import Angle, Rate, Share, Spread
 
 
 class EgoMotion(msgspec.Struct, frozen=True, array_like=True):
-    """How the camera turned since the previous frame, from the background's flow.
+    """How the camera turned since the previous frame, from the background's flow and a gyroscope, if there is one.
 
     Small rotations in radians: `yaw_rad` positive when the camera turned to picture-right, `pitch_rad`
     positive when it turned down, `roll_rad` positive clockwise as seen in the picture's own frame.
-    `quality` 0..1 is the share of background points that agree; 0 means that nothing could be fitted (rotations
-    are 0).
+    `quality` 0..1 is the share of background points that agree; 0 means that nothing could be fitted, and, without a
+    gyroscope, that the rotations are 0. `sd_rad` is the standard deviation of each angle as it adds up from frame to
+    frame, where a gyroscope told it; 0: it is that of image flow.
     """
 
     yaw_rad: Angle = 0.0
     pitch_rad: Angle = 0.0
     roll_rad: Angle = 0.0
     quality: Share = 0.0
+    sd_rad: Annotated[float, msgspec.Meta(ge=0, le=3.2)] = 0.0
+
+    @property
+    def felt(self) -> bool:
+        """Whether a gyroscope told it."""
+        return self.sd_rad > 0
 
     @property
     def known(self) -> bool:
         """Whether the turn is one: of torn, covered and noise pictures at most 0.05 of the points agree on any,
         of pictures of the same place 0.09 and more, unless a near thing fills them."""
-        return self.quality >= 0.08
+        return self.quality >= 0.08 or self.felt
 
     def rounded(self) -> EgoMotion:
         """The same to the precision that is stored."""
         return EgoMotion(
-            round(self.yaw_rad, 8), round(self.pitch_rad, 8), round(self.roll_rad, 8), round(self.quality, 3)
+            round(self.yaw_rad, 8),
+            round(self.pitch_rad, 8),
+            round(self.roll_rad, 8),
+            round(self.quality, 3),
+            max(round(self.sd_rad, 8), 1e-8) if self.felt else 0.0,
         )
 
 

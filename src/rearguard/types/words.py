@@ -65,6 +65,7 @@ class Fault(StrEnum):
     OUT_OF_AIM = "out_of_aim"
     WRONG_MOUNT = "wrong_mount"
     NO_TEXTURE = "no_texture"
+    GYRO_FAILED = "gyro_failed"
     LOW_FRAME_RATE = "low_frame_rate"
     SLOW_DETECTOR = "slow_detector"
     HOT = "hot"

@@ -25,6 +25,7 @@ from rearguard.health.machine import MachineWatch
 from rearguard.health.picture import PictureWatch
 from rearguard.health.selftest import SelfTest
 from rearguard.ipc import Job
+from rearguard.sense.source import GyroSense
 from rearguard.types import CueName, Fault, Frame
 from rearguard.vision.live_view import LastFelt, Screen
 from rearguard.vision.load_adaptation import Adapter
@@ -91,6 +92,13 @@ class Outing:
             stack.callback(self._recorder.close)
             if frames.info.live:
                 self._machine = stack.enter_context(MachineWatch(job.config.health, self._recorder.folder))
+            self._gyro = GyroSense(
+                job.config.gyro,
+                own=getattr(source, "rates", None) if job.config.gyro.device else None,
+                live=frames.info.live,
+                film="" if job.fps else job.source,
+            )
+            stack.callback(self._gyro.close)
             screen = stack.enter_context(Screen(job.source, frames.info.frames)) if job.show else None
             began = time.perf_counter()
             failed: RearguardError | None = None
@@ -164,7 +172,9 @@ class Outing:
         lens = Pinhole.from_fov(width, height, frames.info.hfov_deg)
         self._recorder.set_lens(lens)
         age = age_of_live if frames.info.live else age_of_file
-        pipeline = Pipeline(self._job.config, lens, detector, lambda frame: self._noted_age(age(frame)))
+        pipeline = Pipeline(
+            self._job.config, lens, detector, lambda frame: self._noted_age(age(frame)), self._gyro.fusion
+        )
         if adapts(self._job, live=frames.info.live):
             now, fps = self._job.config.detect, self._job.fps or self._job.config.camera.fps
             self._adapter = Adapter(pipeline, self._configured, now, fps, (width, height))
@@ -185,6 +195,8 @@ class Outing:
             found |= set(self._machine.check_machine(time.monotonic_ns()))
         if self._pipeline is not None and self._pipeline.untextured:
             found.add(Fault.NO_TEXTURE)
+        if self._gyro.failed:
+            found.add(Fault.GYRO_FAILED)
         self._recorder.note_faults(found, frame.captured_ns)
         return tuple(sorted(found))
 

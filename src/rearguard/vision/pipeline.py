@@ -19,6 +19,7 @@ from rearguard.ego.flow import FlowEgo
 from rearguard.ego.pinhole import Pinhole, moved
 from rearguard.errors import BadInput
 from rearguard.looming.detector import LoomingDetector, Sight
+from rearguard.sense.fusion import GyroFusion
 from rearguard.track.texture_scale import measure_growth
 from rearguard.types import EgoMotion, EgoState, Fault, Frame, Growth, Image, Observation, Track, Verdict
 from rearguard.vision.rules import Rules
@@ -40,8 +41,8 @@ class FrameResult:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What is seen without the network: the turn since the last frame, as far as it is known and as fitted, known or
-    not; the ego state after it; how textures grew."""
+    """What is seen without the network: the turn since the last frame, as far as it is known, and as fitted to the
+    picture, known or not; the ego state after it; how textures grew."""
 
     turned: EgoMotion
     fitted: EgoMotion
@@ -53,11 +54,16 @@ class Pipeline:
     """Holds the state of every stage. One frame at a time, in order. Refuses pictures too small (`BadInput`).
 
     `age_s(frame)` tells how old a frame is when it is judged; for a file that is judged on its own time it
-    is 0.
+    is 0. `gyro` tells the camera's turns better than the picture, where there is one.
     """
 
     def __init__(
-        self, config: Config, lens: Pinhole, detector: Detector, age_s: Callable[[Frame], float]
+        self,
+        config: Config,
+        lens: Pinhole,
+        detector: Detector,
+        age_s: Callable[[Frame], float],
+        gyro: GyroFusion | None = None,
     ) -> None:
         short, long = sorted((lens.width_px, lens.height_px))
         if short < _LEAST_PX or long > _LONGEST * short:
@@ -70,6 +76,7 @@ class Pipeline:
         self._detector = detector
         self._age_s = age_s
         self._flow = FlowEgo(lens)
+        self._gyro = gyro
         self._rules = Rules(config, lens)
         self._looming = (
             LoomingDetector(config.looming, lens, config.camera, config.track.usual_pace_m_s)
@@ -123,6 +130,8 @@ class Pipeline:
         """How the camera turned and what the texture says, both since the last frame."""
         fitted = self._flow.estimate_turn(frame.image, tuple(t.box for t in self._rules.tracks)).rounded()
         turned = fitted if fitted.known else EgoMotion()
+        if self._gyro is not None:
+            turned = self._gyro.fuse(turned, frame.captured_ns).rounded()
         ego = self._rules.turn(turned, frame.captured_ns)
         return _Look(turned, fitted, ego, self._growth(frame, turned))
 

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import math
 
+from msgspec.structs import replace
+
+from rearguard.clock import NS_PER_S
 from rearguard.config import Config
 from rearguard.detect.classes import size_priors
 from rearguard.ego.pinhole import Pinhole, moved
@@ -15,6 +18,9 @@ from rearguard.judge.judge import Memory, judge
 from rearguard.track.patches import Patches
 from rearguard.track.tracker import Tracker
 from rearguard.types import Box, EgoMotion, EgoState, Observation, Track, Verdict
+
+_FELT_FOR_S = 2.0  # until left and right are known (`ego.swing`)
+_UNFELT_FOR_S = 0.5  # a few frames without the gyroscope turn no path
 
 
 class Rules:
@@ -28,6 +34,9 @@ class Rules:
         self._tracker = Tracker(config.track, lens, known, min_score=config.detect.min_score)
         self._patches = Patches(config.looming)
         self._memory = Memory()
+        earlier_s = config.judge.lead_s + config.gyro.earlier_s
+        self._levels = config.judge, replace(config.judge, lead_s=earlier_s)
+        self._felt_ns: tuple[int, int] | None = None  # from when to when a gyroscope told the turns
         self.tracks: tuple[Track, ...] = ()
 
     @property
@@ -54,7 +63,7 @@ class Rules:
         self._memory, verdict = judge(
             self._memory,
             tracks,
-            self._config.judge,
+            self._levels[self._knows_sides(seen)],
             ego,
             seq=seen.seq,
             captured_ns=seen.captured_ns,
@@ -63,3 +72,12 @@ class Rules:
             faults=seen.faults,
         )
         return tracks, verdict
+
+    def _knows_sides(self, seen: Observation) -> bool:
+        """Whether a gyroscope has told the turns for long enough to warn earlier by it."""
+        at_ns = seen.captured_ns
+        if self._felt_ns is not None and at_ns - self._felt_ns[1] > _UNFELT_FOR_S * NS_PER_S:
+            self._felt_ns = None
+        if seen.ego.felt:
+            self._felt_ns = (at_ns if self._felt_ns is None else self._felt_ns[0], at_ns)
+        return self._felt_ns is not None and at_ns - self._felt_ns[0] >= _FELT_FOR_S * NS_PER_S

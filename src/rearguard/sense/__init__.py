@@ -1,0 +1,1 @@
+"""The gyroscope, where there is one: its rates, and what they say of the camera's turn beside the picture."""

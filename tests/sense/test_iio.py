@@ -1,0 +1,236 @@
+"""A gyroscope in the kernel's IIO interface: its files are believed only as far as they make sense."""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from pathlib import Path
+
+import pytest
+
+from rearguard.errors import PartFailed
+from rearguard.sense import iio, prepare
+from rearguard.sense.reader import GyroReader
+
+SCALE = 0.000305433  # of a LSM6DSO at 500 dps
+
+
+def device(root: Path, number: int = 0, **changed: str | None) -> Path:
+    """A tree such as the kernel shows of a gyroscope; `changed` are files, "/" written "__", None for none."""
+    folder = root / f"iio:device{number}"
+    files = {
+        "name": "lsm6dso_gyro",
+        "sampling_frequency": "26.000000",
+        "sampling_frequency_available": "12.500 26.000 52.000 104.000 208.000 416.000 833.000",
+        "in_anglvel_scale": "0.000152716",
+        "in_anglvel_scale_available": "0.000152716 0.000305433 0.000610865 0.001221730",
+        "current_timestamp_clock": "realtime",
+        "buffer/enable": "0",
+        "buffer/length": "2",
+        "buffer/watermark": "1",
+        "scan_elements/in_timestamp_en": "0",
+        "scan_elements/in_timestamp_index": "3",
+        "scan_elements/in_timestamp_type": "le:s64/64>>0",
+    }
+    for index, axis in enumerate("xyz"):
+        files |= {
+            f"scan_elements/in_anglvel_{axis}_en": "0",
+            f"scan_elements/in_anglvel_{axis}_index": str(index),
+            f"scan_elements/in_anglvel_{axis}_type": "le:s16/16>>0",
+        }
+    for name, text in {**files, **{k.replace("__", "/"): v for k, v in changed.items()}}.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if text is not None:
+            file.write_text(text)
+    return folder
+
+
+def scan(at_ns: int, x: int, y: int, z: int) -> bytes:
+    return struct.pack("<3hxxq", x, y, z, at_ns)
+
+
+def test_a_gyroscope_is_set_up_fast_wide_and_on_the_cameras_clock(tmp_path: Path) -> None:
+    folder = device(tmp_path)
+    layout = iio.set_up(iio.find("auto", tmp_path))
+    assert layout.rate_hz == 208
+    assert layout.scales == (SCALE,) * 3
+    assert layout.size == 16
+    assert (folder / "current_timestamp_clock").read_text() == "monotonic"
+    assert (folder / "buffer" / "enable").read_text() == "1"
+    at_ns, rate, clipped = layout.sample(scan(123456789, 1000, -1000, 32767))
+    assert at_ns == 123456789
+    assert rate == pytest.approx((1000 * SCALE, -1000 * SCALE, 32767 * SCALE))
+    assert clipped
+
+
+def test_other_channels_that_stay_on_are_stepped_over(tmp_path: Path) -> None:
+    device(
+        tmp_path,
+        scan_elements__in_temp_en="0",
+        scan_elements__in_temp_index="1",
+        scan_elements__in_temp_type="be:u12/32>>4",
+        scan_elements__in_anglvel_y_index="2",
+        scan_elements__in_anglvel_z_index="3",
+        scan_elements__in_timestamp_index="4",
+    )
+    folder = iio.find("lsm6dso_gyro", tmp_path)
+    assert iio.set_up(folder).size == 16  # what is not wanted is switched off
+    (folder / "scan_elements" / "in_temp_en").write_text("1")  # by a driver that must have it
+    layout = iio.set_up(folder)
+    raw = struct.pack("<hxx", -5) + bytes(4) + struct.pack("<hhxxxxq", 7, 9, 42)
+    assert layout.size == len(raw) == 24
+    at_ns, rate, clipped = layout.sample(raw)
+    assert (at_ns, [round(r / SCALE) for r in rate], clipped) == (42, [-5, 7, 9], False)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"scan_elements__in_anglvel_x_type": "le:s16/7>>0"}, "no known type"),
+        ({"scan_elements__in_anglvel_x_type": "le:s99/16>>0"}, "no known type"),
+        ({"scan_elements__in_anglvel_x_type": "le:s16/16>>9"}, "no known type"),
+        ({"scan_elements__in_anglvel_x_type": "\x1b[31mle:s16"}, "no known type"),
+        ({"scan_elements__in_anglvel_x_index": "1"}, "same index"),
+        ({"scan_elements__in_anglvel_x_index": "-3"}, "no known type"),
+        ({"scan_elements__in_timestamp_type": "le:s32/32>>0"}, "time stamps"),
+        ({"scan_elements__in_timestamp_en": None}, "in_timestamp"),
+        ({"sampling_frequency_available": "12.5 26"}, "200 are needed"),
+        ({"sampling_frequency_available": "nan inf 1e99"}, "200 are needed"),
+        ({"in_anglvel_scale": "0", "in_anglvel_scale_available": "-1 nan 7"}, "rad/s a digit"),
+        ({"in_anglvel_scale": "5"}, "rad/s a digit"),
+        ({"trigger__current_trigger": ""}, "trigger"),
+    ],
+)
+def test_files_that_make_no_sense_are_refused_in_one_line(
+    tmp_path: Path, changed: dict[str, str | None], told: str
+) -> None:
+    device(tmp_path, **changed)
+    with pytest.raises(PartFailed, match=told) as e:
+        iio.set_up(iio.find("auto", tmp_path))
+    assert "\n" not in str(e.value)
+    assert "\x1b" not in str(e.value)
+
+
+def test_a_range_of_rates_is_read(tmp_path: Path) -> None:
+    device(tmp_path, sampling_frequency="10", sampling_frequency_available="[10 10 1000]")
+    assert iio.set_up(iio.find("auto", tmp_path)).rate_hz == 200
+
+
+def test_a_timer_is_taken_where_no_line_tells_of_data(tmp_path: Path) -> None:
+    folder = device(tmp_path, trigger__current_trigger="")
+    (tmp_path / "trigger0").mkdir()
+    (tmp_path / "trigger0" / "name").write_text("timer")
+    iio.set_up(folder)
+    assert (folder / "trigger" / "current_trigger").read_text() == "timer"
+
+
+def test_only_a_gyroscope_is_one_and_a_wrong_name_lists_those_there_are(tmp_path: Path) -> None:
+    (tmp_path / "iio:device0" / "scan_elements").mkdir(parents=True)
+    with pytest.raises(PartFailed, match="knows none"):
+        iio.find("auto", tmp_path)
+    device(tmp_path, 1)
+    with pytest.raises(PartFailed, match="there are: lsm6dso_gyro"):
+        iio.find("bmi270", tmp_path)
+    assert iio.find("auto", tmp_path).name == "iio:device1"
+
+
+def test_what_was_set_up_by_another_is_left_as_it_is(tmp_path: Path) -> None:
+    folder = device(tmp_path)
+    iio.set_up(folder)
+    (folder / "buffer" / "length").write_text("77")
+    iio.set_up(folder)
+    assert (folder / "buffer" / "length").read_text() == "77"
+
+
+def until(condition: object, seconds: float = 5.0) -> None:
+    """Wait for a condition of another thread."""
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_rates_are_read_from_the_device_as_they_come(tmp_path: Path) -> None:
+    device(tmp_path)
+    os.mkfifo(tmp_path / "dev0")
+    dev = tmp_path / "dev"
+    dev.mkdir()
+    (dev / "iio:device0").symlink_to(tmp_path / "dev0")
+    reader = GyroReader("auto", tmp_path, dev)
+    try:
+        with (tmp_path / "dev0").open("wb", buffering=0) as pipe:
+            now_ns = time.monotonic_ns()
+            data = b"".join(scan(now_ns + i * 5_000_000, 100, 200, 300 + i) for i in range(20))
+            for part in (data[:10], data[10:47], data[47:]):  # reads end where they like
+                pipe.write(part)
+                time.sleep(0.02)
+            until(lambda: reader.window(now_ns, now_ns + 95_000_000) is not None)
+            window = reader.window(now_ns, now_ns + 95_000_000)
+            assert window is not None
+            assert window.rate[0] == pytest.approx((100 * SCALE, 200 * SCALE, 300 * SCALE))
+            assert window.rate[-1][2] == pytest.approx(319 * SCALE)
+            assert reader.why == ""
+            assert reader.window(now_ns, now_ns + NS) is None  # so far it has not told
+    finally:
+        reader.close()
+
+
+NS = 1_000_000_000
+
+
+def test_stamps_of_another_clock_are_not_taken_for_rates(tmp_path: Path) -> None:
+    device(tmp_path)
+    os.mkfifo(tmp_path / "iio:dev")
+    dev = tmp_path / "dev"
+    dev.mkdir()
+    (dev / "iio:device0").symlink_to(tmp_path / "iio:dev")
+    reader = GyroReader("auto", tmp_path, dev)
+    try:
+        with (tmp_path / "iio:dev").open("wb", buffering=0) as pipe:
+            pipe.write(b"".join(scan(1_700_000_000 * NS + i, 1, 2, 3) for i in range(9)))
+            until(lambda: "another clock" in reader.why)
+    finally:
+        reader.close()
+
+
+def test_a_device_that_comes_later_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rearguard.sense.reader._AGAIN_S", 0.05)
+    reader = GyroReader("auto", tmp_path, tmp_path)
+    try:
+        until(lambda: "knows none" in reader.why)
+        device(tmp_path)
+        until(lambda: "knows none" not in reader.why)  # and then it fails otherwise: a folder is no device
+    finally:
+        reader.close()
+
+
+def test_a_reader_that_hangs_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rearguard.sense.reader._LEAVE_S", 0.1)
+    monkeypatch.setattr("rearguard.sense.iio.set_up", lambda _: time.sleep(3))
+    device(tmp_path)
+    reader = GyroReader("auto", tmp_path, tmp_path)
+    began = time.monotonic()
+    assert reader.window(0, NS) is None
+    reader.close()
+    assert time.monotonic() - began < 1.0
+
+
+def test_root_sets_it_up_for_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    file = tmp_path / "home" / "rearguard" / "rearguard.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text("")
+    folder = device(tmp_path)
+    assert prepare.main(tmp_path) == 0
+    assert (folder / "buffer" / "enable").read_text() == "0"  # no gyroscope is wanted
+    file.write_text('[gyro]\ndevice = "lsm6dso_gyro"\n')
+    assert prepare.main(tmp_path) == 0
+    assert (folder / "buffer" / "enable").read_text() == "1"
+    assert "208" in capsys.readouterr().out
+    file.write_text('[gyro]\ndevice = "another"\n')
+    assert prepare.main(tmp_path) == 3
+    assert "another" in capsys.readouterr().err
