@@ -67,6 +67,7 @@ when runs could not be done. Several machines: docs/cluster.md. What FOLDER must
 @click.option("--seed", type=click.IntRange(0, 10_000_000), help="Only the run of this seed.")
 @click.option("--speed", type=click.FloatRange(0.5, 8.0), help="Wearer's speed, m/s, instead of the grid's.")
 @click.option("--fps", type=click.FloatRange(2.0, 60.0), help="Frames per second, instead of the grid's.")
+@click.option("--gyro", is_flag=True, help="With a gyroscope beside the camera.")
 @where_options
 @click.option(
     "--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the table as a page with plots."
@@ -83,6 +84,7 @@ def scenarios(
     seed: int | None,
     speed: float | None,
     fps: float | None,
+    gyro: bool,
     where: Where,
     html: Path | None,
     config_file: Path | None,
@@ -95,7 +97,7 @@ def scenarios(
     wanted = ("drawn", "photo") if looks == "both" else (looks,)
     plan = grid.rendered(wanted, folder) if rendered else grid.full() if whole else grid.representative()
     plan = _narrowed(plan, only, 1 if seed is not None else seeds, speed, fps)
-    plan = replace(plan, first=seed or 0)
+    plan = replace(plan, first=seed or 0, cells=tuple(replace(c, gyro=gyro) for c in plan.cells))
     if html is not None:
         check_output(html)
     failures = grid.Failures()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
 from pathlib import Path
 
 import cv2
@@ -21,7 +20,7 @@ from rearguard.lab.world import catalogue
 from rearguard.lab.world.album import open_album
 from rearguard.lab.world.camera import Lens
 from rearguard.lab.world.photo_looks import PhotoLooks
-from rearguard.lab.world.recorded_shake import _gyro, recorded_shakes, rms_deg_s
+from rearguard.lab.world.recorded_shake import recorded_shakes, rms_deg_s
 from rearguard.lab.world.render import Renderer
 from rearguard.types import Image
 
@@ -138,16 +137,6 @@ def test_photographs_that_cannot_be_read_are_no_people(photos: Path, tmp_path: P
     (tmp_path / "masks" / "b_mask.png").write_bytes(good)
     with pytest.raises(BadInput, match="no photographs with people"):
         open_album(str(tmp_path))
-
-
-def test_a_gopros_gyroscope_is_read_and_a_cut_payload_is_not_an_error() -> None:
-    samples = [(100, -200, 300), (0, 1, 2)]
-    body = struct.pack(">4sBBHh2x", b"SCAL", ord("s"), 2, 1, 10)
-    body += struct.pack(">4sBBH3sx", b"ORIN", ord("c"), 3, 1, b"XzY")
-    body += struct.pack(">4sBBH6h", b"GYRO", ord("s"), 6, 2, *[v for s in samples for v in s])
-    data = struct.pack(">4sBBH", b"DEVC", 0, 1, len(body)) + body
-    assert list(_gyro(data)) == [(10, 20, 30), (0, -0.1, 0.2)]  # pitch, yaw, roll
-    assert list(_gyro(data[:-5])) == []
 
 
 def test_real_photographs_and_gyroscopes_are_found(shared_data: Path) -> None:

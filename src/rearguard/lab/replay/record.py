@@ -15,6 +15,7 @@ from rearguard.ego.pinhole import Pinhole
 from rearguard.errors import BadInput, CutShort
 from rearguard.health.picture import PictureWatch
 from rearguard.lab.replay.recording import Header, Recording
+from rearguard.sense.source import GyroSense
 from rearguard.types import EgoMotion, Fault, Frame, Observation
 from rearguard.vision.pipeline import FrameResult, Pipeline, age_of_file
 
@@ -40,6 +41,7 @@ def looked(
         seed,
         hfov_deg,
         *([lens] if lens else []),
+        *([config.gyro] if config.gyro.device else []),
     )
     return hashlib.sha256(msgspec.json.encode(what, order="deterministic")).hexdigest()[:16]
 
@@ -72,7 +74,9 @@ def record(
             if watched is None:
                 height, width = frame.image.shape[:2]
                 pinhole = Pinhole.from_fov(width, height, source.info.hfov_deg)
-                watched = WatchedPipeline(config, pinhole, detector)
+                watched = WatchedPipeline(
+                    config, pinhole, detector, gyro_of(config, source, "" if fps else word)
+                )
             seen.append(watched.process_frame(frame).seen)
             if on_frame is not None:
                 on_frame(len(seen), source.info.frames)
@@ -94,12 +98,22 @@ def record(
     return Recording(header, seen)
 
 
+def gyro_of(config: Config, source: object, film: str) -> GyroSense | None:
+    """What tells the turns beside a recording's pictures, if the settings want it: `GyroSense`."""
+    if not config.gyro.device:
+        return None
+    return GyroSense(config.gyro, own=getattr(source, "rates", None), live=False, film=film)
+
+
 class WatchedPipeline:
     """The outing's own way of seeing a file: the pipeline, and the watch over its pictures."""
 
-    def __init__(self, config: Config, lens: Pinhole, detector: Detector) -> None:
+    def __init__(
+        self, config: Config, lens: Pinhole, detector: Detector, gyro: GyroSense | None = None
+    ) -> None:
         self._lens = lens
-        self._pipeline = Pipeline(config, lens, detector, age_of_file)
+        self._gyro = gyro
+        self._pipeline = Pipeline(config, lens, detector, age_of_file, gyro.fusion if gyro else None)
         self._watch = PictureWatch(config.health, config.camera)
         self._ego: EgoMotion | None = None
 
@@ -110,6 +124,8 @@ class WatchedPipeline:
         faults = set(self._watch.check_picture(frame, self._ego, None))
         if self._pipeline.untextured:
             faults.add(Fault.NO_TEXTURE)
+        if self._gyro is not None and self._gyro.failed:
+            faults.add(Fault.GYRO_FAILED)
         step = self._pipeline.process_frame(frame, tuple(sorted(faults)))
         self._ego = step.seen.ego
         return step

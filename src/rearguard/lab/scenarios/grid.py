@@ -68,6 +68,7 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     false_warnings_per_h: float
     false_criticals_per_h: float
     why: str
+    gyro: bool = False
     mid: tuple[float | None, ...] = ()
     error: tuple[float | None, ...] = ()
     untold_share: tuple[float | None, ...] = ()
@@ -130,6 +131,7 @@ class SeedResult(msgspec.Struct, frozen=True, kw_only=True):
     noise: float
     gait: bool
     fidelity: str
+    gyro: bool
     seed: int
     passed: bool
     critical_lead_s: float | None
@@ -245,6 +247,7 @@ def summarise(cell: Cell, outcomes: Sequence[Outcome], seeds: Sequence[int] | No
         noise=cell.noise,
         gait=cell.gait,
         fidelity=cell.fidelity,
+        gyro=cell.gyro,
         seeds=len(outcomes),
         passed=passed,
         passed_share=round(share, 4),
@@ -277,6 +280,7 @@ def _failing(cell: Cell, outcomes: Sequence[Outcome], seeds: Sequence[int]) -> I
     for seed, outcome in sorted(bad, key=lambda pair: pair[1].passed)[:_FAILING_TOLD]:
         usual = (cell.noise, cell.gait) == (GOAL_NOISE, True)
         how = _HOW[cell.fidelity] or ("" if usual else " --full")
+        how += " --gyro" if cell.gyro else ""
         yield FailingSeed(
             seed=seed,
             moment_s=outcome.moment_s,

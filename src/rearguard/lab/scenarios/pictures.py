@@ -43,7 +43,7 @@ def pictures(cells: Sequence[CellResult], config: Config, photos: str = "") -> d
 
 def _picture(cell: CellResult, seed: int, at_s: float, config: Config, photos: str) -> bytes:
     scenario = BY_NAME[cell.scenario]
-    of = Cell(cell.scenario, cell.speed_m_s, cell.fps, cell.noise, cell.gait, cell.fidelity)
+    of = Cell(cell.scenario, cell.speed_m_s, cell.fps, cell.noise, cell.gait, cell.fidelity, cell.gyro)
     camera = config.camera
     lens = Lens.from_fov(_WIDTH_PX, _HEIGHT_PX, scenario.hfov_deg or camera.hfov_deg)
     scene = catalogue.scene(scenario.world, **scene_values(of, seed))

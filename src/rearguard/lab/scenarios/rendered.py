@@ -14,7 +14,9 @@ from rearguard.config.detect import Detect
 from rearguard.detect.detector import Detector
 from rearguard.ego.pinhole import Pinhole
 from rearguard.lab.scenarios.table import LATENCY_S
+from rearguard.lab.world import boxes
 from rearguard.lab.world.camera import Lens
+from rearguard.lab.world.gyro import Errors
 from rearguard.lab.world.photo_looks import PhotoLooks
 from rearguard.lab.world.render import Renderer
 from rearguard.lab.world.scene import Scene
@@ -23,15 +25,22 @@ from rearguard.vision.pipeline import Pipeline
 
 
 def verdicts(
-    scene: Scene, fps: float, config: Config, photos: str = ""
+    scene: Scene, fps: float, config: Config, photos: str = "", *, gyro: bool = False
 ) -> Iterator[tuple[Verdict, tuple[TrueThing, ...]]]:
-    """Every frame's verdict with the truth behind it; frames are as old as on a Pi. Drawn, or out of `photos`."""
+    """Every frame's verdict with the truth behind it; frames are as old as on a Pi. Drawn, or out of `photos`;
+    `gyro`: with a gyroscope beside the camera."""
     camera = config.camera
     lens = Lens.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
     looks = PhotoLooks(photos, scene.seed) if photos else None
     renderer = Renderer(scene, lens, camera.height_m, math.radians(camera.pitch_deg), looks)
     sight = Pinhole(lens.width_px, lens.height_px, lens.focal_px)
-    pipeline = Pipeline(config, sight, _detector(msgspec.json.encode(config.detect)), lambda _: LATENCY_S)
+    pipeline = Pipeline(
+        config,
+        sight,
+        _detector(msgspec.json.encode(config.detect)),
+        lambda _: LATENCY_S,
+        boxes.known_gyro(scene, 1 / fps, Errors(), scene.seed) if gyro else None,
+    )
     for seq in range(math.floor(scene.duration_s * fps) + 1):
         image, truth = renderer.frame(seq / fps, seq)
         yield pipeline.process_frame(Frame(seq, round(seq / fps * NS_PER_S), image, truth)).verdict, truth

@@ -14,6 +14,7 @@ from rearguard.lab.scenarios.accuracy import Accuracy, Gathering
 from rearguard.lab.scenarios.table import APPEARING_S, BY_NAME, LATENCY_S, NEEDED_LEAD_S, Scenario
 from rearguard.lab.world import boxes, catalogue
 from rearguard.lab.world.camera import Lens
+from rearguard.lab.world.gyro import Errors
 from rearguard.lab.world.scene import Scene
 from rearguard.types import Box, Level, Threat, TrueThing, Verdict
 from rearguard.vision.rules import Rules
@@ -28,7 +29,10 @@ _CALM_S = (
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One place in the grid. `fidelity` is "boxes", "rendered" (drawn pictures) or "photo" (out of photographs)."""
+    """One place in the grid. `fidelity` is "boxes", "rendered" (drawn pictures) or "photo" (out of photographs).
+
+    `gyro`: with a gyroscope beside the camera.
+    """
 
     scenario: str
     speed_m_s: float
@@ -36,6 +40,7 @@ class Cell:
     noise: float
     gait: bool
     fidelity: str = "boxes"
+    gyro: bool = False
 
     @property
     def pictures(self) -> bool:
@@ -77,11 +82,11 @@ def run(cell: Cell, seed: int, config: Config, photos: str = "") -> Outcome:
     if cell.pictures:
         from rearguard.lab.scenarios.rendered import verdicts
 
-        stream = verdicts(scene, cell.fps, config, photos if cell.fidelity == "photo" else "")
+        stream = verdicts(scene, cell.fps, config, photos if cell.fidelity == "photo" else "", gyro=cell.gyro)
     else:
         stream = _on_boxes(scene, cell, scenario, seed, config)
     late_s = LATENCY_S + config.judge.motor_onset_s
-    longest_s = config.judge.notice_ttc_s + config.judge.lead_s
+    longest_s = config.judge.notice_ttc_s + config.judge.lead_s + config.gyro.earlier_s
     gathering = Gathering(config.judge.corridor_half_width_m, late_s, longest_s)
     return _outcome(scenario, cell.speed_m_s, stream, late_s, gathering)
 
@@ -93,7 +98,8 @@ def _on_boxes(
     sight = Lens.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
     lens = Pinhole(sight.width_px, sight.height_px, sight.focal_px)
     rules = Rules(config, lens)
-    noise = boxes.Noise(box=cell.noise or None, missed=0.1 + scenario.missed)
+    errors = Errors() if cell.gyro else None
+    noise = boxes.Noise(box=cell.noise or None, missed=0.1 + scenario.missed, gyro=errors)
     for seen, truth in boxes.observe(scene, camera, fps=cell.fps, noise=noise, seed=seed):
         yield rules.judge_frame(seen, LATENCY_S)[1], truth
 

@@ -17,11 +17,12 @@ from rearguard.detect.detector import Detector
 from rearguard.ego.pinhole import Pinhole
 from rearguard.errors import BadInput, CutShort
 from rearguard.journal.media.jpeg import to_jpeg
-from rearguard.lab.replay.record import WatchedPipeline, recording_extent
+from rearguard.lab.replay.record import WatchedPipeline, gyro_of, recording_extent
 from rearguard.lab.score.labels import Interval, Labelled, Labels
 from rearguard.lab.score.truth import TrueTtc, read_truth
 from rearguard.lab.tasks.parts import model_digest, task_key
 from rearguard.lab.tasks.pool import Task
+from rearguard.sense.source import GyroSense
 from rearguard.text import explain
 from rearguard.types import Box, Image, Level, Side, Track, Verdict
 from rearguard.vision.pipeline import FrameResult
@@ -134,7 +135,8 @@ def score_recording(work: ScoreWork) -> list[RecordingScore]:
     numbers: list[int] = []
     cut = ""
     try:
-        for number, step in judged_frames(source, config, labels):
+        gyro = gyro_of(config, source, "" if labels.fps else entry.source)
+        for number, step in judged_frames(source, config, labels, gyro):
             frames.append(_frame(step.verdict))
             numbers.append(number)
             estimates += [_estimate(true, step.tracks) for true in truth.get(number, ())]
@@ -170,7 +172,9 @@ def open_labelled(entry: Labelled, config: Config) -> tuple[Any, Config]:
     return open_source(entry.source, config.camera, fps=labels.fps, hfov_deg=labels.hfov_deg), config
 
 
-def judged_frames(source: Any, config: Config, labels: Labels) -> Iterator[tuple[int, FrameResult]]:
+def judged_frames(
+    source: Any, config: Config, labels: Labels, gyro: GyroSense | None = None
+) -> Iterator[tuple[int, FrameResult]]:
     """The frames as an outing would see them, each with its number; that counts those that are passed over, too."""
     watched: WatchedPipeline | None = None
     for number, frame in enumerate(source.frames()):
@@ -179,7 +183,7 @@ def judged_frames(source: Any, config: Config, labels: Labels) -> Iterator[tuple
         if watched is None:
             height, width = frame.image.shape[:2]
             lens = Pinhole.from_fov(width, height, source.info.hfov_deg)
-            watched = WatchedPipeline(config, lens, Detector(config.detect))
+            watched = WatchedPipeline(config, lens, Detector(config.detect), gyro)
         yield number, watched.process_frame(frame)
 
 

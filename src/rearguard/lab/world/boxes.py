@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from rearguard.clock import NS_PER_S
 from rearguard.config.camera import Camera
+from rearguard.lab.world import gyro
 from rearguard.lab.world.camera import NEAR_M, Lens, Pose, rotations
 from rearguard.lab.world.scene import CLOSING_FLOOR_M_S, Scene
 from rearguard.lab.world.things import Kind, Thing
 from rearguard.lab.world.wearer import Course
+from rearguard.sense.fusion import GyroFusion
 from rearguard.types import Box, Detection, EgoMotion, Observation, Speed, TrueThing
 
 Array = NDArray[np.floating[Any]]
@@ -30,6 +32,10 @@ _SCORES = (
 )  # px tall → mean score, as measured
 _SCORE_SD = 0.08
 _TURN_QUALITY = 0.9
+_STANDS_S = 10.0  # before an outing with a gyroscope: that long the self-test takes, and people to set off
+_STILL_RAD_RS = (
+    0.0004  # by how much image flow, summed up, is off after a second of standing, on rendered pictures
+)
 _SPEED_LASTS_S = 0.33  # the looming channel compares pictures this far apart
 _SPEED_SD = 0.12  # as it says itself
 # Height in pixels → deviation of ln height of the detector's boxes, its closer look included: measured on rendered
@@ -60,6 +66,7 @@ class Noise:
     turn_known: bool = True
     speed: float = 0.08  # share of the wearer's speed that the ground's flow is off by; it lasts as long
     speed_known: bool = True
+    gyro: gyro.Errors | None = None  # of a gyroscope beside the camera; None: there is none
 
 
 class Simulated(NamedTuple):
@@ -91,6 +98,10 @@ def observe(
     course = scene.wearer.course(times)
     turn_sd = noise.turn_rad_rs / math.sqrt(fps)
     egos = _egos(poses, course.s_m * scene.path.curvature_per_m, noise, turn_sd, rng)
+    if noise.gyro is not None:
+        fusion = known_gyro(scene, 1 / fps, noise.gyro, seed)
+        felt = [fusion.fuse(e, round(t * NS_PER_S)) for t, e in zip(times.tolist(), egos, strict=True)]
+        egos = [egos[0], *felt[1:]]
     speeds = _speeds(course.speed_m_s, fps, noise, np.random.default_rng([seed, 0x5BEED]))
     told = [
         _observe_thing(thing, scene, times, course, poses, lens, noise, in_gap, rng) for thing in scene.things
@@ -229,6 +240,18 @@ def _egos(
     roll = np.arctan2(step[:, 1, 0], step[:, 1, 1])
     turns = np.stack([yaw, pitch, roll], axis=1) + error[1:]
     return [EgoMotion(), *(EgoMotion(y, p, r, _TURN_QUALITY) for y, p, r in turns.tolist())]
+
+
+def known_gyro(scene: Scene, step_s: float, errors: gyro.Errors, seed: int) -> GyroFusion:
+    """A gyroscope at the scene's beginning, compared with image flow for `_STANDS_S` of standing before."""
+    fusion = GyroFusion(gyro.rates_of(scene, seed, _STANDS_S, errors), np.eye(3))
+    rng = np.random.default_rng([seed, 0x57A2D])
+    times = np.arange(-_STANDS_S, 0.0, step_s)
+    wrong = rng.normal(0, _STILL_RAD_RS * math.sqrt(step_s), (len(times), 3))
+    seen = gyro.true_turns(scene, times, seed) + wrong
+    for at_s, (x, y, z) in zip(times.tolist(), seen.tolist(), strict=True):
+        fusion.fuse(EgoMotion(y, -x, z, _TURN_QUALITY), round(at_s * NS_PER_S))
+    return fusion
 
 
 def _speeds(speed_m_s: Array, fps: float, noise: Noise, rng: np.random.Generator) -> list[Speed | None]:

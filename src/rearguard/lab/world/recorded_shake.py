@@ -8,8 +8,6 @@ somebody walking. Slow turns, which are where the person looked and went, are ta
 from __future__ import annotations
 
 import itertools
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rearguard.lab.world.gait import Gait, Shake
+from rearguard.sense.gpmf import payloads
 
 Array = NDArray[np.floating[Any]]
 SHAKES = ("**/gyro_log*.txt", "**/*.[mM][pP]4")  # of running, of walking
@@ -117,52 +116,19 @@ def _log(path: Path) -> tuple[Array, Array] | None:
 
 
 def _gopro(path: Path) -> tuple[Array, Array] | None:
-    """Times and rates out of a GoPro's telemetry."""
+    """Times and rates out of a GoPro's telemetry, the steadying of its pictures left out."""
     import av
 
-    rates, times = [], []
+    times, rates = [], []
     try:
-        with av.open(str(path)) as film:
-            if not film.streams.data:
-                return None
-            for packet in itertools.islice(film.demux(film.streams.data), _MOST_PAYLOADS):
-                if packet.pts is None or packet.duration is None or packet.time_base is None:
-                    continue
-                rows = np.array(list(_gyro(bytes(packet)))).reshape(-1, 3)
-                begins, lasts = packet.pts * packet.time_base, packet.duration * packet.time_base
-                times.append(float(begins) + float(lasts) * (np.arange(len(rows)) + 0.5) / max(len(rows), 1))
-                rates.append(rows)
+        for begins_s, lasts_s, told in itertools.islice(payloads(path), _MOST_PAYLOADS):
+            times.append(begins_s + lasts_s * (np.arange(len(told.gyro)) + 0.5) / len(told.gyro))
+            rates.append(np.array(told.gyro)[:, [0, 2, 1]])  # pitch about x, yaw about z, roll about y
     except (av.FFmpegError, OSError, ValueError):
         return None
     if not rates:
         return None
     return np.concatenate(times), np.concatenate(rates)
-
-
-def _gyro(data: bytes) -> Iterator[tuple[float, float, float]]:
-    """The samples of GYRO in one payload of GPMF as pitch, yaw, roll: key, type, size and count, then values padded to
-    four bytes. ORIN names the axis of each value, small when it is turned round: x to the right, y ahead, z up, so that
-    pitch is about x, yaw about z, roll about y.
-    """
-    at, scale, order = 0, 1.0, "ZXY"
-    while at + 8 <= len(data):
-        key, kind, size, count = struct.unpack_from(">4sBBH", data, at)
-        at += 8
-        if kind == 0:  # a container: its contents follow
-            continue
-        end = at + size * count
-        if key == b"SCAL" and kind == ord("s") and size == 2 and end <= len(data):
-            scale = float(struct.unpack_from(">h", data, at)[0]) or 1.0
-        elif key == b"ORIN" and kind == ord("c"):
-            letters = data[at:end].decode("ascii", "replace")
-            order = letters if sorted(letters.upper()) == ["X", "Y", "Z"] else "ZXY"
-        elif key == b"GYRO" and kind == ord("s") and size == 6 and end <= len(data):
-            places = [order.upper().index(axis) for axis in "XZY"]
-            signs = [-1.0 if order[place].islower() else 1.0 for place in places]
-            for sample in struct.iter_unpack(">3h", data[at:end]):
-                pitch, yaw, roll = (s * sample[p] / scale for s, p in zip(signs, places, strict=True))
-                yield pitch, yaw, roll
-        at += -(-size * count // 4) * 4
 
 
 def rms_deg_s(recorded: Recorded) -> tuple[float, float, float]:

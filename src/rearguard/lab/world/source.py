@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from rearguard.errors import BadInput
 from rearguard.lab.world import catalogue
 from rearguard.lab.world.camera import Lens
 from rearguard.lab.world.camera_faults import Striking, View, turned, unboxed
+from rearguard.lab.world.gyro import Started
 from rearguard.lab.world.render import Renderer
 from rearguard.types import Frame, Image, TrueThing
 
@@ -49,6 +51,11 @@ class SimulatedSource:
         self._count = count
         self._closed = False
 
+    @cached_property
+    def rates(self) -> Started:
+        """What a gyroscope beside the camera tells."""
+        return Started(self.scene, self._seed)
+
     def frames(self) -> Iterator[Frame]:
         """Every frame in order, or, in real time, the newest that is due; without those `drop` loses."""
         striking = Striking(self.faults, self._seed, self.info.fps)
@@ -59,6 +66,8 @@ class SimulatedSource:
             if self._drop and np.random.default_rng([self._seed, index, 0xD209]).random() < self._drop:
                 continue
             t_s = index / self.info.fps
+            if "rates" in self.__dict__ and self.rates.start_ns is None:
+                self.rates.start_ns = captured_ns - round(t_s * NS_PER_S)
             seen_by = self._misplaced if self._misplaced and self.faults.strikes(t_s) else self.renderer
             image, truth = seen_by.frame(t_s, index)
             frame = striking.strike(Frame(index, captured_ns, image, truth), t_s)

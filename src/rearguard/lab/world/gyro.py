@@ -1,0 +1,115 @@
+"""What a gyroscope beside the simulated camera tells: the camera's own turns, wrong as a real part is wrong.
+
+The part is a LSM6DSO (data sheet DS12140 rev 2, table 2) at 208 Hz and 500 dps; how it was mounted and its clock are as
+`rearguard aim --gyro` leaves them. Before the scene begins the wearer stands for a while, as one does until READY.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rearguard.clock import NS_PER_S
+from rearguard.lab.world.camera import Pose, rotations
+from rearguard.lab.world.scene import Scene
+from rearguard.sense.rates import Recorded, Window
+
+Array = NDArray[np.floating[Any]]
+
+RATE_HZ = 208.0
+_SWAY_RAD_S = math.radians(1.5)  # who stands sways and breathes
+_SWAY_HZ = (0.2, 1.5)
+_SWAY_TONES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Standard deviations of what is wrong with a part, each drawn once a run, but for the noise.
+
+    `noise_dps_rhz` is the noise's density, `zero_dps` the zero-rate level, `zero_dps_min` its drift as the pod warms up
+    (2 K a minute at 0.01 dps/K), `gain` the sensitivity's tolerance, `mounted_deg` the error about each axis of how it
+    sits, `late_s` of its clock; `step_dps` is its last digit, `most_dps` all that it can tell.
+    """
+
+    noise_dps_rhz: float = 0.0038
+    zero_dps: float = 1.0
+    zero_dps_min: float = 0.02
+    gain: float = 0.01
+    mounted_deg: float = 0.5
+    late_s: float = 0.003
+    step_dps: float = 0.0175
+    most_dps: float = 500.0
+
+
+def rates_of(scene: Scene, seed: int, stands_s: float = 0.0, errors: Errors | None = None) -> Recorded:
+    """All that the part tells of a scene, from `stands_s` before it on; times in ns from the scene's beginning."""
+    errors = errors or Errors()
+    rng = np.random.default_rng([seed, 0x6220])
+    edges = np.arange(-stands_s, scene.duration_s + 0.2, 1 / RATE_HZ)
+    true = true_rates(scene, edges, seed)
+    at = 0.5 * (edges[1:] + edges[:-1])
+    told = true @ _mounted(errors, rng).T * (1 + errors.gain * rng.normal(0, 1, 3))
+    zero = (
+        errors.zero_dps * rng.normal(0, 1, 3) + errors.zero_dps_min / 60 * rng.normal(0, 1, 3) * at[:, None]
+    )
+    noise = errors.noise_dps_rhz * math.sqrt(RATE_HZ / 2) * rng.normal(0, 1, told.shape)
+    dps = np.degrees(told) + zero + noise
+    dps = np.round(dps / errors.step_dps) * errors.step_dps
+    clipped = (np.abs(dps) >= errors.most_dps).any(axis=1)
+    late = errors.late_s * rng.normal(0, 1)
+    at_ns = np.round((at + late) * NS_PER_S).astype(np.int64)
+    return Recorded(at_ns, np.radians(np.clip(dps, -errors.most_dps, errors.most_dps)), clipped)
+
+
+class Started:
+    """A scene's rates on the pictures' clock, known from when `start_ns`, the scene's beginning on it, is."""
+
+    def __init__(self, scene: Scene, seed: int) -> None:
+        self._rates = rates_of(scene, seed)
+        self.start_ns: int | None = None
+
+    def window(self, from_ns: int, to_ns: int) -> Window | None:
+        """As `sense.rates.Rates.window`."""
+        if self.start_ns is None:
+            return None
+        return self._rates.window(from_ns - self.start_ns, to_ns - self.start_ns)
+
+
+def true_turns(scene: Scene, at_s: Array, seed: int) -> Array:
+    """By how much the camera turned up to each of the times (n,) since the one before, about its axes (n, 3), rad."""
+    fine = 20
+    edges = np.linspace(at_s[0], at_s[-1], fine * (len(at_s) - 1) + 1)
+    steps = true_rates(scene, edges, seed) * np.diff(edges)[:, None]
+    return np.concatenate([np.zeros((1, 3)), steps.reshape(-1, fine, 3).sum(axis=1)])
+
+
+def true_rates(scene: Scene, edges: Array, seed: int) -> Array:
+    """The camera's rates (n - 1, 3) about its own axes between times (n,), rad/s; before 0 the wearer sways."""
+    poses: list[Pose] = scene.wearer.poses(np.maximum(edges, 0.0), 1.0, 0.0)
+    heading = scene.wearer.course(np.maximum(edges, 0.0)).s_m * scene.path.curvature_per_m
+    turned = rotations(poses, heading)
+    step = turned[:-1] @ turned[1:].transpose(0, 2, 1)  # the new axes in the old camera's
+    vector = 0.5 * np.stack(
+        [step[:, 2, 1] - step[:, 1, 2], step[:, 0, 2] - step[:, 2, 0], step[:, 1, 0] - step[:, 0, 1]], axis=1
+    )
+    rates: Array = vector / np.diff(edges)[:, None]
+    before = edges[1:] <= 0
+    if before.any():
+        rates[before] = _sway(edges[1:][before], np.random.default_rng([seed, 0x5A1A]))
+    return rates
+
+
+def _sway(t_s: Array, rng: np.random.Generator) -> Array:
+    hz, start = rng.uniform(*_SWAY_HZ, (3, _SWAY_TONES)), rng.uniform(0, 2 * math.pi, (3, _SWAY_TONES))
+    tones = np.sin(2 * math.pi * hz[:, :, None] * t_s + start[:, :, None]).sum(axis=1)
+    result: Array = _SWAY_RAD_S * math.sqrt(2 / _SWAY_TONES) * tones.T
+    return result
+
+
+def _mounted(errors: Errors, rng: np.random.Generator) -> Array:
+    x, y, z = np.radians(errors.mounted_deg) * rng.normal(0, 1, 3)
+    return np.array([[1, -z, y], [z, 1, -x], [-y, x, 1]])
