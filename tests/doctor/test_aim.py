@@ -26,7 +26,7 @@ from rearguard.doctor.aim import (
     pitch_of_people,
     pitch_of_person,
     store,
-    with_camera,
+    with_settings,
 )
 from rearguard.ego.pinhole import Pinhole
 from rearguard.errors import BadInput
@@ -134,11 +134,11 @@ def test_a_broken_file_is_left_as_it_is(tmp_path, text):
 @given(st.sampled_from(["", "[cue]\npins = [18]\n", "[camera]\n", "[camera]\nfps = 9.0\n[cue]\nalive_every_s = 9.0\n"]),
        st.floats(-45, 45), st.floats(-45, 45))  # fmt: skip
 def test_stored_settings_are_read_back(text, pitch, roll):
-    changed = with_camera(text, {"pitch_deg": pitch, "roll_deg": roll})
+    changed = with_settings(text, "camera", {"pitch_deg": pitch, "roll_deg": roll})
     config = msgspec.convert(tomllib.loads(changed), Config)
     assert config.camera.pitch_deg == pytest.approx(pitch, abs=0.051)
     assert config.camera.roll_deg == pytest.approx(roll, abs=0.051)
-    again = with_camera(changed, {"pitch_deg": pitch, "roll_deg": roll})
+    again = with_settings(changed, "camera", {"pitch_deg": pitch, "roll_deg": roll})
     assert again == changed
 
 

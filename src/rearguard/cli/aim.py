@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rearguard.cli.aim_gyro import aim_gyro
 from rearguard.cli.options import config_option, fps_option, hfov_option, json_option, lens_option
 from rearguard.config import Config, found, load, search_path
 from rearguard.errors import EXIT_NO, BadInput, RearguardError
@@ -38,6 +39,7 @@ Examples:
   rearguard aim                                  at the Pi, or over SSH
   rearguard aim --person-height 1.82             your spotter's height makes it exact
   rearguard aim --seconds 20 --save              without a terminal: measure and store
+  rearguard aim --gyro --save                    how the gyroscope sits, once it is mounted
   rearguard aim --source "sim:stand" --seconds 5 --json
 
 \b
@@ -48,7 +50,7 @@ Keys: up/down and left/right move the drawn horizon by hand, onto a real one.
 
 \b
 Stop the service first (`sudo systemctl stop rearguard`): one camera, one user.
-Exit code 1: nobody was seen long enough to measure (with --seconds)."""
+Exit code 1: nobody was seen long enough to measure (with --seconds), or too little turned (with --gyro)."""
 )
 @click.option("--source", default="picamera2", show_default=True, metavar="WORD", help="As for `run`.")
 @click.option(
@@ -62,7 +64,10 @@ Exit code 1: nobody was seen long enough to measure (with --seconds)."""
 @click.option(
     "--seconds", type=click.FloatRange(1, 600), metavar="S", help="Measure for so long, then leave."
 )
-@click.option("--save", is_flag=True, help="Store the measured pitch at the end (with --seconds).")
+@click.option("--save", is_flag=True, help="Store what was measured at the end (with --seconds or --gyro).")
+@click.option(
+    "--gyro", is_flag=True, help="Measure how the gyroscope sits instead: wave the pod for ten seconds."
+)
 @fps_option
 @hfov_option
 @lens_option
@@ -73,6 +78,7 @@ def aim(
     person_height: float,
     seconds: float | None,
     save: bool,
+    gyro: bool,
     fps: float | None,
     hfov_deg: float | None,
     lens: str,
@@ -81,7 +87,7 @@ def aim(
 ) -> None:
     """Help to mount the camera: live picture with horizon, corridor and what is detected."""
     target = config_file or found() or search_path()[0]
-    if seconds is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if seconds is None and not gyro and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("this is no terminal: say how long to measure, with --seconds")
     if source.startswith("sim:") and save:
         raise BadInput(
@@ -94,9 +100,14 @@ def aim(
     from rearguard.detect.detector import Detector
 
     config = load(config_file)
-    detector = Detector(config.detect)
-    frames = feed(open_source(source, config.camera, fps=fps, hfov_deg=hfov_deg, lens=lens, realtime=True))
+    pictures = open_source(source, config.camera, fps=fps, hfov_deg=hfov_deg, lens=lens, realtime=True)
+    own = getattr(pictures, "rates", None) if gyro else None
+    frames = feed(pictures)
     try:
+        if gyro:
+            aim_gyro(frames, own, config, seconds, target, save=save, as_json=as_json)
+            return
+        detector = Detector(config.detect)
         session = _Session(config, frames, detector, person_height, target)
         if seconds is None:
             with _raw_keys():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -124,14 +124,15 @@ def advice(pitch_deg: float, roll_deg: float, lens: Pinhole) -> str:
     return ""
 
 
-def store(path: Path, values: dict[str, float]) -> None:
-    """Write `[camera]` settings into a configuration file, every other line as it is; whole or not at all.
+def store(path: Path, values: Mapping[str, float | str], table: str = "camera") -> None:
+    """Write settings of a table into a configuration file, every other line as it is; whole or not at all. A number is
+    written to a tenth, a text as TOML has it.
 
     Raises `BadInput` when the file cannot be read or written, or would not be valid afterwards.
     """
     try:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
-        changed = with_camera(text, values)
+        changed = with_settings(text, table, values)
         msgspec.convert(tomllib.loads(changed), Config)
     except OSError as e:
         raise BadInput(f"{path}: cannot be read: {e.strerror}; try sudo, or --config FILE") from e
@@ -141,16 +142,16 @@ def store(path: Path, values: dict[str, float]) -> None:
         file.write(changed.encode())
 
 
-def with_camera(text: str, values: dict[str, float]) -> str:
-    """`text` (TOML) with these keys of the table `[camera]` set; comments and order stay."""
+def with_settings(text: str, table: str, values: Mapping[str, float | str]) -> str:
+    """`text` (TOML) with these keys of a table set; comments and order stay."""
     lines = text.splitlines()
-    start = next((i for i, line in enumerate(lines) if re.match(r"\s*\[\s*camera\s*\]", line)), None)
+    start = next((i for i, line in enumerate(lines) if re.match(rf"\s*\[\s*{table}\s*\]", line)), None)
     if start is None:
-        lines += [*([""] if lines else []), "[camera]"]
+        lines += [*([""] if lines else []), f"[{table}]"]
         start = len(lines) - 1
     end = next((i for i in range(start + 1, len(lines)) if re.match(r"\s*\[", lines[i])), len(lines))
     for key, value in values.items():
-        new = f"{key} = {value:.1f}"
+        new = f"{key} = {value}" if isinstance(value, str) else f"{key} = {value:.1f}"
         at = next((i for i in range(start + 1, end) if re.match(rf"\s*{key}\s*=", lines[i])), None)
         if at is not None:
             comment = re.search(r"\s+#.*$", lines[at])
