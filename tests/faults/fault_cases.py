@@ -52,6 +52,8 @@ class Case:
 PRESSED = {"since": "fault", "within_s": 1.2, "lasts_s": 10.0}
 TWICE, HELD = ((2.0, 2.1), (2.25, 2.35)), ((2.0, 4.5),)
 DIED = {"felt": BLIND_OR_FAULT, "reason": "vision_", "logged": "vision_"}
+GYRO = {"felt": ("DEGRADED",), "within_s": 1.5, "since": "fault", "reason": "gyro_failed", "logged": "gyro_failed",
+        "config": ("gyro", 'device = "auto"')}  # fmt: skip
 SILENT = {"felt": ("BLIND",), "reason": "vision_silent", "logged": "vision_"}
 
 SOUND = ("sound", "enabled = true")
@@ -108,6 +110,9 @@ CASES: tuple[Case, ...] = (
     Case("hot", "the processor is hot", ("DEGRADED",), 2.5, "fault", "hot", logged="hot"),
     Case("undervoltage", "the supply voltage drops", ("LOW_POWER",), 2.5, "fault", "undervoltage",
          logged="undervoltage"),
+    Case("gyro_lost", "the gyroscope tells nothing for three seconds", **GYRO),
+    Case("gyro_stuck", "the gyroscope tells the same numbers for three seconds", **GYRO),
+    Case("gyro_lies", "the gyroscope tells turns that are none for three seconds", **GYRO, lasts_s=9.0),
     Case("clock_forward", "the wall clock jumps an hour ahead"),
     Case("clock_back", "the wall clock jumps an hour back"),
     Case("terminal_closed", "stdin, stdout and stderr are closed"),

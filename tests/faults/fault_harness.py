@@ -46,6 +46,7 @@ button_pin = 27
 mute_s = 5
 hung_s = 2.5
 restart_backoff_s = 0.2
+[gyro]
 [health]
 repeat_every_s = 1.0
 min_fps = 2

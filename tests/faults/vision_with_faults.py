@@ -36,6 +36,7 @@ from rearguard.detect.detector import Detector
 from rearguard.detect.model import Model
 from rearguard.errors import CameraLost, PartFailed
 from rearguard.journal.db.store import Journal
+from rearguard.lab.world.gyro import Started
 from rearguard.types import Box, Detection, Level, Side
 from rearguard.vision.__main__ import leave, main
 
@@ -139,6 +140,9 @@ def frames(deed: Callable[[Any, Any], Any], lasts_s: float = 1e9) -> None:
         def __init__(self, source: Any) -> None:
             self._source = source
             self.info = source.info
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._source, name)
 
         def frames(self) -> Iterator[Any]:
             strike, last = Strike(lasts_s), None
@@ -320,6 +324,11 @@ def shorten_later_starts() -> None:
 
 _count = itertools.count()
 FAULTS: dict[str, Callable[[], None]] = {
+    "gyro_lost": lambda: instead(Started, "window", lambda _: None, 3.0),
+    "gyro_stuck": lambda: instead(
+        Started, "window", lambda w: w._replace(rate=np.full_like(w.rate, 0.1)), 3.0
+    ),
+    "gyro_lies": lambda: instead(Started, "window", lambda w: w._replace(rate=w.rate + 2.0), 3.0),
     "sigkill": lambda: step(die(signal.SIGKILL)),
     "sigsegv": lambda: step(die(signal.SIGSEGV)),
     "sigstop": lambda: step(die(signal.SIGSTOP)),
