@@ -107,9 +107,13 @@ def test_without_pictures_or_rates_nothing_is_found() -> None:
     assert "told nothing" in align(turns, Recorded(np.zeros(0, np.int64), np.zeros((0, 3)))).why
 
 
-def test_the_command_measures() -> None:
+@pytest.mark.timing
+def test_the_command_measures(tmp_path: Path) -> None:
     """A simulated wearer runs: the trunk turns about all axes, as in waving."""
-    words = ["--gyro", "--seconds", "8", "--source", "sim:stand?start=60", "--json"]
+    small = tmp_path / "small.toml"
+    small.write_text("[camera]\nwidth_px = 480\nheight_px = 270\n")
+    source = "sim:stand?start=60&noise=0&light=0.9"
+    words = ["--gyro", "--seconds", "8", "--source", source, "--json", "--config", str(small)]
     done = CliRunner().invoke(aim, words)
     told = json.loads(done.stdout)
     assert told["why"] == "", told

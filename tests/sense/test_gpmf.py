@@ -70,7 +70,7 @@ def test_nests_within_nests_have_an_end() -> None:
 
 
 def test_a_picture_that_is_held_steady_does_not_turn() -> None:
-    """The camera rolls to and fro, the picture is turned back by as much: nothing is left of it."""
+    """The camera rolls one way and the other, the picture is turned back by as much: nothing is left of it."""
     t = np.arange(0, 2, 1 / 200)
     angle = 0.2 * np.sin(2 * math.pi * t)
     turning = np.zeros((len(t), 3))
