@@ -14,15 +14,18 @@ import unicodedata
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from recordings import record
+from sound_kit import speech
 
 from rearguard import ipc
 from rearguard.camera.catalogue import open_source
 from rearguard.config import load
 from rearguard.config.camera import Camera
+from rearguard.config.sound import Sound
 from rearguard.detect.card import read_card
 from rearguard.detect.model import card_of, models_folder
 from rearguard.errors import RearguardError
@@ -35,6 +38,7 @@ from rearguard.lab.world import catalogue
 from rearguard.lab.world.camera_faults import BY_NAME
 from rearguard.review.plot import Event, Sample, plot
 from rearguard.review.svg import Dot, Span, curve, timeline
+from rearguard.sound.speech import speak
 from rearguard.text import clean
 
 TRIES = int(os.environ.get("REARGUARD_FUZZ", "60"))
@@ -141,6 +145,21 @@ def test_a_spoiled_film(tmp_path: Path, films: dict[str, bytes], data: st.DataOb
         times = [frame.captured_ns for frame in itertools.islice(source.frames(), 20)]
         source.close()
         assert all(a < b for a, b in itertools.pairwise(times))
+
+
+@given(data=st.data())
+@FUZZ
+def test_a_spoiled_word(tmp_path: Path, data: st.DataObject) -> None:
+    whole = bytearray(speech(tmp_path / "hot.wav", 0.05).read_bytes())
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, 60) | st.integers(0, len(whole) - 1))
+        whole[at] = data.draw(st.integers(0, 255))
+    (tmp_path / "hot.wav").write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
+    with contextlib.suppress(RearguardError):
+        words = speak(Sound(words="recorded", words_folder=str(tmp_path)), "hot", 48_000)
+        assert words is not None
+        assert np.isfinite(words).all()
+        assert np.abs(words).max() <= 1
 
 
 @given(st.lists(st.binary(min_size=1, max_size=200) | JSON.map(

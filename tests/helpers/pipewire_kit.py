@@ -67,7 +67,11 @@ class Recorder:
             "{ stream.capture.sink=true }",
             "--latency=5ms",
         ]
-        words += [f"--rate={RATE_HZ}", "--channels=2", "--format=s16", "-"]
+        words += [f"--rate={RATE_HZ}", "--channels=2", "--format=s16"]
+        helps = subprocess.run(["pw-record", "--help"], env=env, capture_output=True, text=True, check=False)
+        # Later versions write a header unless they are told not to; earlier ones know no such word.
+        words += ["--raw"] if "--raw" in helps.stdout + helps.stderr else []
+        words.append("-")
         self._process = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self._data = bytearray()
         self._arrivals: list[tuple[int, int]] = []

@@ -68,8 +68,8 @@ def test_a_file_that_is_no_recording_is_one_line(tmp_path: Path, content: bytes)
 def test_an_odd_format_or_an_empty_recording_is_one_line(tmp_path: Path) -> None:
     speech(tmp_path / "hot.wav", width=3)
     speech(tmp_path / "dim.wav", seconds=0.0)
-    for key in ("hot", "dim"):
-        with pytest.raises(BadInput, match="bytes"):
+    for key, held in (("hot", "24 bit at 22050 Hz"), ("dim", "no samples")):
+        with pytest.raises(BadInput, match=held):
             speak(Sound(words="recorded", words_folder=str(tmp_path)), key, RATE)
 
 

@@ -83,15 +83,15 @@ def _read(file: IO[bytes], name: str, rate_hz: int) -> Samples:
     try:
         with wave.open(file) as opened:
             channels, width, rate = opened.getnchannels(), opened.getsampwidth(), opened.getframerate()
-            data = opened.readframes(min(opened.getnframes(), round(_LONGEST_S * rate)))
-    except (wave.Error, EOFError, ValueError, OSError) as e:
+            known = width in _WIDTHS and 8000 <= rate <= 192_000
+            data = opened.readframes(min(opened.getnframes(), round(_LONGEST_S * rate))) if known else b""
+    except (wave.Error, EOFError, ValueError, RuntimeError, OSError) as e:
         raise BadInput(f"{name}: not a WAV file that can be read: {e or 'cut short'}") from e
-    if width not in _WIDTHS or not 8000 <= rate <= 192000 or not data:
-        raise BadInput(
-            f"{name}: {8 * width} bit at {rate} Hz, {len(data)} bytes; 16 bit from 8000 Hz on is read"
-        )
-    kind, zero, full = _WIDTHS[width]
     whole = len(data) - len(data) % (width * channels)
+    if not whole:
+        held = "no samples" if known else f"{8 * width} bit at {rate} Hz"
+        raise BadInput(f"{name}: {held}; 16 bit from 8000 Hz on is read")
+    kind, zero, full = _WIDTHS[width]
     mono = (np.frombuffer(data[:whole], kind).reshape(-1, channels).mean(axis=1) - zero) / full
     count = round(len(mono) * rate_hz / rate)
     even = np.interp(np.arange(count) * rate / rate_hz, np.arange(len(mono)), mono)
