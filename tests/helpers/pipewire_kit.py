@@ -1,4 +1,4 @@
-"""A PipeWire of the test's own, with nothing but a null sink, and a recorder that knows when each sample was played."""
+"""A PipeWire of the test's own with two null sinks, and a recorder that knows when each sample was played."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ import numpy as np
 from sound_kit import Recording
 
 RATE_HZ = 48_000
-_SINK = """context.objects = [ { factory = adapter args = {
-  factory.name = support.null-audio-sink node.name = heard media.class = Audio/Sink audio.position = [ FL FR ]
+_SINK = """{ factory = adapter args = {
+  factory.name = support.null-audio-sink node.name = %s media.class = Audio/Sink audio.position = [ FL FR ]
   object.linger = true
-} } ]
-"""
+} }"""
 _TOOLS = ("pipewire", "wireplumber", "pw-record", "pw-cli", "dbus-daemon")
 
 
@@ -42,6 +41,14 @@ class PipeWire:
 
     def __init__(self, env: dict[str, str], server: subprocess.Popen[bytes]) -> None:
         self.env, self.server = env, server
+
+    def take_sink_away(self) -> None:
+        """As when a headset is unplugged, or out of reach; the other sink stays."""
+        nodes = subprocess.run(
+            ["pw-cli", "ls", "Node"], env=self.env, capture_output=True, text=True, check=True
+        )
+        [sink] = [text for text in nodes.stdout.split("\tid ") if 'node.name = "heard"' in text]
+        subprocess.run(["pw-cli", "destroy", sink.split(",")[0]], env=self.env, check=True)
 
     @contextmanager
     def recording(self) -> Iterator[Recorder]:
@@ -104,9 +111,10 @@ def pipewire(folder: Path) -> Iterator[PipeWire | None]:
     configured = home / ".config" / "pipewire" / "pipewire.conf.d"
     configured.mkdir(parents=True)
     runtime.mkdir(mode=0o700)
-    (configured / "null.conf").write_text(_SINK)
+    (configured / "null.conf").write_text(f"context.objects = [ {_SINK % 'heard'} {_SINK % 'other'} ]")
     env = {**os.environ, "HOME": str(home), "XDG_RUNTIME_DIR": str(runtime)}
     env |= {"XDG_CONFIG_HOME": str(home / ".config"), "XDG_STATE_HOME": str(home / ".state")}
+    env["PIPEWIRE_NODE"] = "heard"  # where ALSA's clients play
     env["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={runtime}/bus"
     started: list[subprocess.Popen[bytes]] = []
     try:

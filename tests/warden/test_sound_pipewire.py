@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import statistics
 import sys
 import threading
@@ -72,7 +73,7 @@ def test_a_warning_is_heard_with_its_motor(server: PipeWire, tmp_path: Path, rec
     record_property("late_s", late)
     print(f"heard after the motor, s: {[round(s, 3) for s in sorted(late)]}")
     assert len(late) == len(threats)
-    # Measured 0.02 to 0.06 s with the machine to itself, the recorder's own buffer included; here it may be busy.
+    # Measured 0.038 to 0.050 s at real-time priority, the recorder's own buffer included; here it may have to wait.
     assert min(late) > -0.02
     assert statistics.median(late) < 0.25
     loud = [abs(recorder.recording.between(at, at + 700_000_000)).max(axis=0) for at in motor]
@@ -82,18 +83,25 @@ def test_a_warning_is_heard_with_its_motor(server: PipeWire, tmp_path: Path, rec
     assert sides == [cue.side for cue in criticals]
 
 
-def test_a_sound_server_that_dies_is_felt_within_a_second(server: PipeWire, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["its server dies", "its server stops", "it is taken away"])
+def test_an_output_that_is_gone_is_felt_within_a_second(server: PipeWire, tmp_path: Path, how: str) -> None:
     struck: list[int] = []
 
     def strike() -> None:
         time.sleep(4.0)
         struck.append(time.monotonic_ns())
-        server.server.kill()
+        if how == "its server dies":
+            server.server.kill()
+        elif how == "its server stops":
+            server.server.send_signal(signal.SIGSTOP)
+        else:
+            server.take_sink_away()
+            struck[0] = time.monotonic_ns()
 
     thread = threading.Thread(target=strike)
     thread.start()
-    felt, _ = outing([["arm"], ["frames", 7.0, 0, "centre", None, []], ["end", 0]], tmp_path / "notes")
+    felt, _ = outing([["arm"], ["frames", 6.0, 0, "centre", None, []], ["end", 0]], tmp_path / "notes")
     thread.join()
-    told = [(at - struck[0]) / 1e9 for at, cue in felt if "sound_lost" in cue.faults]
+    told = [(at - struck[0]) / 1e9 for at, cue in felt if {"sound_lost", "sound_silent"} & set(cue.faults)]
     assert told
-    assert 0 <= told[0] < 1.0
+    assert told[0] < 1.0

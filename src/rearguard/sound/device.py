@@ -26,6 +26,9 @@ from rearguard.sound.synthesis import Samples
 # What is written at a time: a cue waits for at most this before its first sample is in the buffer.
 BLOCK_S = 0.01
 RATE_HZ = 48_000  # what USB and HDMI devices, PipeWire and Bluetooth's newer codecs run at
+# PipeWire moves a stream to another output when its own is gone, a Bluetooth headset out of battery for example, and
+# nobody hears of it. It is to fail instead.
+_SERVERS = {"PIPEWIRE_ALSA": "{ node.dont-reconnect = true }"}
 _CARDS = Path("/proc/asound/cards")
 _LOOK_S = 0.5
 _NO_WAIT_S = 0.001
@@ -75,7 +78,7 @@ class Output:
             time.sleep(ahead_s - _AHEAD_S)
 
     def _look_at_cards(self) -> None:
-        """A sound server moves us to another output when ours is unplugged, and says nothing; the kernel does."""
+        """A sound server may move us to another output when ours is unplugged, and say nothing; the kernel does."""
         now = time.monotonic()
         if now - self._looked < _LOOK_S:
             return
@@ -89,6 +92,8 @@ class Output:
 @contextmanager
 def open_output(config: Sound) -> Iterator[Output]:
     """The configured device, playing. Raises `PartFailed` when there is none, or it cannot be opened."""
+    for name, value in _SERVERS.items():
+        os.environ.setdefault(name, value)
     sd = _sounddevice()
     try:
         with suppress(Exception):  # it is not running, if it could not be started the last time
