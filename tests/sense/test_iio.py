@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from rearguard.config import Config
+from rearguard.config.gyro import Gyro
+from rearguard.doctor import hardware
+from rearguard.doctor.finding import CheckContext, State
 from rearguard.errors import PartFailed
 from rearguard.sense import iio, prepare
 from rearguard.sense.reader import GyroReader
@@ -234,3 +240,35 @@ def test_root_sets_it_up_for_the_service(
     file.write_text('[gyro]\ndevice = "another"\n')
     assert prepare.main(tmp_path) == 3
     assert "another" in capsys.readouterr().err
+
+
+@pytest.mark.timing
+def test_the_doctor_says_whether_it_delivers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rearguard.doctor.hardware._GYRO_S", 0.3)
+    wanted = Config(gyro=Gyro(device="auto"))
+    assert hardware.gyro(CheckContext(Config(), root=tmp_path)).state is State.OK
+    missing = hardware.gyro(CheckContext(wanted, root=tmp_path))
+    assert missing.state is State.WARN
+    assert "knows none" in missing.measured
+    folder = tmp_path / "sys" / "bus" / "iio" / "devices"
+    device(folder)
+    assert "not used" in hardware.gyro(CheckContext(Config(), root=tmp_path)).measured
+    (tmp_path / "dev").mkdir()
+    os.mkfifo(tmp_path / "dev" / "iio:device0")
+    silent = hardware.gyro(CheckContext(wanted, root=tmp_path))
+    assert silent.state is State.WARN
+    monkeypatch.setattr("rearguard.doctor.hardware._GYRO_S", 5.0)
+    done = threading.Event()
+
+    def tell() -> None:
+        with (tmp_path / "dev" / "iio:device0").open("wb", buffering=0) as pipe, contextlib.suppress(OSError):
+            while not done.wait(0.004):
+                pipe.write(scan(time.monotonic_ns(), 1, 2, 3))
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    found = hardware.gyro(CheckContext(wanted, root=tmp_path))
+    done.set()
+    teller.join(5)
+    assert found.state is State.OK, found
+    assert 50 < found.numbers["rate_hz"] < 400

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import time
+
+from rearguard.clock import NS_PER_S
 from rearguard.cue.motors import no_gpio, open_motors
 from rearguard.doctor.finding import CheckContext, Finding, fail, ok, warn
 from rearguard.errors import PartFailed, RearguardError
 from rearguard.journal.db.store import Journal
 from rearguard.journal.paths import DATABASE, is_there, journal_folder
+from rearguard.sense import iio
+from rearguard.sense.reader import GyroReader
+
+_GYRO_S, _GYRO_LISTENS_S = 3.0, 0.6  # for its first rates, and then
 
 
 def pins(patient: CheckContext) -> Finding:
@@ -26,6 +33,34 @@ def pins(patient: CheckContext) -> Finding:
             )
     except RearguardError as e:
         return fail("pins", str(e), "group gpio, python3-lgpio, and no other program on that pin")
+
+
+def gyro(patient: CheckContext) -> Finding:
+    """Whether the gyroscope that the settings name delivers; without one the picture alone tells the turns."""
+    wanted, root = patient.config.gyro.device, patient.path("/sys/bus/iio/devices")
+    if not wanted:
+        try:
+            there = iio.find("auto", root)
+        except RearguardError:
+            return ok("gyro", "none is used")
+        return ok("gyro", f"{there.name} is there and not used: `rearguard aim --gyro --save` sets it up")
+    if patient.service_active:
+        return ok("gyro", f"{wanted}, held by the running service")
+    reader = GyroReader(wanted, root, patient.path("/dev"))
+    try:
+        until_s = time.monotonic() + _GYRO_S
+        while reader.why and time.monotonic() < until_s:
+            time.sleep(0.05)
+        time.sleep(0.0 if reader.why else _GYRO_LISTENS_S)
+        now_ns = time.monotonic_ns()
+        heard = reader.window(now_ns - round(0.5 * _GYRO_LISTENS_S * NS_PER_S), now_ns - NS_PER_S // 20)
+    finally:
+        reader.close()
+    if reader.why or heard is None:
+        why = reader.why or "too few rates a second"
+        return warn("gyro", f"{why}: the picture alone tells the turns", "hardware.md, section 14")
+    rate_hz = (len(heard.at_s) - 2) / float(heard.at_s[-1])
+    return ok("gyro", f"{wanted}: {rate_hz:.0f} rates a second", rate_hz=round(rate_hz, 1))
 
 
 def journal(patient: CheckContext) -> Finding:

@@ -16,6 +16,7 @@ CHECKS: dict[str, Callable[[CheckContext], Finding]] = {
     "runtime": sight.runtime,
     "model": sight.model,
     "camera": sight.camera,
+    "gyro": hardware.gyro,
     "pins": hardware.pins,
     "sound": sound.sound,
     "permissions": machine.permissions,
