@@ -38,6 +38,8 @@ from rearguard.lab.world import catalogue
 from rearguard.lab.world.camera_faults import BY_NAME
 from rearguard.review.plot import Event, Sample, plot
 from rearguard.review.svg import Dot, Span, curve, timeline
+from rearguard.sense import iio
+from rearguard.sense.gpmf import picture_rates
 from rearguard.sound.speech import speak
 from rearguard.text import clean
 
@@ -145,6 +147,54 @@ def test_a_spoiled_film(tmp_path: Path, films: dict[str, bytes], data: st.DataOb
         times = [frame.captured_ns for frame in itertools.islice(source.frames(), 20)]
         source.close()
         assert all(a < b for a, b in itertools.pairwise(times))
+    rates = picture_rates(path)
+    assert rates is None or rates.window(0, 10**8) is None
+
+
+IIO_FILES = (
+    "name", "sampling_frequency", "sampling_frequency_available", "in_anglvel_scale", "in_anglvel_scale_available",
+    "current_timestamp_clock", "buffer/enable", "trigger/current_trigger",
+    *(f"scan_elements/in_{c}_{f}" for c in ("anglvel_x", "timestamp", "temp") for f in ("en", "index", "type")),
+)  # fmt: skip
+IIO_WORDS = st.sampled_from(
+    ["0", "1", "208", "le:s16/16>>0", "be:u24/32>>8", "le:s64/64>>0", "[1 1 900]", "nan", "-1", ""]
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(IIO_FILES), IIO_WORDS | st.text(max_size=30), max_size=12),
+    st.binary(max_size=80),
+)
+@FUZZ
+def test_a_gyroscope_as_the_kernel_shows_it(tmp_path: Path, files: dict[str, str], scan: bytes) -> None:
+    """Set up, or refused in one line; its bytes are numbers."""
+    folder = tmp_path / str(next(_COUNT)) / "iio:device0"
+    for name, text in {**_SOUND_IIO, **files}.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text.encode("utf-8", "surrogatepass"))
+    layout, refused = None, ""
+    try:
+        layout = iio.set_up(folder)
+    except RearguardError as e:
+        refused = str(e)
+    assert harmless(refused)
+    if layout is None:
+        return
+    at_ns, rate, _ = layout.sample(scan.ljust(layout.size, b"\0")[: layout.size])
+    assert isinstance(at_ns, int)
+    assert np.isfinite(rate).all()
+
+
+_COUNT = itertools.count()
+_SOUND_IIO = {
+    "sampling_frequency": "208", "in_anglvel_scale": "0.0003", "current_timestamp_clock": "monotonic",
+    "scan_elements/in_timestamp_en": "1", "scan_elements/in_timestamp_index": "3",
+    "scan_elements/in_timestamp_type": "le:s64/64>>0",
+    **{f"scan_elements/in_anglvel_{a}_en": "1" for a in "xyz"},
+    **{f"scan_elements/in_anglvel_{a}_index": str(i) for i, a in enumerate("xyz")},
+    **{f"scan_elements/in_anglvel_{a}_type": "le:s16/16>>0" for a in "xyz"},
+}  # fmt: skip
 
 
 @given(data=st.data())

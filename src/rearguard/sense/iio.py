@@ -21,6 +21,7 @@ _LEAST_RAD_S = math.radians(500.0)  # a trunk turns at up to 110 deg/s when runn
 _MOST_SCALE = 1.0  # rad/s a digit
 _BUFFER_SCANS, _WATERMARK = 256, 2
 _MOST_BYTES = 4096
+_MOST_NAME = 64
 _MOST_CHANNELS = 64
 _TYPE = re.compile(r"([bl]e):([su])(\d{1,2})/(\d{1,2})(?:X(\d{1,3}))?>>(\d{1,2})")
 _AXES = ("in_anglvel_x", "in_anglvel_y", "in_anglvel_z")
@@ -81,7 +82,7 @@ def find(wanted: str, root: Path = SYS) -> Path:
             continue
         if not all((folder / "scan_elements" / f"{axis}_en").exists() for axis in _AXES):
             continue
-        name = _text(folder / "name", "")
+        name = clean(_text(folder / "name", ""), _MOST_NAME)
         if wanted in ("auto", name, folder.name):
             return folder
         seen.append(name)
@@ -110,7 +111,7 @@ def set_up(folder: Path) -> Layout:
     if _text(folder / "current_timestamp_clock", "monotonic") != "monotonic":
         raise PartFailed(f"{folder.name}: its time stamps are of another clock than the camera's")
     axes = tuple(channels[a] for a in _AXES)
-    name = _text(folder / "name", folder.name)
+    name = clean(_text(folder / "name", folder.name), _MOST_NAME)
     number = int(folder.name.removeprefix("iio:device"))
     time = channels[_TIME]
     if time.bits != 64:
