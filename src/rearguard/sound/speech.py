@@ -106,7 +106,6 @@ class Speaker:
         self._asked: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
         self._made: queue.SimpleQueue[tuple[int, Samples | str]] = queue.SimpleQueue()
         self._turn = 0
-        self._known: dict[str, Samples | None] = {}
         self._told = False
         if config.words != "none":
             threading.Thread(target=self._run, name="words", daemon=True).start()
@@ -138,11 +137,9 @@ class Speaker:
             if turn != self._turn:
                 continue
             try:
-                if key not in self._known:
-                    self._known[key] = speak(self._config, key, self._rate_hz)
+                words = speak(self._config, key, self._rate_hz)
             except Exception as e:  # no words are no reason to fall silent
                 self._made.put((turn, " ".join(str(e).split()) or type(e).__name__))
                 continue
-            words = self._known[key]
             if words is not None:
                 self._made.put((turn, words))
