@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rearguard.config import Config
@@ -17,7 +18,9 @@ from rearguard.doctor import hardware
 from rearguard.doctor.finding import CheckContext, State
 from rearguard.errors import PartFailed
 from rearguard.sense import iio, prepare
+from rearguard.sense.fusion import GyroFusion
 from rearguard.sense.reader import GyroReader
+from rearguard.types import EgoMotion
 
 SCALE = 0.000305433  # of a LSM6DSO at 500 dps
 
@@ -272,3 +275,49 @@ def test_the_doctor_says_whether_it_delivers(tmp_path: Path, monkeypatch: pytest
     teller.join(5)
     assert found.state is State.OK, found
     assert 50 < found.numbers["rate_hz"] < 400
+
+
+@pytest.mark.timing
+def test_a_live_sensor_tells_nearly_every_turn_and_a_dead_one_holds_up_no_frame(tmp_path: Path) -> None:
+    """Rates come in threes, as a FIFO's watermark has it; frames are looked at as soon as they are taken."""
+    device(tmp_path)
+    dev = tmp_path / "dev"
+    dev.mkdir()
+    os.mkfifo(dev / "iio:device0")
+    done, rng = threading.Event(), np.random.default_rng(1)
+
+    def tell() -> None:
+        with (dev / "iio:device0").open("wb", buffering=0) as pipe, contextlib.suppress(OSError):
+            at_ns = time.monotonic_ns()
+            while not done.is_set():
+                pipe.write(
+                    b"".join(scan(at_ns + i * STEP_NS, *rng.integers(-9, 9, 3).tolist()) for i in range(3))
+                )
+                at_ns += 3 * STEP_NS
+                time.sleep(max(0.0, (at_ns - time.monotonic_ns()) / NS))
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    reader = GyroReader("auto", tmp_path, dev)
+    fusion = GyroFusion(reader, np.eye(3))
+    try:
+        until(lambda: reader.why == "")
+        felt = []
+        for _ in range(60):
+            time.sleep(1 / 20)
+            felt.append(fusion.fuse(EgoMotion(quality=0.9), time.monotonic_ns()).felt)
+        assert fusion.trust.why == ""
+        assert np.mean(felt[-20:]) > 0.8, felt
+        done.set()
+        teller.join(5)
+        time.sleep(0.3)
+        began = time.monotonic()
+        for _ in range(20):
+            fusion.fuse(EgoMotion(quality=0.9), time.monotonic_ns())
+        assert time.monotonic() - began < 0.2
+    finally:
+        done.set()
+        reader.close()
+
+
+STEP_NS = NS // 208

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rearguard.types import EgoMotion
 
 _WAVE_S = 10.0
+_KEPT = 500_000  # samples: as long as anybody waves
 
 
 def aim_gyro(
@@ -37,7 +38,7 @@ def aim_gyro(
     from rearguard.sense.align import align
     from rearguard.sense.reader import GyroReader
 
-    reader = GyroReader(config.gyro.device or "auto") if own is None else None
+    reader = GyroReader(config.gyro.device or "auto", kept=_KEPT) if own is None else None
     rates = own or reader
     assert rates is not None
     if not as_json:

@@ -14,6 +14,7 @@ from rearguard.clock import NS_PER_S
 Array = NDArray[np.float64]
 
 _KEPT = 2048  # samples: ten seconds at 208 Hz, far more than a frame may be late
+_ALIVE_NS = 200_000_000  # a sensor that told something so lately is worth waiting for
 _REACH_NS = 15_000_000  # three samples at 208 Hz: so far is the last rate carried on
 _GAP_NS = 40_000_000  # between samples; a longer one is a gap, in which a stride may have turned anywhere
 
@@ -32,7 +33,8 @@ class Rates(Protocol):
     """Where rates come from: a sensor that is read by a thread of its own, a recording, a simulated world."""
 
     def window(self, from_ns: int, to_ns: int) -> Window | None:
-        """The rates between two moments on the frames' clock; None where they are not known. Never blocks."""
+        """The rates between two moments on the frames' clock; None where they are not known. Waits for no sensor that
+        is silent, and for one that is alive no longer than the detector takes."""
         ...
 
 
@@ -56,29 +58,32 @@ class Recorded:
 
 
 class Ring:
-    """The newest rates of a live sensor. One thread adds, others look."""
+    """The newest rates of a live sensor, as many as are `kept`. One thread adds, others look."""
 
-    def __init__(self) -> None:
-        self._samples: deque[tuple[int, float, float, float, bool]] = deque(maxlen=_KEPT)
-        self._lock = threading.Lock()
+    def __init__(self, kept: int = _KEPT) -> None:
+        self._samples: deque[tuple[int, float, float, float, bool]] = deque(maxlen=kept)
+        self._change = threading.Condition()
 
     def add(self, at_ns: int, rate: tuple[float, float, float], *, clipped: bool) -> bool:
         """Take in one sample; False for one that is not later than the last."""
-        with self._lock:
+        with self._change:
             if self._samples and at_ns <= self._samples[-1][0]:
                 return False
             self._samples.append((at_ns, *rate, clipped))
+            self._change.notify_all()
             return True
 
     def clear(self) -> None:
         """Forget all: what comes is of another start."""
-        with self._lock:
+        with self._change:
             self._samples.clear()
 
-    def window(self, from_ns: int, to_ns: int) -> Window | None:
-        """As `Rates.window`."""
+    def window(self, from_ns: int, to_ns: int, wait_s: float = 0.0) -> Window | None:
+        """As `Rates.window`; for a sensor that is alive, what is still on its way is waited for so long at the most."""
         found: list[tuple[int, float, float, float, bool]] = []
-        with self._lock:
+        with self._change:
+            if wait_s and self._samples and 0 < to_ns - self._samples[-1][0] <= _ALIVE_NS:
+                self._change.wait_for(lambda: not self._samples or self._samples[-1][0] >= to_ns, wait_s)
             for sample in reversed(self._samples):
                 if sample[0] >= to_ns:
                     found[:] = [sample]

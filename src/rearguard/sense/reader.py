@@ -21,17 +21,21 @@ _SILENT_S = 2.0  # then it is opened anew
 _SCANS = 64  # read at once
 _LATE_NS, _EARLY_NS = 5 * NS_PER_S, NS_PER_S // 4  # how far from now a time stamp may be
 _LEAVE_S = 0.5
+_WAIT_S = 0.02  # four samples at 208 Hz; the detector takes longer
 
 
 class GyroReader:
     """Reads one device from when it is made until `close`. `why` says what is wrong with it; empty while it delivers.
 
-    `root` and `dev` are where the kernel shows devices, and where their data comes from.
+    `root` and `dev` are where the kernel shows devices, and where their data comes from; `kept` is how many samples are
+    remembered, by default those of ten seconds.
     """
 
-    def __init__(self, wanted: str, root: Path = iio.SYS, dev: Path = Path("/dev")) -> None:
+    def __init__(
+        self, wanted: str, root: Path = iio.SYS, dev: Path = Path("/dev"), *, kept: int | None = None
+    ) -> None:
         self._wanted, self._root, self._dev = wanted, root, dev
-        self._ring = Ring()
+        self._ring = Ring() if kept is None else Ring(kept)
         self._stop = threading.Event()
         self.why = "it has told nothing yet"
         self._thread = threading.Thread(target=self._run, name="gyro", daemon=True)
@@ -39,7 +43,7 @@ class GyroReader:
 
     def window(self, from_ns: int, to_ns: int) -> Window | None:
         """As `rates.Rates.window`."""
-        return self._ring.window(from_ns, to_ns)
+        return self._ring.window(from_ns, to_ns, _WAIT_S)
 
     def close(self) -> None:
         """Stop; a read that hangs is left behind."""
