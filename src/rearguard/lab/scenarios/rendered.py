@@ -39,7 +39,9 @@ def verdicts(
         sight,
         _detector(msgspec.json.encode(config.detect)),
         lambda _: LATENCY_S,
-        boxes.known_gyro(scene, 1 / fps, Errors(), scene.seed) if gyro else None,
+        boxes.known_gyro(scene, 1 / fps, Errors(), scene.seed, math.radians(camera.pitch_deg))
+        if gyro
+        else None,
     )
     for seq in range(math.floor(scene.duration_s * fps) + 1):
         image, truth = renderer.frame(seq / fps, seq)

@@ -99,7 +99,7 @@ def observe(
     turn_sd = noise.turn_rad_rs / math.sqrt(fps)
     egos = _egos(poses, course.s_m * scene.path.curvature_per_m, noise, turn_sd, rng)
     if noise.gyro is not None:
-        fusion = known_gyro(scene, 1 / fps, noise.gyro, seed)
+        fusion = known_gyro(scene, 1 / fps, noise.gyro, seed, math.radians(camera.pitch_deg))
         felt = [fusion.fuse(e, round(t * NS_PER_S)) for t, e in zip(times.tolist(), egos, strict=True)]
         egos = [egos[0], *felt[1:]]
     speeds = _speeds(course.speed_m_s, fps, noise, np.random.default_rng([seed, 0x5BEED]))
@@ -242,13 +242,13 @@ def _egos(
     return [EgoMotion(), *(EgoMotion(y, p, r, _TURN_QUALITY) for y, p, r in turns.tolist())]
 
 
-def known_gyro(scene: Scene, step_s: float, errors: gyro.Errors, seed: int) -> GyroFusion:
+def known_gyro(scene: Scene, step_s: float, errors: gyro.Errors, seed: int, pitch_rad: float) -> GyroFusion:
     """A gyroscope at the scene's beginning, compared with image flow for `_STANDS_S` of standing before."""
-    fusion = GyroFusion(gyro.rates_of(scene, seed, _STANDS_S, errors), np.eye(3))
+    fusion = GyroFusion(gyro.rates_of(scene, seed, pitch_rad, _STANDS_S, errors), np.eye(3))
     rng = np.random.default_rng([seed, 0x57A2D])
     times = np.arange(-_STANDS_S, 0.0, step_s)
     wrong = rng.normal(0, _STILL_RAD_RS * math.sqrt(step_s), (len(times), 3))
-    seen = gyro.true_turns(scene, times, seed) + wrong
+    seen = gyro.true_turns(scene, times, seed, pitch_rad) + wrong
     for at_s, (x, y, z) in zip(times.tolist(), seen.tolist(), strict=True):
         fusion.fuse(EgoMotion(y, -x, z, _TURN_QUALITY), round(at_s * NS_PER_S))
     return fusion

@@ -45,12 +45,17 @@ class Errors:
     most_dps: float = 500.0
 
 
-def rates_of(scene: Scene, seed: int, stands_s: float = 0.0, errors: Errors | None = None) -> Recorded:
-    """All that the part tells of a scene, from `stands_s` before it on; times in ns from the scene's beginning."""
+def rates_of(
+    scene: Scene, seed: int, pitch_rad: float, stands_s: float = 0.0, errors: Errors | None = None
+) -> Recorded:
+    """All that the part tells of a scene, from `stands_s` before it on; times in ns from the scene's beginning.
+
+    `pitch_rad` is the camera's own, positive down.
+    """
     errors = errors or Errors()
     rng = np.random.default_rng([seed, 0x6220])
     edges = np.arange(-stands_s, scene.duration_s + 0.2, 1 / RATE_HZ)
-    true = true_rates(scene, edges, seed)
+    true = true_rates(scene, edges, seed, pitch_rad)
     at = 0.5 * (edges[1:] + edges[:-1])
     told = true @ _mounted(errors, rng).T * (1 + errors.gain * rng.normal(0, 1, 3))
     zero = (
@@ -68,8 +73,8 @@ def rates_of(scene: Scene, seed: int, stands_s: float = 0.0, errors: Errors | No
 class Started:
     """A scene's rates on the pictures' clock, known from when `start_ns`, the scene's beginning on it, is."""
 
-    def __init__(self, scene: Scene, seed: int) -> None:
-        self._rates = rates_of(scene, seed)
+    def __init__(self, scene: Scene, seed: int, pitch_rad: float) -> None:
+        self._rates = rates_of(scene, seed, pitch_rad)
         self.start_ns: int | None = None
 
     def window(self, from_ns: int, to_ns: int) -> Window | None:
@@ -79,17 +84,17 @@ class Started:
         return self._rates.window(from_ns - self.start_ns, to_ns - self.start_ns)
 
 
-def true_turns(scene: Scene, at_s: Array, seed: int) -> Array:
+def true_turns(scene: Scene, at_s: Array, seed: int, pitch_rad: float) -> Array:
     """By how much the camera turned up to each of the times (n,) since the one before, about its axes (n, 3), rad."""
     fine = 20
     edges = np.linspace(at_s[0], at_s[-1], fine * (len(at_s) - 1) + 1)
-    steps = true_rates(scene, edges, seed) * np.diff(edges)[:, None]
+    steps = true_rates(scene, edges, seed, pitch_rad) * np.diff(edges)[:, None]
     return np.concatenate([np.zeros((1, 3)), steps.reshape(-1, fine, 3).sum(axis=1)])
 
 
-def true_rates(scene: Scene, edges: Array, seed: int) -> Array:
+def true_rates(scene: Scene, edges: Array, seed: int, pitch_rad: float) -> Array:
     """The camera's rates (n - 1, 3) about its own axes between times (n,), rad/s; before 0 the wearer sways."""
-    poses: list[Pose] = scene.wearer.poses(np.maximum(edges, 0.0), 1.0, 0.0)
+    poses: list[Pose] = scene.wearer.poses(np.maximum(edges, 0.0), 1.0, pitch_rad)
     heading = scene.wearer.course(np.maximum(edges, 0.0)).s_m * scene.path.curvature_per_m
     turned = rotations(poses, heading)
     step = turned[:-1] @ turned[1:].transpose(0, 2, 1)  # the new axes in the old camera's

@@ -41,6 +41,7 @@ class SimulatedSource:
             raise BadInput(f"{word}: fps={rate:g} is below {_LEAST_FPS:g}")
         self._drop = values.pop("drop", 0.0)
         self._seed = int(values["seed"])
+        self._pitch_rad = math.radians(camera.pitch_deg)
         self.scene = catalogue.scene(name, **values)
         lens = Lens.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
         self.renderer = Renderer(self.scene, lens, camera.height_m, math.radians(camera.pitch_deg))
@@ -54,7 +55,7 @@ class SimulatedSource:
     @cached_property
     def rates(self) -> Started:
         """What a gyroscope beside the camera tells."""
-        return Started(self.scene, self._seed)
+        return Started(self.scene, self._seed, self._pitch_rad)
 
     def frames(self) -> Iterator[Frame]:
         """Every frame in order, or, in real time, the newest that is due; without those `drop` loses."""
