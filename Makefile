@@ -43,8 +43,8 @@ test-all: $(VENV)/.dev ## also those that take minutes: 500 kills of the journal
 
 # The tests that drive the warning path, its two processes included. Whether they pass is `make test`'s business:
 # a measured program is larger and slower than the one that they set limits for.
-PATH_TESTS := $(addprefix tests/,camera cue config detect ego health judge looming sound track vision warden lab/replay \
-	cli/test_demo.py cli/test_outings.py test_output.py)
+PATH_TESTS := $(addprefix tests/,camera cue config detect ego health judge looming sense sound track vision warden \
+	lab/replay cli/test_demo.py cli/test_outings.py test_output.py)
 
 coverage: $(VENV)/.dev ## how much of the warning path the tests run: 90 % at the least (some minutes)
 	rm -rf out/coverage && mkdir -p out/coverage
