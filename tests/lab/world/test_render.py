@@ -108,6 +108,40 @@ def test_truth_boxes_fit_what_is_drawn() -> None:
         assert box.y1 == pytest.approx(float(foot[1]), abs=0.04 * box.height)
 
 
+@pytest.mark.parametrize("name", ["ball", "bag", "cone", "branch", "hurdle-foot", "lying", "rope"])
+def test_what_lies_low_is_drawn_where_the_truth_says(name: str) -> None:
+    values = {"gait": 1.0, "noise": 0.0, "exposure_ms": 0.0, "start": 7.0}
+    with_it, without = renderer(name, **values), renderer(name, lateral=-6, **values)
+    image, (fact,) = with_it.frame(0.6, 0)
+    assert fact.box is not None
+    box = fact.box
+    changed = cv2.absdiff(image, without.frame(0.6, 0)[0]).max(axis=2) > 40
+    rows, columns = np.where(changed[int(box.y0) - 12 : int(box.y1) + 4, int(box.x0) - 12 : int(box.x1) + 4])
+    assert rows.min() - 12 == pytest.approx(0, abs=3)
+    assert rows.max() - 12 == pytest.approx(box.height, abs=4)
+    assert columns.min() - 12 == pytest.approx(0, abs=4)
+    assert columns.max() - 12 == pytest.approx(box.width, abs=18)  # the shadow lies to the right
+
+
+@pytest.mark.parametrize(("name", "rise_m"), [("kerb", 0.12), ("step-down", -0.15)])
+def test_the_ground_beyond_a_step_flows_as_one_that_is_higher_or_lower(name: str, rise_m: float) -> None:
+    view = renderer(name, noise=1, exposure_ms=0, start=4.0)
+    (a, _), (b, _) = view.frame(0.0, 0), view.frame(1 / 15, 1)
+    poses = view.pose(0.0), view.pose(1 / 15)
+    mask = np.zeros(a.shape[:2], np.uint8)
+    mask[480:600, 560:720] = 255
+    before, after = flow(a, b, mask)
+    ray = rays(before, poses[0])
+    place = ray * ((-poses[0].y_m - rise_m) / ray[:, 1:2])
+    place += [poses[0].x_m, poses[0].y_m, poses[0].z_m - 2.5 / 15]
+    error = np.linalg.norm(after - (project(place, poses[1], LENS)[0] - 0.5), axis=1)
+    flat = ray * (-poses[0].y_m / ray[:, 1:2]) + [poses[0].x_m, poses[0].y_m, poses[0].z_m - 2.5 / 15]
+    flat_error = np.linalg.norm(after - (project(flat, poses[1], LENS)[0] - 0.5), axis=1)
+    assert len(error) > 10
+    assert np.median(error) < 0.4
+    assert np.median(flat_error) > 3 * np.median(error)
+
+
 def test_boxes_without_drawing_agree_with_the_drawn_ones() -> None:
     from rearguard.lab.world.boxes import observe, without_noise
 

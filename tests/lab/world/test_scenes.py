@@ -16,6 +16,7 @@ from rearguard.errors import BadInput
 from rearguard.lab.world import catalogue
 from rearguard.lab.world.boxes import Noise, observe, without_noise
 from rearguard.lab.world.scene import Scene, truth
+from rearguard.lab.world.things import HARMLESS
 
 EXACT = without_noise()
 
@@ -80,7 +81,7 @@ def test_every_world_runs_and_nothing_is_run_through(name: str) -> None:
             assert math.isfinite(fact.range_m)
             assert math.isfinite(fact.miss_m)
             touching = abs(fact.range_m) < 0.25 and abs(fact.lateral_m) < 0.3
-            assert not touching, (name, frame.seen.captured_ns, fact)
+            assert not touching or fact.label in HARMLESS, (name, frame.seen.captured_ns, fact)
 
 
 @pytest.mark.parametrize("name", catalogue.names())

@@ -16,6 +16,7 @@ from rearguard.lab.tasks.kept import Where, run_kept
 from rearguard.lab.tasks.parts import model_digest, task_key
 from rearguard.lab.tasks.pool import Task
 from rearguard.lab.world.photo_looks import photos_digest
+from rearguard.types import Level
 
 SPEEDS_M_S = (1.5, 2.5, 3.5, 5.0)
 RATES_HZ = (5.0, 10.0, 15.0, 30.0)
@@ -44,7 +45,7 @@ class FailingSeed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CellResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One cell's verdict. Leads are true seconds left when the motor starts; None where never felt.
+    """One cell's verdict. Leads are true seconds left when the motor starts at the level due; None where never felt.
 
     `nuisance_share`: the share of runs with a false warning of any level from CAUTION; where nothing is to be
     warned of, a cell passes only if that is small, too. `mid`, `error` and `untold_share` are means by the bins of
@@ -239,6 +240,7 @@ def summarise(cell: Cell, outcomes: Sequence[Outcome], seeds: Sequence[int] | No
     nuisance = sum(o.cautions > 0 for o in outcomes) / len(outcomes)
     passed = share >= needed and (scenario.must_warn or nuisance <= 1 - needed + _ROUNDING)
     limit = _limit(cell, scenario)
+    leads = [o.critical_lead_s if scenario.due is Level.CRITICAL else o.caution_lead_s for o in outcomes]
     accuracy, bins = add_up(o.accuracy for o in outcomes), range(len(BINS_S))
     return CellResult(
         scenario=cell.scenario,
@@ -253,12 +255,12 @@ def summarise(cell: Cell, outcomes: Sequence[Outcome], seeds: Sequence[int] | No
         passed_share=round(share, 4),
         must_warn=scenario.must_warn,
         goal=not limit,
-        lead_p5_s=_quantile([o.critical_lead_s for o in outcomes], 0.05),
-        lead_p50_s=_quantile([o.critical_lead_s for o in outcomes], 0.5),
+        lead_p5_s=_quantile(leads, 0.05),
+        lead_p50_s=_quantile(leads, 0.5),
         nuisance_share=round(nuisance, 4),
         false_warnings_per_h=round(sum(o.cautions for o in outcomes) / hours, 2) if hours else 0.0,
         false_criticals_per_h=round(sum(o.criticals for o in outcomes) / hours, 2) if hours else 0.0,
-        why="" if passed else _why(scenario.must_warn, limit, nuisance, outcomes),
+        why="" if passed else _why(scenario, limit, nuisance, outcomes, leads),
         mid=tuple(mean_mid(accuracy, n) for n in bins),
         error=tuple(mean_error(accuracy, n) for n in bins),
         untold_share=tuple(_share(accuracy.untold[n], accuracy.frames[n]) for n in bins),
@@ -298,13 +300,19 @@ def _limit(cell: Cell, scenario: Scenario) -> str:
     return ""
 
 
-def _why(must_warn: bool, limit: str, nuisance: float, outcomes: Sequence[Outcome]) -> str:
+def _why(
+    scenario: Scenario,
+    limit: str,
+    nuisance: float,
+    outcomes: Sequence[Outcome],
+    leads: Sequence[float | None],
+) -> str:
     """One line on how a cell failed."""
-    never = sum(o.critical_lead_s is None for o in outcomes)
+    never = sum(lead is None for lead in leads)
     late = sum(not o.passed for o in outcomes) - never
     text = (
-        f"never CRITICAL in {never}, late in {late} of {len(outcomes)}"
-        if must_warn
+        f"never {scenario.due.name} in {never}, late in {late} of {len(outcomes)}"
+        if scenario.must_warn
         else f"CRITICAL in {sum(o.criticals > 0 for o in outcomes)} of {len(outcomes)}, nuisance in {nuisance:.1%}"
     )
     return f"{text}; {limit}" if limit else text

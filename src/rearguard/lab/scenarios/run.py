@@ -11,16 +11,18 @@ from rearguard.clock import NS_PER_S
 from rearguard.config import Config
 from rearguard.ego.pinhole import Pinhole
 from rearguard.lab.scenarios.accuracy import Accuracy, Gathering
-from rearguard.lab.scenarios.table import APPEARING_S, BY_NAME, LATENCY_S, NEEDED_LEAD_S, Scenario
+from rearguard.lab.scenarios.table import APPEARING_S, BY_NAME, LATENCY_S, Scenario
 from rearguard.lab.world import boxes, catalogue
 from rearguard.lab.world.camera import Lens
 from rearguard.lab.world.gyro import Errors
 from rearguard.lab.world.scene import Scene
+from rearguard.lab.world.things import HARMLESS
 from rearguard.types import Box, Level, Threat, TrueThing, Verdict
 from rearguard.vision.rules import Rules
 
 _SAME_THING_IOU = 0.1
 _FIGURES = ("person", "bicycle")
+_TOLD_AHEAD_S = 6.0  # what is told while nothing but figures is nearer than this is about none of it
 _TINY_S = 1e-6  # times are sums of floats
 _CALM_S = (
     2.0  # false warnings in the first seconds, in which left and right are not yet known, are not counted
@@ -134,7 +136,7 @@ def _outcome(
         for true in truth:
             if true.box is not None and true.label in _FIGURES:
                 gathering.add(true, who.threat_of(true, verdict), _endangers(true))
-            if needed_at_s is None and _endangers(true) and (true.ttc_s or 0) <= NEEDED_LEAD_S + late_s:
+            if needed_at_s is None and _endangers(true) and (true.ttc_s or 0) <= scenario.lead_s + late_s:
                 needed_at_s = t_s
         if verdict.level >= Level.CAUTION:
             rise = verdict.level if verdict.level > was else None
@@ -151,26 +153,25 @@ def _outcome(
         return None if first is None else first - late_s
 
     false = [a for a in alarms if a.rise is not None and a.about not in dangers and a.t_s > _CALM_S]
-    critical = lead(Level.CRITICAL)
+    critical, caution = lead(Level.CRITICAL), lead(Level.CAUTION)
     criticals = sum(a.rise is Level.CRITICAL for a in false)
     if scenario.must_warn:
-        needed_s = NEEDED_LEAD_S
+        needed_s = scenario.lead_s
+        due = critical if scenario.due is Level.CRITICAL else caution
         if scenario.appears_ttc_s is not None:
             needed_s = min(needed_s, scenario.appears_ttc_s(speed_m_s) - APPEARING_S - late_s)
-        passed = critical is not None and critical > needed_s - _TINY_S
+        passed = due is not None and due > needed_s - _TINY_S
     else:
         passed = criticals == 0
     worst = next((a.t_s for a in false if a.rise is Level.CRITICAL), false[0].t_s if false else None)
     moment_s = needed_at_s if scenario.must_warn and not passed else worst
-    return Outcome(
-        passed, critical, lead(Level.CAUTION), criticals, len(false), t_s, moment_s, gathering.done()
-    )
+    return Outcome(passed, critical, caution, criticals, len(false), t_s, moment_s, gathering.done())
 
 
 def _endangers(thing: TrueThing) -> bool:
     """It is on a collision course: it will be within a body's and the wearer's half widths of the path."""
     reach_m = 0.9 if thing.label in _FIGURES else 8.0
-    return thing.ttc_s is not None and thing.label != "board" and abs(thing.miss_m) < reach_m
+    return thing.ttc_s is not None and thing.label not in HARMLESS and abs(thing.miss_m) < reach_m
 
 
 class _Who:
@@ -184,7 +185,7 @@ class _Who:
         return next((t for t in verdict.threats if self._names.get(t.track) == thing.name), None)
 
     def of(self, verdict: Verdict, truth: tuple[TrueThing, ...]) -> TrueThing | None:
-        """The thing the worst threat is; a wall has no box to compare, so anything else seen is about it."""
+        """The thing the worst threat is; a wall has no box to compare: anything else seen is about it, if near."""
         for threat in verdict.threats:
             name = _most_overlapping(threat.box, truth)
             if name is not None:
@@ -195,7 +196,8 @@ class _Who:
         name = self._names.get(worst.track)
         if name is not None:
             return next((t for t in truth if t.name == name), None)
-        return next((t for t in truth if t.label not in _FIGURES and t.ttc_s is not None), None)
+        others = (t for t in truth if t.label not in (*_FIGURES, *HARMLESS))
+        return next((t for t in others if t.ttc_s is not None and t.ttc_s < _TOLD_AHEAD_S), None)
 
 
 def _most_overlapping(box: Box, truth: tuple[TrueThing, ...]) -> str | None:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from rearguard.types import Level
+
 # CRITICAL must be felt with at least this much time left: 0.6 s to react, 0.08 s for the motor, 0.5 s to stop
 # from 2.5 m/s at 2.5 m/s², and a margin.
 NEEDED_LEAD_S = 1.5
@@ -18,12 +20,16 @@ APPEARING_S = 0.7
 # From capture to the judge's word, on a Pi 4 or 5: about a frame and an invocation. The judge is told of it.
 LATENCY_S = 0.12
 
+# Of what one trips over CAUTION must be felt with at least this much left: 0.6 s to react, two steps to lift the feet
+# or step aside.
+LOW_LEAD_S = 1.2
+
 Values = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One row. `must_warn`: CRITICAL is due in time; otherwise CRITICAL must not be felt at all.
+    """One row. `must_warn`: the level `due` is due with `lead_s` left; otherwise CRITICAL must not be felt at all.
 
     `world` and `values` name the simulated world (`values` may depend on the wearer's speed); `boxes`: the
     detector has classes for everything in it, so that it can be run on noisy boxes; `pictures`: all in it can be drawn;
@@ -42,10 +48,18 @@ class Scenario:
     appears_ttc_s: Callable[[float], float] | None = None  # by the wearer's speed
     hfov_deg: float | None = None  # another camera than the configured one
     goal: bool = True  # without one a failure is expected, and its reason is `about`
+    due: Level = Level.CRITICAL
+    lead_s: float = NEEDED_LEAD_S
 
 
 def _fixed(**values: float) -> Callable[[float], Values]:
     return lambda _: MappingProxyType(values)
+
+
+def _low(name: str, about: str, *, goal: bool = True) -> Scenario:
+    """A row of something that one trips over."""
+    world = name.lower().removeprefix("person-")
+    return Scenario(name, world, about, True, boxes=False, goal=goal, due=Level.CAUTION, lead_s=LOW_LEAD_S)
 
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -95,6 +109,16 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("DUSK", "dusk", "someone comes, at dusk", True, boxes=False),
     Scenario("GLARE", "glare", "someone comes, low sun in the lens", True, boxes=False),
     Scenario("RAIN-ON-LENS", "rain", "someone comes, drops on the lens", True, boxes=False),
+    _low("BALL", "a football in the lane"),
+    _low("BAG", "a bag 0.25 m high in the lane"),
+    _low("CONE", "a cone 0.3 m high in the lane"),
+    _low("PERSON-LYING", "somebody lies across the lane"),
+    _low("KERB", "a kerb 0.12 m high across the lane"),
+    _low("BRANCH", "a branch 0.08 m thick across the lane"),
+    _low("HURDLE-FOOT", "the base of a hurdle in the lane", goal=False),
+    _low("ROPE", "a rope 0.4 m high across the lane", goal=False),
+    _low("STEP-DOWN", "a drop of 0.15 m across the lane", goal=False),
+    Scenario("MARKED-TRACK", "marked-track", "a clear track: lines, shadows, leaves, puddles", False, boxes=False),
 )  # fmt: skip
 
 BY_NAME = {row.name: row for row in SCENARIOS}

@@ -122,6 +122,18 @@ def _pace(default: float) -> Parameter:
 
 _PERSON = {"lateral": _LATERAL, "start": _START, "child": Parameter(0, 0, 1, "on: a child of 1.15 m")}
 
+_LOW = (
+    (Kind.KERB, "a kerb across the track: the ground is 0.12 m higher beyond it", 14.0, 0.12),
+    (Kind.BALL, "a football in the lane", 0.22, 0.22),
+    (Kind.BAG, "a sports bag in the lane", 0.45, 0.25),
+    (Kind.CONE, "a training cone in the lane", 0.24, 0.3),
+    (Kind.BRANCH, "a branch across the lane", 1.5, 0.08),
+    (Kind.HURDLE_FOOT, "the base of a hurdle in the lane", 1.2, 0.12),
+    (Kind.LYING, "somebody lies across the lane", 1.75, 0.3),
+    (Kind.ROPE, "a rope across the lane, 0.4 m high", 3.6, 0.4),
+    (Kind.STEP_DOWN, "a drop of 0.15 m across the track", 14.0, 0.15),
+)
+
 WORLDS: dict[str, World] = {
     "demo": World("half a minute: a passer-by, a standing figure, an oncoming one, a wall", build.demo, {}),
     "stand": World(
@@ -222,6 +234,15 @@ WORLDS: dict[str, World] = {
         "somebody walks in over the picture's edge",
         encounters.edge_entry,
         {"birth_ttc": Parameter(3.0, 0.5, 6, "true TTC when it comes into view, s")},
+    ),
+    **{
+        kind.value: World(about, build.prop(kind, width, height), {"start": _START, "lateral": _LATERAL})
+        for kind, about, width, height in _LOW
+    },
+    "marked-track": World(
+        "a minute of clear track with lines, numbers, shadows, leaves and puddles",
+        encounters.marked_track,
+        {},
     ),
     "empty": World("three minutes of clear track", build.empty, {}),
     "curve": World(

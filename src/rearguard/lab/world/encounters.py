@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -108,6 +109,23 @@ def dog_runs(name: str, v: Values) -> Scene:
     gap = max(min(7.0 * closing, 40.0), _LEAST_GAP_M)
     dog = Thing("dog", Kind.DOG, Motion.steady(gap + 0.4, 0.0, -v["pace"]), Look(0.55, 1.0, seed), 0.3, 0.55)
     return make_scene(name, v, [dog], (gap - CONTACT_M) / closing)
+
+
+def marked_track(name: str, v: Values) -> Scene:
+    """A clear track with all that lies flat on one: lines, numbers, shadows, leaves, and a puddle every few metres."""
+    seed = int(v["seed"])
+    duration = v["duration"] or 60.0
+    rng = np.random.default_rng([seed, 0x3A9C])
+    things: list[Thing] = []
+    at = 6.0
+    while at < v["speed"] * duration + 10.0:
+        place = Motion.still(at, float(rng.uniform(-1.2, 1.2)))
+        wide, long = float(rng.uniform(0.5, 1.6)), float(rng.uniform(0.3, 1.2))
+        things.append(
+            Thing("puddle", Kind.PUDDLE, place, Look(seed=seed + len(things)), wide, long, obstacle=False)
+        )
+        at += float(rng.uniform(5.0, 14.0))
+    return replace(make_scene(name, v, things, duration), marks=True)
 
 
 def edge_entry(name: str, v: Values) -> Scene:

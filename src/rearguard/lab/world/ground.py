@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rearguard.lab.world.camera import Lens, Pose, axes
+from rearguard.lab.world.marks import marked
 from rearguard.lab.world.paint import HAZE
 from rearguard.lab.world.path import Path
 from rearguard.types import Image
@@ -52,11 +53,15 @@ class Ground:
     """Paints the ground of one world as one lens sees it."""
 
     def __init__(
-        self, surface: str, lens: Lens, camera_height_m: float, seed: int, textures: tuple[Image, ...] | None = None
+        self, surface: str, lens: Lens, camera_height_m: float, seed: int, textures: tuple[Image, ...] | None = None,
+        *, marks: bool = False,
     ) -> None:  # fmt: skip
-        """`textures` as `TEXTURES` has them, finest first, instead of drawn ones."""
+        """`textures` as `TEXTURES` has them, finest first, instead of drawn ones; `marks`: see `marks`."""
         self._lens = lens
-        self._bands = _bands(textures or _textures(surface, seed), lens.focal_px, camera_height_m)
+        found = textures or _textures(surface, seed)
+        if marks:
+            found = marked(found, tuple(row[:2] for row in TEXTURES), seed)
+        self._bands = _bands(found, lens.focal_px, camera_height_m)
 
     def paint(self, picture: Image, pose: Pose, path: Path, s_m: float, offset: tuple[int, int]) -> int:
         """Paint all ground nearer than `FARTHEST_M`; returns the picture row where it begins.

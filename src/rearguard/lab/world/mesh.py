@@ -78,8 +78,8 @@ def tube(centres: Array, across: Array, along: Array, radii: Array, colours: Arr
     quads = np.stack([ring[:-1], after[:-1], after[1:], ring[1:]], axis=2).reshape(-1, 4, 3)
     if colours.ndim == 2:
         colours = np.repeat(colours[:, None, :], sides, axis=1)
-    outward = _outward(quads, np.repeat(0.5 * (centres[:-1] + centres[1:]), sides, axis=0))
-    return Mesh(outward, colours.reshape(-1, 3).astype(float))
+    wound = outward(quads, np.repeat(0.5 * (centres[:-1] + centres[1:]), sides, axis=0))
+    return Mesh(wound, colours.reshape(-1, 3).astype(float))
 
 
 def limb(start: Array, end: Array, radii: list[tuple[float, float]], colours: Array, sides: int) -> Mesh:
@@ -121,7 +121,7 @@ def bar(
     )
 
 
-def _outward(quads: Array, inside: Array) -> Array:
+def outward(quads: Array, inside: Array) -> Array:
     """Quads wound so that their normal (diagonal x diagonal, as in `Light.shade`) points away from `inside`."""
     normal = normals(quads)
     flip = np.einsum("ij,ij->i", normal, quads.mean(axis=1) - inside) < 0

@@ -19,7 +19,8 @@ from rearguard.lab.world.photo_looks import PhotoLooks, panel_beside
 from rearguard.lab.world.scene import Scene, truth
 from rearguard.lab.world.sensor import Sensor
 from rearguard.lab.world.shapes import Shape, shape
-from rearguard.lab.world.things import Kind, Thing
+from rearguard.lab.world.things import STEPS, Kind, Thing
+from rearguard.lab.world.uneven import paint_puddle, paint_step
 from rearguard.lab.world.wearer import State
 from rearguard.types import Box, Image, TrueThing
 
@@ -51,7 +52,12 @@ class Renderer:
         self._scene, self._lens, self._looks = scene, lens, looks
         self._height_m, self._pitch_rad = camera_height_m, pitch_rad
         ground, panorama = (looks.ground(), looks.panorama()) if looks else (None, None)
-        self._ground = Ground(scene.surface, lens, camera_height_m, scene.seed % 4, ground)
+        self._ground = Ground(scene.surface, lens, camera_height_m, scene.seed % 4, ground, marks=scene.marks)
+        self._beyond = (
+            Ground("path", lens, camera_height_m, scene.seed % 4, ground)
+            if any(thing.kind in STEPS for thing in scene.things)
+            else self._ground
+        )
         self._backdrop = Backdrop(lens, scene.seed % 4, panorama)
         farthest = scene.wearer.state(scene.duration_s).s_m
         self._beside = looks.beside(farthest) if looks else None
@@ -79,6 +85,7 @@ class Renderer:
         rows = self._ground.paint(level, pose, scene.path, state.s_m, offset)
         self._backdrop.paint(level, pose, scene.path.heading_rad(state.s_m), rows, offset)
         placed = self._placed(t_s, state)
+        self._uneven(level, placed, pose, state, offset)
         layers: list[tuple[float, Any]] = [(p.distance_m, p) for p in placed]
         layers += self._standing_beside(state)
         for _, item in sorted(layers, key=lambda layer: -layer[0]):
@@ -91,6 +98,19 @@ class Renderer:
         picture = self._roll(level, pose, offset)
         picture = self._sensor.expose(picture, pose, rates, seq)
         return picture, tuple(truth(p.thing, scene, t_s, state, self._box(p.shape, pose)) for p in placed)
+
+    def _uneven(
+        self, level: Image, placed: list[Placed], pose: Pose, state: State, offset: tuple[int, int]
+    ) -> None:
+        """The ground beyond steps, and puddles."""
+        for item in placed:
+            thing, path = item.thing, self._scene.path
+            s, n = thing.motion.s_m[0], thing.motion.n_m[0]
+            x, z, _ = path.place(s - state.s_m, n)
+            if thing.kind in STEPS:
+                paint_step(level, thing, self._beyond, pose, path, state.s_m, (z, self._lens), offset)
+            elif thing.kind is Kind.PUDDLE:
+                paint_puddle(level, thing, pose, self._lens, (x, z), offset)
 
     def _placed(self, t_s: float, state: State) -> list[Placed]:
         found = []
@@ -161,7 +181,8 @@ class Renderer:
         scene = self._scene
         fog = 1 - math.exp(-placed.distance_m / HAZE_M)
         for mesh in placed.shape.meshes:
-            self._shadow(level, placed, pose, offset)
+            if placed.thing.kind not in STEPS:
+                self._shadow(level, placed, pose, offset)
             cloth = self._cloth if placed.shape.soft else None
             paint_mesh(level, mesh, pose, self._lens, scene.light, offset, cloth, fog)
         for panel in placed.shape.panels:

@@ -27,6 +27,7 @@ class Scene:
     light: Light = field(default_factory=Light)
     conditions: Conditions = field(default_factory=Conditions)
     seed: int = 0
+    marks: bool = False  # lines, numbers, shadows and leaves on it
 
     @property
     def duration_s(self) -> float:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rearguard.lab.world import low
 from rearguard.lab.world.figure import Limbs, body, person
 from rearguard.lab.world.mesh import Mesh, bar, join
 from rearguard.lab.world.paint import Panel, halvings
@@ -38,6 +39,8 @@ def shape(thing: Thing, t_s: float, path: Path, wearer_s_m: float, detail: int =
     """The thing at a time, seen from the frame at `wearer_s_m`. `detail` 0..2 is how finely figures are made."""
     s, n, vs, vn = thing.motion.at(t_s)
     x, z, turn = path.place(s - wearer_s_m, n)
+    if thing.kind in (Kind.STEP_DOWN, Kind.PUDDLE):
+        return Shape(soft=False)  # only ground: `uneven`
     if thing.kind in (Kind.WALL, Kind.BLANK_WALL, Kind.FENCE):
         return Shape(panels=(_panel(thing, x, z, turn),), soft=False)
     if thing.kind in (Kind.PERSON, Kind.CYCLIST):
@@ -52,7 +55,12 @@ def shape(thing: Thing, t_s: float, path: Path, wearer_s_m: float, detail: int =
                 thing.look, speed, round((phase + 0.13 * thing.look.seed) * _POSES) % _POSES, detail
             )
         return Shape(meshes=(mesh.turned(heading + turn).moved(x, 0.0, z),))
-    return Shape(meshes=(_PROPS[thing.kind](thing).turned(turn).moved(x, 0.0, z),), soft=False)
+    return Shape(meshes=(_prop(thing).turned(turn).moved(x, 0.0, z),), soft=thing.kind is Kind.LYING)
+
+
+@lru_cache(maxsize=64)
+def _prop(thing: Thing) -> Mesh:
+    return _PROPS[thing.kind](thing)
 
 
 @lru_cache(maxsize=256)
@@ -188,7 +196,7 @@ def _dog(thing: Thing) -> Mesh:
     return join(parts)
 
 
-_PROPS = {Kind.POST: _post, Kind.HURDLE: _hurdle, Kind.GATE: _gate, Kind.DOG: _dog}
+_PROPS = {Kind.POST: _post, Kind.HURDLE: _hurdle, Kind.GATE: _gate, Kind.DOG: _dog, **low.SHAPES}
 
 
 @lru_cache(maxsize=256)

@@ -24,6 +24,16 @@ class Kind(StrEnum):
     GATE = "gate"
     BLANK_WALL = "blank-wall"
     DOG = "dog"
+    BALL = "ball"
+    BAG = "bag"
+    CONE = "cone"
+    BRANCH = "branch"
+    HURDLE_FOOT = "hurdle-foot"
+    ROPE = "rope"
+    KERB = "kerb"
+    STEP_DOWN = "step-down"
+    LYING = "lying"
+    PUDDLE = "puddle"
 
 
 # kind → (COCO name or own name, half depth in m: how far its front is before its middle)
@@ -37,7 +47,22 @@ LABELS: dict[Kind, tuple[str, float]] = {
     Kind.GATE: ("gate", 0.0),
     Kind.BLANK_WALL: ("wall", 0.0),
     Kind.DOG: ("dog", 0.4),
+    Kind.BALL: ("ball", 0.11),
+    Kind.BAG: ("bag", 0.125),
+    Kind.CONE: ("cone", 0.1),
+    Kind.BRANCH: ("branch", 0.04),
+    Kind.HURDLE_FOOT: ("hurdle foot", 0.6),
+    Kind.ROPE: ("rope", 0.0),
+    Kind.KERB: ("kerb", 0.0),
+    Kind.STEP_DOWN: ("step down", 0.0),
+    Kind.LYING: ("somebody lying", 0.2),
+    Kind.PUDDLE: ("puddle", 0.0),
 }
+
+HARMLESS = ("board", "puddle")  # labels of what is looked at, not run into
+
+# The ground goes on higher (kind → 1) or lower (-1) beyond these, by the thing's height.
+STEPS: dict[Kind, float] = {Kind.KERB: 1.0, Kind.STEP_DOWN: -1.0}
 
 
 @dataclass(frozen=True, slots=True)
