@@ -54,6 +54,11 @@ class Prior:
         """The same along the line of sight: who moves sets off and slows down more than they turn aside."""
         return _PACE if self.speed_m_s and self.label not in _DARTING else self.agility_m_s_rs
 
+    @property
+    def often_false(self) -> bool:
+        """Whether footage shows such things where none are: plants and balls, and people that are posts or shadows."""
+        return not self.speed_m_s or self.label == "person"
+
 
 _NCD = "NCD-RisC 2016, eLife 5:e13410: adult means about 1.71 m and 1.59 m; children widen the spread"
 _MAKERS = "typical makers' dimensions"
@@ -132,7 +137,7 @@ def priors(ignore: Iterable[str] = (), heights_m: Mapping[str, float] | None = N
     return {label: row for label, row in table.items() if label not in set(ignore)}
 
 
-_UNKNOWN_SIZE = SizePrior(math.log(0.8), 0.6, 1.0, _STEADY, _PACE)
+_UNKNOWN_SIZE = SizePrior(math.log(0.8), 0.6, 1.0, _STEADY, _PACE, often_false=False)
 
 
 def size_priors(
@@ -141,7 +146,12 @@ def size_priors(
     """What tells a label's size prior, as the configuration has it; a wide one for what the table does not know."""
     table = {
         label: SizePrior(
-            math.log(p.height_m), p.sd_m / p.height_m, p.speed_m_s, p.agility_m_s_rs, p.pace_m_s_rs
+            math.log(p.height_m),
+            p.sd_m / p.height_m,
+            p.speed_m_s,
+            p.agility_m_s_rs,
+            p.pace_m_s_rs,
+            p.often_false,
         )
         for label, p in priors(ignore, heights_m).items()
     }

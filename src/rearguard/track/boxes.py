@@ -25,6 +25,7 @@ _CENTRE_SHARE = 0.1  # of a box's width: how far its middle is from the body's
 _CUT_CENTRE_SHARE = 0.3
 _CUT_SIZE_SD = 0.4  # ln: a quarter to a half of a thing that an upper or lower edge cuts is usually hidden
 _CUT_HIDES = 0.3
+_TALLER_SIGMAS = 2.0
 _LN_ASPECT = math.log(0.4)
 _BEARING_SD_RAD = 0.008
 _LEAST_SHARE = 0.2  # of a range that is left after one frame
@@ -49,7 +50,7 @@ class BoxModel:
 
     def __init__(self, lens: Pinhole, ego: EgoState) -> None:
         self._lens = lens
-        self._ego = ego
+        self.ego = ego
         self._rows: Rows = axes(ego)
 
     def direction(self, box: Box) -> Direction:
@@ -103,7 +104,7 @@ class BoxModel:
             ln_size_sd=size_sd,
             ln_box_sd=first_box_sd(box.height),
             thing_speed_sd_m_s=prior.speed_m_s,
-            ego=self._ego,
+            ego=self.ego,
         )
         return thing, where, aspect
 
@@ -134,10 +135,13 @@ class BoxModel:
         white = noise * math.hypot(_WHITE_SD, _WHITE_PX / box.height)
         if not cut.upright:
             return thing.update(_SIZE, seen - expected, white**2)
-        # A box that the edge cuts is a lower bound: it tells something only if it is taller than expected, and nothing
-        # of growth: who comes into view over the edge gets taller without coming nearer.
-        if seen > expected:
-            thing.update(_SIZE, seen - expected, _CUT_SIZE_SD**2, keep_rates=True)
+        # A box that the edge cuts is a lower bound: it tells something only if it is taller than expected, for who was
+        # seen whole by more than boxes err, and nothing of growth: who comes into view over the edge gets taller
+        # without coming nearer.
+        sd = noise * box_error_sd(box.height)
+        more = seen - expected - (_TALLER_SIGMAS * sd if known_whole else 0.0)
+        if more > 0:
+            thing.update(_SIZE, more, sd * sd, keep_rates=True)
         if not cut.beside:
             wide = math.log(box.width) - ln_aspect - self.ln_height(thing, with_error=False)
             thing.update(_TRUE_SIZE, wide, (_WIDTH_SD if known_whole else _PART_WIDTH_SD) ** 2)

@@ -16,10 +16,10 @@ _MOST = 4.0
 _LEAST = _FIRST  # what was known and is lost need not prove more than what is new
 _SMOOTH = 0.25
 _SHARE_GAIN, _LEAST_SHARE, _ALMOST = 0.15, 0.35, 0.95
-# Bushes are seen as plants and lamps as balls for as long as they stay in the picture: of such things the score itself
-# bounds how sure they can become.
+# Bushes are seen as plants, lamps as balls, posts and shadows as people, for as long as they stay in the picture: of
+# such things the usual score bounds how sure they can become, until they are seen to move by themselves.
 _DOUBT = 0.8
-_MOST_DOUBTFUL, _BY_SCORE = -2.5, 8.0
+_MOST_BY_SCORE, _BY_SCORE = -2.5, 8.0
 # What a detection's score is worth (log-odds), and what a frame without one costs a thing usually seen so.
 _SCORES = (0.10, 0.15, 0.30, 0.50, 0.70, 1.0)
 _SEEN = (0.1, 0.4, 1.0, 1.5, 1.6, 1.7)
@@ -42,6 +42,7 @@ class Existence:
     usual_score: float
     doubtful: bool = False
     log_odds: float = _FIRST
+    bound: float = _MOST
     seen_share: float = 0.5  # of the last second or so; of what was just found nobody knows how often it is
 
     @classmethod
@@ -52,17 +53,20 @@ class Existence:
         return first
 
     @property
-    def probability(self) -> float:
-        return 1.0 / (1.0 + math.exp(-self.log_odds))
+    def believed(self) -> float:
+        """The log-odds, as far as its score allows."""
+        return min(self.log_odds, self.bound)
 
-    def see(self, score: float, dt: float) -> None:
-        """It was seen with this score, `dt` seconds after the last frame."""
+    @property
+    def probability(self) -> float:
+        return 1.0 / (1.0 + math.exp(-self.believed))
+
+    def see(self, score: float, dt: float, *, bounded: bool = False) -> None:
+        """It was seen with this score, `dt` seconds after the last frame; `bounded` by it, see above."""
         self.usual_score += _SMOOTH * (score - self.usual_score)
         self.seen_share += _SHARE_GAIN * _frames(dt) * (1.0 - self.seen_share)
-        most = _MOST if not self.doubtful else min(_MOST_DOUBTFUL + _BY_SCORE * self.usual_score, _MOST)
-        self.log_odds = max(
-            min(self.log_odds + self._gain(score) * _frames(dt), most), min(self.log_odds, most)
-        )
+        self.bound = _MOST_BY_SCORE + _BY_SCORE * self.usual_score if bounded else _MOST
+        self.log_odds = min(self.log_odds + self._gain(score) * _frames(dt), _MOST)
 
     def miss(self, dt: float) -> None:
         """It was not seen in a frame, `dt` seconds after the last."""

@@ -24,6 +24,7 @@ _LEAST_LN_RANGE, _MOST_LN_RANGE = math.log(0.3), math.log(400.0)
 _FASTEST_PER_S = 15.0
 _MOST_SIGMAS = 3.0
 _ANYWHERE_SD = 0.7  # of ln range or bearing: half as far or twice, 40 degrees to either side
+_MOVES_SIGMAS = 2.0
 _LEAST_ADVANCE = 0.2  # within one step no thing loses more than four fifths of its range
 
 
@@ -182,6 +183,17 @@ class ThingFilter:
     def may_be_anywhere(self) -> bool:
         """Whether its place is so unsure that a linear filter cannot take a measurement in."""
         return bool(max(self.cov[LN_RANGE, LN_RANGE], self.cov[BEARING, BEARING]) > _ANYWHERE_SD**2)
+
+    def moves(self, ego: EgoState) -> bool:
+        """Whether it moves over the ground, beyond what is unsure of its own rates and of the wearer's speed."""
+        m, range_m, pace = self.mean, self.range_m, ego.speed_m_s
+        s, c = math.sin(m[BEARING]), math.cos(m[BEARING])
+        towards, across = -m[RADIAL] * range_m - pace * c, m[TURNING] * range_m - pace * s
+        # How fast it seems to come goes with how large it is taken for.
+        unsure = ego.speed_sd_m_s**2 + pace * pace * float(self.cov[LN_SIZE, LN_SIZE])
+        toward_var = float(self.cov[RADIAL, RADIAL]) * range_m**2 + unsure * c * c
+        across_var = float(self.cov[TURNING, TURNING]) * range_m**2 + unsure * s * s
+        return towards**2 / max(toward_var, 1e-6) + across**2 / max(across_var, 1e-6) > _MOVES_SIGMAS**2
 
     @property
     def range_m(self) -> float:

@@ -255,7 +255,7 @@ class Tracker:
         self._vote(t, d)
         t.seen_ns, t.place = self._last_ns, place
         t.hits += 1
-        t.existence.see(d.score, dt)
+        t.existence.see(d.score, dt, bounded=t.prior.often_false and not t.thing.moves(boxes.ego))
 
     def _vote(self, t: Live, d: Detection) -> None:
         """Count its name; a thing that turns out to be of another kind is as large as that kind, and as far away."""
@@ -272,7 +272,7 @@ class Tracker:
         for t in self._live:
             if t.seen_ns != self._last_ns:
                 t.existence.miss(dt)
-            t.known = t.known or t.existence.log_odds > 0
+            t.known = t.known or t.existence.believed > 0
         self._live = [t for t in self._live if t.seen_ns == self._last_ns or self._stays(t, seen)]
 
     def _stays(self, t: Live, seen: Sequence[Live]) -> bool:
@@ -306,7 +306,7 @@ class Tracker:
                 appears=not t.whole and self._last_ns - t.first_ns < _COMES_INTO_VIEW_S * NS_PER_S,
             )
             for t in self._live
-            if t.existence.log_odds > 0
+            if t.existence.believed > 0
         ]
 
 

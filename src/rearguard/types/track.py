@@ -26,13 +26,15 @@ class Growth(msgspec.Struct, frozen=True, array_like=True):
 
 class SizePrior(NamedTuple):
     """What is known of a thing by its label: ln of its height in metres with sd, its own speed's sd in m/s, and how far
-    its velocity wanders, m/s per root second: across the line of sight (agility) and along it (pace)."""
+    its velocity wanders, m/s per root second: across the line of sight (agility) and along it (pace);
+    and whether the detector often names something so that is none."""
 
     ln_height: float
     ln_height_sd: float
     speed_m_s: float
     agility_m_s_rs: float
     pace_m_s_rs: float
+    often_false: bool
 
 
 class LoomingPatch(msgspec.Struct, frozen=True, array_like=True):
