@@ -11,6 +11,9 @@ class Looming(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Expansion of the picture itself: walls, fences, hurdles, posts."""
 
     enabled: Annotated[bool, about("watch for expanding patches of no known class")] = True
+    low: Annotated[
+        bool, about("watch the ground of the path for what stands up by a few centimetres; costs time")
+    ] = True
     baseline_s: Annotated[
         float,
         within(

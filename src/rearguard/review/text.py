@@ -99,7 +99,7 @@ def parse_moment(text: str, now: datetime | None = None) -> float:
         ) from e
 
 
-_THING = {"looming": "something that grew in the picture"}
+_THING = {"looming": "something that grew in the picture", "low": "something low on the ground"}
 _UNSURE_M = 0.5
 _HEAD_ON_M = 0.15  # nearer than bodies are thick: there was contact, or one of both stopped
 _SIDE = {"left": "on the left", "right": "on the right", "centre": "right behind"}

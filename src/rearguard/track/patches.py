@@ -18,6 +18,7 @@ from rearguard.types import Box, EgoState, LoomingPatch, Observation, Track
 _SD_SHARE = 0.06  # of the rate: what the shutter and the bob leave, measured
 _GATE = 0.25  # ln: how far a rate may be from the expected one
 _GATE_SIGMAS = 2.0
+_LOW_GATE, _LOW_SIDE_GATE_M = 0.15, 0.1  # of low things, whose nearness and sides are known better
 _SIDE_GATE_M = 0.5
 # Seconds per second: what is approached loses a second of its TTC each second, a ghost does not.
 _LEAST_FALL, _MOST_FALL = 0.35, 2.5
@@ -30,6 +31,7 @@ _RANGE_SD = 0.2  # ln: as unsure as the wearer's speed
 _INERT = 0.3  # m/s per root s: the wearer's pace wanders
 _MEAN = 0.7  # weight of the past in the smoothed place
 _PART = 0.6  # a patch this far inside a detected thing's box is that thing
+_AS_NEAR = 1.5  # of a low thing's range; a thing told to be further away than that is not told in time
 _RATE = row(radial=1.0)
 _BEARING = row(bearing=1.0)
 
@@ -46,6 +48,7 @@ class Live:
     right_m: float
     box: Box
     support: float
+    low: bool = False
     hits: int = 1
     frames: int = 1
     known: bool = False
@@ -88,9 +91,7 @@ class Patches:
             elif patch.support >= self._settings.min_points:
                 self._begin(patch, at_ns, ego)
         self._live = [x for x in self._live if self._stays(x, at_ns)]
-        return [
-            _tell(x, at_ns) for x in self._live if x.known and not any(_is_part(x.box, t) for t in detected)
-        ]
+        return [_tell(x, at_ns) for x in self._live if x.known and not any(_is_part(x, t) for t in detected)]
 
     def _begin(self, patch: LoomingPatch, at_ns: int, ego: EgoState) -> None:
         thing = ThingFilter.begin(
@@ -103,7 +104,9 @@ class Patches:
             thing_speed_sd_m_s=0.2,
             ego=ego,
         )
-        live = Live(self._next, thing, at_ns, at_ns, patch.left_m, patch.right_m, patch.box, patch.support)
+        live = Live(
+            self._next, thing, at_ns, at_ns, patch.left_m, patch.right_m, patch.box, patch.support, patch.low
+        )
         self._measure(live, patch)
         self._live.append(live)
         self._next -= 1
@@ -155,15 +158,26 @@ def _gap(live: Live, patch: LoomingPatch) -> float:
 
 
 def _fits(live: Live, patch: LoomingPatch) -> bool:
+    if live.low is not patch.low:
+        return False
     sd = math.sqrt(live.thing.expected_variance(_RATE))
+    if live.low:
+        beside = (
+            patch.left_m > live.right_m + _LOW_SIDE_GATE_M or patch.right_m < live.left_m - _LOW_SIDE_GATE_M
+        )
+        return _gap(live, patch) <= _LOW_GATE and not beside
     gate = _GATE + _GATE_SIGMAS * math.hypot(patch.sd_per_s, sd) / max(patch.rate_per_s, 1e-3)
     beside = patch.left_m > live.right_m + _SIDE_GATE_M or patch.right_m < live.left_m - _SIDE_GATE_M
     return _gap(live, patch) <= min(gate, 2 * _GATE) and not beside
 
 
-def _is_part(box: Box, track: Track) -> bool:
-    """Whether a patch is part of what the detector follows, such as somebody's legs."""
-    return box.shared(track.box) > _PART * max(box.area, 1.0)
+def _is_part(live: Live, track: Track) -> bool:
+    """Whether a patch is part of what the detector follows, such as somebody's legs.
+
+    Who lies is as small as somebody far away: where the ground says that a thing is nearer, it is told.
+    """
+    inside = live.box.shared(track.box) > _PART * max(live.box.area, 1.0)
+    return inside and not (live.low and track.range_m > _AS_NEAR * live.thing.range_m)
 
 
 def _tell(live: Live, at_ns: int) -> Track:
@@ -171,7 +185,7 @@ def _tell(live: Live, at_ns: int) -> Track:
     believed = live.support / (live.support + 1.0)
     return Track(
         id=live.id,
-        label="obstacle",
+        label="low obstacle" if live.low else "obstacle",
         box=live.box,
         score=live.support / (live.support + 4.0),
         at_ns=at_ns,
@@ -180,5 +194,5 @@ def _tell(live: Live, at_ns: int) -> Track:
         hits=live.hits,
         existence=max(believed - 0.2 * unseen_s, 0.6),
         motion=live.thing.motion(),
-        kind="looming",
+        kind="low" if live.low else "looming",
     )

@@ -55,4 +55,5 @@ def _rounded(patch: LoomingPatch) -> LoomingPatch:
         range_m=round(patch.range_m, 4),
         box=Box(round(b.x0, 2), round(b.y0, 2), round(b.x1, 2), round(b.y1, 2)),
         support=round(patch.support, 3),
+        low=patch.low,
     )

@@ -42,6 +42,7 @@ class LoomingPatch(msgspec.Struct, frozen=True, array_like=True):
 
     `rate_per_s` is the relative expansion rate 1/TTC with standard deviation `sd_per_s`; `left_m` and `right_m`
     are its sides, from the wearer's path, positive to picture-right; `support` how many points count for it.
+    `low`: it was told from the ground that it stands on, by a few centimetres.
     """
 
     rate_per_s: Rate
@@ -51,6 +52,7 @@ class LoomingPatch(msgspec.Struct, frozen=True, array_like=True):
     range_m: Metres
     box: Box
     support: Spread
+    low: bool = False
 
 
 class Motion(msgspec.Struct, frozen=True, array_like=True):
@@ -82,8 +84,9 @@ class Track(msgspec.Struct, frozen=True, array_like=True):
     """One thing over time, as of `at_ns` (the capture time of the newest frame).
 
     `existence` is the probability that there is such a thing now. `truncated`: the box touches the picture's
-    edge, so that its height is no measure of scale. `kind` is "detected", or "looming" from the class-agnostic
-    channel. `appears`: it is just coming into view over an edge, in parts, which seem to grow whatever it does.
+    edge, so that its height is no measure of scale. `kind` is "detected", "looming" from the class-agnostic
+    channel, or "low" from that of what one trips over. `appears`: it is just coming into view over an edge, in parts,
+    which seem to grow whatever it does.
     """
 
     id: Number

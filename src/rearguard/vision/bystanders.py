@@ -90,7 +90,7 @@ def _told(seen: Observation, tracks: Sequence[Track]) -> list[_Known]:
             rate = max(0.0, track.closing_per_s)
             doubt = _DOUBT_SCORE * (1.0 - track.score) + _DOUBT_PER_S * unseen_s
             found.append(_Known(track.box, rate, track.seen_ns, doubt))
-        elif track.kind == "looming":
+        elif track.kind != "detected":
             found.append(_Known(_upright(track.box), max(0.0, track.closing_per_s), track.seen_ns, 0.0))
     return found
 

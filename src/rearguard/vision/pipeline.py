@@ -19,6 +19,7 @@ from rearguard.ego.flow import FlowEgo
 from rearguard.ego.pinhole import Pinhole, moved
 from rearguard.errors import BadInput
 from rearguard.looming.detector import LoomingDetector, Sight
+from rearguard.looming.low import LowDetector
 from rearguard.sense.fusion import GyroFusion
 from rearguard.track.texture_scale import measure_growth
 from rearguard.types import EgoMotion, EgoState, Fault, Frame, Growth, Image, Observation, Track, Verdict
@@ -83,6 +84,11 @@ class Pipeline:
             if config.looming.enabled
             else None
         )
+        self._low = (
+            LowDetector(config.looming, lens, config.camera)
+            if config.looming.enabled and config.looming.low
+            else None
+        )
         self._grey: Image | None = None
         self._aside = ThreadPoolExecutor(1, "aside")
         rise = math.tan(math.radians(config.camera.pitch_deg)) * lens.focal_px
@@ -141,9 +147,13 @@ class Pipeline:
         if self._looming is None or self._flow.grey is None:
             return Sight()
         known = [replace(t, box=moved(t.box, look.turned, self._lens)) for t in self._rules.tracks]
-        return self._looming.detect(
+        sight = self._looming.detect(
             self._flow.grey, frame.captured_ns, look.fitted, look.ego, known, holds=self._rules.holds_patches
         )
+        if self._low is None or self._grey is None:
+            return sight
+        low = self._low.detect(self._grey, frame.captured_ns, look.fitted, look.ego)
+        return sight if low is None else Sight((*(sight.patches or ()), *low), sight.speed)
 
     def _hints(self, ego: EgoMotion) -> Hints:
         """Where the tracks should be in this frame, most urgent first, for the detector's closer look."""

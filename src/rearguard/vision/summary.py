@@ -122,9 +122,9 @@ def _true_ttc_s(judged: _Judged | None, track: int | None) -> float | None:
     best: tuple[float, TrueThing] | None = None
     for thing in judged.truth:
         if thing.box is not None:
-            # A looming patch is a part of the wall it belongs to.
-            looming = threat.kind == "looming"
-            overlap = crowding(threat.box, [thing.box]) if looming else thing.box.iou(threat.box)
+            # A patch is a part of the wall or the branch it belongs to.
+            patch = threat.kind != "detected"
+            overlap = crowding(threat.box, [thing.box]) if patch else thing.box.iou(threat.box)
             if best is None or overlap > best[0]:
                 best = (overlap, thing)
     return best[1].ttc_s if best is not None and best[0] >= _SAME_THING_IOU else None
