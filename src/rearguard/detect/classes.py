@@ -95,7 +95,7 @@ _ROWS = (
 
 # Estimates, tried on footage and worlds: people keep a pace, dogs and cats dart, and of what stands only the wearer's
 # own pace wanders.
-_STEADY, _DARTS, _INERT, _PACE = 0.35, 1.7, 0.3, 0.6
+_STEADY, _DARTS, _INERT, _PACE = 0.35, 1.7, 0.3, 0.55
 _DARTING = frozenset({"cat", "dog"})
 # Who rides a bicycle is boxed as a person, so that people are as fast as these.
 _SPEEDS_M_S = {"person": 3.0, "bicycle": 3.0, "car": 6.0, "motorcycle": 6.0, "bus": 5.0, "truck": 5.0, "train": 6.0,

@@ -20,8 +20,8 @@ from rearguard.types import Box, Detection
 
 # Of three measured numbers: a true match is further off than this once in two hundred times.
 GATE = 13.0
-_LABEL_PENALTY = 2.0
 _SIZE_SD = 0.05  # of a predicted ln height, beyond what the filter knows: people bend and lift arms
+_STRAYS = 0.12  # of a box's height: how far its middle strays as limbs and shadows move
 _WIDTH_GATE = 0.9  # ln: nobody gets more than twice as wide at once
 # Labels the detector takes for one another; across these groups nothing is the same thing.
 _GROUPS = (
@@ -43,7 +43,6 @@ class Expected:
     box: Box
     place_sd_px: float
     ln_height_sd: float
-    stray: float  # of its height: how far its middle strays
     cut: Cut  # which edges of the picture the box is expected to reach
 
 
@@ -53,11 +52,10 @@ def distance(expected: Expected, detection: Detection, whole: Box, cut: Cut) -> 
     Infinite where it cannot be the same thing: another kind of label, another width, or beyond the gate. A box that an
     edge cuts may be smaller than expected only where the track is expected to reach that edge.
     """
-    same = detection.label == expected.label
-    if not same and group(expected.label) != group(detection.label):
+    if group(expected.label) != group(detection.label):
         return math.inf
     then = expected.box
-    place = expected.place_sd_px**2 + (expected.stray * max(then.height, 0.5 * then.width, 8.0)) ** 2
+    place = expected.place_sd_px**2 + (_STRAYS * max(then.height, 0.5 * then.width, 8.0)) ** 2
     aside = whole.cx - then.cx
     if aside * aside > GATE * place:  # most are too far aside, whatever their size
         return math.inf
@@ -74,7 +72,7 @@ def distance(expected: Expected, detection: Detection, whole: Box, cut: Cut) -> 
         elif not cut.bottom:
             cy += then.y1 - whole.y1
     away = (aside**2 + (whole.cy - cy) ** 2) / place
-    return away + size**2 / (expected.ln_height_sd**2 + _SIZE_SD**2) + (0.0 if same else _LABEL_PENALTY)
+    return away + size**2 / (expected.ln_height_sd**2 + _SIZE_SD**2)
 
 
 def group(label: str) -> int | str:

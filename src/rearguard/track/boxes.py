@@ -13,7 +13,16 @@ from rearguard.ego.level import Direction, axes, depth_share, direction, pixel
 from rearguard.ego.pinhole import Pinhole, Rows
 from rearguard.track import clipping
 from rearguard.track.clipping import Cut
-from rearguard.track.filter import BEARING, BOX_ERROR, LN_RANGE, LN_SIZE, RADIAL, ThingFilter, row
+from rearguard.track.filter import (
+    BEARING,
+    BOX_ERROR,
+    LEAST_ADVANCE,
+    LN_RANGE,
+    LN_SIZE,
+    RADIAL,
+    ThingFilter,
+    row,
+)
 from rearguard.types import Box, Detection, EgoState, SizePrior
 
 BOX_ERROR_LASTS_S = 0.2
@@ -28,7 +37,6 @@ _CUT_HIDES = 0.3
 _TALLER_SIGMAS = 2.0
 _LN_ASPECT = math.log(0.4)
 _BEARING_SD_RAD = 0.008
-_LEAST_SHARE = 0.2  # of a range that is left after one frame
 _TURNED_SD = 0.3  # the growth a turn makes is known to this share: a body is no flat board
 _SIZE = row(ln_size=1.0, ln_range=-1.0, box_error=1.0)
 _TRUE_SIZE = row(ln_size=1.0, ln_range=-1.0)
@@ -154,7 +162,7 @@ class BoxModel:
         A turn of the camera stretches a thing as well, widths once more than heights.
         """
         turned = 1.5 * (self.ln_facing(float(thing.mean[BEARING])) - before.ln_facing(bearing_was))
-        share = max(1.0 - float(thing.mean[RADIAL]) * dt, _LEAST_SHARE)
+        share = max(1.0 - float(thing.mean[RADIAL]) * dt, LEAST_ADVANCE)
         expected = math.log(share)  # ln of the range then over the range now
         slope = row(radial=-dt / share)
         sd = math.hypot(sd, _TURNED_SD * turned)

@@ -18,7 +18,6 @@ _SMOOTH = 0.25
 _SHARE_GAIN, _LEAST_SHARE, _ALMOST = 0.15, 0.35, 0.95
 # Bushes are seen as plants, lamps as balls, posts and shadows as people, for as long as they stay in the picture: of
 # such things the usual score bounds how sure they can become, until they are seen to move by themselves.
-_DOUBT = 0.8
 _MOST_BY_SCORE, _BY_SCORE = -2.5, 8.0
 # What a detection's score is worth (log-odds), and what a frame without one costs a thing usually seen so.
 _SCORES = (0.10, 0.15, 0.30, 0.50, 0.70, 1.0)
@@ -40,17 +39,14 @@ class Existence:
     """The log-odds of one thing, and the score it usually has."""
 
     usual_score: float
-    doubtful: bool = False
     log_odds: float = _FIRST
     bound: float = _MOST
     seen_share: float = 0.5  # of the last second or so; of what was just found nobody knows how often it is
 
     @classmethod
-    def begin(cls, score: float, *, doubtful: bool = False) -> Existence:
-        """After a first sight. `doubtful`: what the detector often names where no such thing is: all that stands."""
-        first = cls(score, doubtful)
-        first.log_odds += first._gain(score)
-        return first
+    def begin(cls, score: float) -> Existence:
+        """After a first sight."""
+        return cls(score, _FIRST + _gain(score))
 
     @property
     def believed(self) -> float:
@@ -66,7 +62,7 @@ class Existence:
         self.usual_score += _SMOOTH * (score - self.usual_score)
         self.seen_share += _SHARE_GAIN * _frames(dt) * (1.0 - self.seen_share)
         self.bound = _MOST_BY_SCORE + _BY_SCORE * self.usual_score if bounded else _MOST
-        self.log_odds = min(self.log_odds + self._gain(score) * _frames(dt), _MOST)
+        self.log_odds = min(self.log_odds + _gain(score) * _frames(dt), _MOST)
 
     def miss(self, dt: float) -> None:
         """It was not seen in a frame, `dt` seconds after the last."""
@@ -76,8 +72,9 @@ class Existence:
         loss = min(_interp(self.usual_score, _SCORES, _MISSED), usual) * _frames(dt)
         self.log_odds = max(self.log_odds - loss, _LEAST)
 
-    def _gain(self, score: float) -> float:
-        return _interp(score, _SCORES, _SEEN) - (_DOUBT if self.doubtful else 0.0)
+
+def _gain(score: float) -> float:
+    return _interp(score, _SCORES, _SEEN)
 
 
 def _frames(dt: float) -> float:

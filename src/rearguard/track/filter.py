@@ -25,7 +25,7 @@ _FASTEST_PER_S = 15.0
 _MOST_SIGMAS = 3.0
 _ANYWHERE_SD = 0.7  # of ln range or bearing: half as far or twice, 40 degrees to either side
 _MOVES_SIGMAS = 2.0
-_LEAST_ADVANCE = 0.2  # within one step no thing loses more than four fifths of its range
+LEAST_ADVANCE = 0.2  # within one step no thing loses more than four fifths of its range
 
 
 _EYE = np.eye(_STATES)
@@ -100,7 +100,7 @@ class ThingFilter:
         """
         m = self.mean
         u, v = m[RADIAL], m[TURNING]
-        a, b = max(1 + u * dt, _LEAST_ADVANCE), v * dt
+        a, b = max(1 + u * dt, LEAST_ADVANCE), v * dt
         norm = a * a + b * b
         u1, v1 = (u * a + v * b) / norm, (v * a - u * b) / norm
         turned = ego.turn_rate_rad_s * dt

@@ -26,28 +26,25 @@ from rearguard.track.boxes import (
 )
 from rearguard.track.clipping import Cut
 from rearguard.track.existence import Existence
-from rearguard.track.filter import BEARING, LN_RANGE, LN_SIZE, RADIAL, ThingFilter
+from rearguard.track.filter import BEARING, LN_RANGE, LN_SIZE, ThingFilter
 from rearguard.types import Box, Detection, EgoState, Growth, Observation, SizePrior, Track
 
 _UNCUT = Cut(left=False, top=False, right=False, bottom=False)
-_DUPLICATE_IOU = 0.55
-_SWALLOWED = 0.7  # a lost track's box this far inside one that was seen is that thing
+# A new thing that shares as much of its union with one that is seen is that thing, and so is a lost one of its own box.
+_SAME_SHARE = 0.5
 _CROWDED_NOISE = 8.0  # of two people one before the other the box may be either's, or both's
 _LONGEST_UNKNOWN_S = 0.35  # what was never believed in is dropped when unseen for so long
 _WEAK_MARGIN = 0.12  # a track is expected to be weak whose usual score is no more than this above the least
 _WEAK_GATE = 7.0
 _ASPECT_GAIN = 0.2
-_DOWN_GAIN = 0.4
 _COMES_INTO_VIEW_S = 0.8  # for so long at the most, and no longer than it takes to be seen from head to foot
 _SPEED_KNOWN_M_S = 0.4  # a speed known better than this has changed when it seems to have
 _GROWTH_SD_FACTOR = 1.5  # the fit's own deviation is too small by so much, as measured with true boxes
 _NOISE_GAIN, _LEAST_NOISE, _MOST_NOISE = 0.1, 0.7, 3.0
-_STRAYS, _STRAYS_INERT = 0.12, 0.07  # of a box's height: how far its middle strays as limbs and shadows move
 _BEARING_STRAYS_RAD, _TURN_UNKNOWN_RAD = (
     0.015,
     0.15,
 )  # between two frames; so far may a turn be that nobody saw
-_SPENT_S = 0.1  # unseen with less time left than this, it has been met or has passed
 
 
 @dataclass(slots=True)
@@ -168,7 +165,6 @@ class Tracker:
                 t.box,
                 bearing_sd * self._lens.focal_px,
                 size_sd,
-                _STRAYS if t.prior.speed_m_s else _STRAYS_INERT,
                 clipping.cut(t.box, self._lens),
             )
 
@@ -212,13 +208,13 @@ class Tracker:
     def _begin(self, found: list[tuple[int, Detection]], boxes: BoxModel) -> None:
         assert self._last_ns is not None
         for place, d in sorted(found, key=lambda one: -one[1].score):
-            if any(t.seen_ns == self._last_ns and t.box.iou(d.box) > _DUPLICATE_IOU for t in self._live):
+            if any(t.seen_ns == self._last_ns and t.box.iou(d.box) > _SAME_SHARE for t in self._live):
                 continue
             cut = clipping.cut(d.box, self._lens)
             prior = self._prior_of(d.label)
             thing, where, aspect = boxes.first_sight(d, cut, prior)
             track = Live(
-                self._next_id, thing, Existence.begin(d.score, doubtful=not prior.speed_m_s), d.box, self._last_ns,
+                self._next_id, thing, Existence.begin(d.score), d.box, self._last_ns,
                 self._last_ns, {d.label: d.score}, d.score, where.down, prior, aspect,
             )  # fmt: skip
             track.cut, track.whole, track.place = cut, not cut.upright, place
@@ -250,12 +246,13 @@ class Tracker:
         if not cut.anywhere:
             t.ln_aspect += _ASPECT_GAIN * (math.log(d.box.width / d.box.height) - t.ln_aspect)
         if not cut.upright:
-            t.down += _DOWN_GAIN * (boxes.direction(whole).down - t.down)
+            t.down = boxes.direction(whole).down
         t.box, t.cut, t.score = whole, cut, d.score
         self._vote(t, d)
         t.seen_ns, t.place = self._last_ns, place
         t.hits += 1
-        t.existence.see(d.score, dt, bounded=t.prior.often_false and not t.thing.moves(boxes.ego))
+        moves = bool(t.prior.speed_m_s) and t.thing.moves(boxes.ego)  # what stands only seems to
+        t.existence.see(d.score, dt, bounded=t.prior.often_false and not moves)
 
     def _vote(self, t: Live, d: Detection) -> None:
         """Count its name; a thing that turns out to be of another kind is as large as that kind, and as far away."""
@@ -279,11 +276,8 @@ class Tracker:
         """Whether a track that was not seen in this frame is followed on."""
         assert self._last_ns is not None
         longest_s = self._settings.max_missed_s if t.known else _LONGEST_UNKNOWN_S
-        spent = -t.thing.mean[RADIAL] * _SPENT_S > 1.0
-        return (
-            not spent
-            and self._last_ns - t.seen_ns <= longest_s * NS_PER_S
-            and (t.known or not any(_swallows(o, t) for o in seen))
+        return self._last_ns - t.seen_ns <= longest_s * NS_PER_S and (
+            t.known or not any(_swallows(o, t) for o in seen)
         )
 
     # ── telling ─────────────────────────────────────────────────────────────────────────────────────────
@@ -316,7 +310,7 @@ def _swallows(seen: Live, lost: Live) -> bool:
     Who was believed in and is now inside another's box is behind them, and will come out again.
     """
     smaller = min(seen.box.area, lost.box.area)
-    return seen.label == lost.label and seen.box.shared(lost.box) > _SWALLOWED * smaller
+    return seen.label == lost.label and seen.box.shared(lost.box) > _SAME_SHARE * smaller
 
 
 def _sane(detection: Detection) -> bool:
