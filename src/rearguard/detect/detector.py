@@ -94,6 +94,10 @@ class Detector:
             found = self._look_closer(self._closer, picture, found, _told(hints), shrunk)
         return self._reporter.report(found, size)
 
+    def forget(self) -> None:
+        """Look at the next picture as if it were the first: the closer look remembers where it was."""
+        self._memory = Memory()
+
     def prepare(self, picture: Size) -> None:
         """Make ready for pictures of (width, height), so that the first of them takes no longer than the rest."""
         if picture != self._picture:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from functools import cache
+from itertools import islice
 
 import pytest
 from click.testing import CliRunner
@@ -17,9 +18,11 @@ from rearguard.lab.scenarios.accuracy import Gathering, add_up, by_tenth, mean_e
 from rearguard.lab.scenarios.grid import summarise
 from rearguard.lab.scenarios.page import page
 from rearguard.lab.scenarios.pictures import pictures
+from rearguard.lab.scenarios.rendered import verdicts
 from rearguard.lab.scenarios.run import Cell, Outcome, run
 from rearguard.lab.scenarios.table import SCENARIOS
-from rearguard.types import Box, Level, Reason, ReasonCode, Side, Threat, TrueThing
+from rearguard.lab.world import catalogue
+from rearguard.types import Box, Level, Reason, ReasonCode, Side, Threat, TrueThing, Verdict
 
 SEEDS = 20
 
@@ -241,3 +244,15 @@ def test_the_page_shows_a_failing_run_and_whether_probabilities_hold() -> None:
         assert f"<td class=n>{t.told:.1%}<td class=n>{t.observed:.1%}" in html
         assert f"<td class=n>{t.frames}<td class=n>{t.runs}</tr>" in html
     assert f"<td class=n>{cells[0].mid[0]:.0f},&nbsp;{cells[0].error[0]:+.0%}" in html
+
+
+def test_a_run_through_pictures_does_not_depend_on_what_ran_before() -> None:
+    def first_seconds(seed: int) -> list[Verdict]:
+        scene = catalogue.scene("crowd", speed=2.5, seed=float(seed), gait=1.0, blocker=1.0)
+        stream = verdicts(scene, 10.0, Config())
+        return [verdict for verdict, _ in islice(stream, 12)]
+
+    alone = first_seconds(3)
+    first_seconds(1)
+    assert any(verdict.threats for verdict in alone)
+    assert first_seconds(3) == alone

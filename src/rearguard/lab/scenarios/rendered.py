@@ -34,10 +34,12 @@ def verdicts(
     looks = PhotoLooks(photos, scene.seed) if photos else None
     renderer = Renderer(scene, lens, camera.height_m, math.radians(camera.pitch_deg), looks)
     sight = Pinhole(lens.width_px, lens.height_px, lens.focal_px)
+    detector = _detector(msgspec.json.encode(config.detect))
+    detector.forget()  # whatever this process ran before
     pipeline = Pipeline(
         config,
         sight,
-        _detector(msgspec.json.encode(config.detect)),
+        detector,
         lambda _: LATENCY_S,
         boxes.known_gyro(scene, 1 / fps, Errors(), scene.seed, math.radians(camera.pitch_deg))
         if gyro
