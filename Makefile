@@ -6,7 +6,7 @@ JOBS ?= 2
 MINUTES ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: scenarios score install uninstall help demo test test-parallel test-timing test-all check coverage mutants format clean faults pairs fuzz soak
+.PHONY: scenarios score install uninstall help demo test test-parallel test-timing test-all check coverage mutants format clean faults pairs fuzz soak sensitivity
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,9 @@ coverage: $(VENV)/.dev ## how much of the warning path the tests run: 90 % at th
 
 mutants: $(VENV)/.dev ## change one rule at a time in judge, arbiter and guard: does a test notice? (many minutes)
 	$(BIN)/python tests/mutation/mutation.py --jobs $(JOBS)
+
+sensitivity: $(VENV)/.dev ## halve and double every number of the estimate: what does it break? (an hour)
+	nice -n 10 $(BIN)/python tests/sensitivity/sensitivity.py --jobs $(JOBS) --out out/sensitivity --write docs/constants.md
 
 faults: $(VENV)/.dev ## drive 50 faults into the real program, and 50 into a simulated camera; what the wearer feels (15 minutes)
 	$(BIN)/python tests/faults/report.py --minutes $(MINUTES) --pairs 4 --write docs/faults.md
