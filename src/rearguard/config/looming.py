@@ -12,8 +12,11 @@ class Looming(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     enabled: Annotated[bool, about("watch for expanding patches of no known class")] = True
     low: Annotated[
-        bool, about("watch the ground of the path for what stands up by a few centimetres; costs time")
-    ] = True
+        bool,
+        about(
+            "on trial: watch the path's ground for what stands up a few centimetres; costs time, warns of nothing too"
+        ),
+    ] = False
     baseline_s: Annotated[
         float,
         within(

@@ -77,6 +77,8 @@ def run(cell: Cell, seed: int, config: Config, photos: str = "") -> Outcome:
     cell that wants them.
     """
     scenario = BY_NAME[cell.scenario]
+    if scenario.low:
+        config = msgspec.structs.replace(config, looming=msgspec.structs.replace(config.looming, low=True))
     if scenario.hfov_deg is not None:
         camera = msgspec.structs.replace(config.camera, hfov_deg=scenario.hfov_deg)
         config = msgspec.structs.replace(config, camera=camera)

@@ -47,6 +47,7 @@ class Scenario:
     missed: float = 0.0
     appears_ttc_s: Callable[[float], float] | None = None  # by the wearer's speed
     hfov_deg: float | None = None  # another camera than the configured one
+    low: bool = False  # with `looming.low`, whatever is configured
     goal: bool = True  # without one a failure is expected, and its reason is `about`
     due: Level = Level.CRITICAL
     lead_s: float = NEEDED_LEAD_S
@@ -59,7 +60,8 @@ def _fixed(**values: float) -> Callable[[float], Values]:
 def _low(name: str, about: str, *, goal: bool = True) -> Scenario:
     """A row of something that one trips over."""
     world = name.lower().removeprefix("person-")
-    return Scenario(name, world, about, True, boxes=False, goal=goal, due=Level.CAUTION, lead_s=LOW_LEAD_S)
+    return Scenario(name, world, about, True, boxes=False, goal=goal, due=Level.CAUTION, lead_s=LOW_LEAD_S,
+                    low=True)  # fmt: skip
 
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -118,7 +120,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     _low("HURDLE-FOOT", "the base of a hurdle in the lane", goal=False),
     _low("ROPE", "a rope 0.4 m high across the lane", goal=False),
     _low("STEP-DOWN", "a drop of 0.15 m across the lane", goal=False),
-    Scenario("MARKED-TRACK", "marked-track", "a clear track: lines, shadows, leaves, puddles", False, boxes=False),
+    Scenario("MARKED-TRACK", "marked-track", "a clear track: lines, shadows, leaves, puddles", False, boxes=False,
+             low=True),
 )  # fmt: skip
 
 BY_NAME = {row.name: row for row in SCENARIOS}
