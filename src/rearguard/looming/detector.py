@@ -29,9 +29,9 @@ from rearguard.looming.features import CELL_PX, Points
 from rearguard.looming.parallax import Attitude
 from rearguard.types import Box, EgoMotion, EgoState, Image, LoomingPatch, Speed, Track
 
-_MOST_BACK = 12  # frames kept; with the least spacing below they reach back for any baseline there is
-_LEAST_SPACING_S = 0.045  # faster frames are skipped: they cost time and tell little
-_LONGEST_GAP_S = 0.5
+MOST_BACK = 12  # frames kept; with the least spacing below they reach back for any baseline there is
+LEAST_SPACING_S = 0.045  # faster frames are skipped: they cost time and tell little
+LONGEST_GAP_S = 0.5
 _LEAST_POINTS = 12
 _READOUT_S = (0.012, 0.004)  # usual rolling shutter and what is unsure of it
 _AGREES_PX = 1.0
@@ -78,8 +78,8 @@ class LoomingDetector:
             SMALL_WIDTH_PX, max(16, round(lens.height_px * self._zoom)), lens.focal_px * self._zoom
         )
         self._camera = camera
-        self._points = Points(self._lens, _MOST_BACK)
-        self._moments: deque[_Moment] = deque(maxlen=_MOST_BACK + 1)
+        self._points = Points(self._lens, MOST_BACK)
+        self._moments: deque[_Moment] = deque(maxlen=MOST_BACK + 1)
         self._pending = np.eye(3)
         self._last_w: Array | None = None
         self._last_ns: int | None = None
@@ -97,7 +97,7 @@ class LoomingDetector:
         detector already follows: it is left to it. `holds`: something is already believed to stand in the way.
         """
         dt = None if self._last_ns is None else (at_ns - self._last_ns) / NS_PER_S
-        if dt is not None and not 0 <= dt <= _LONGEST_GAP_S:
+        if dt is not None and not 0 <= dt <= LONGEST_GAP_S:
             self._forget_motion()
             dt = None
         if not turned.known and not holds:
@@ -107,7 +107,7 @@ class LoomingDetector:
             turned = EgoMotion()
         attitude = _attitude(ego)
         self._pending = turn(turned) @ self._pending
-        if dt is not None and dt < _LEAST_SPACING_S:
+        if dt is not None and dt < LEAST_SPACING_S:
             return Sight()
         self._last_ns = at_ns
         self._points.follow(grey, self._pending, self._pixel(attitude))

@@ -26,7 +26,7 @@ _EDGE_PX = 4
 # The smaller eigenvalue of the gradient's covariance that is texture rather than sensor noise: measured on
 # rendered and real pictures, with a block of 5 and grey levels 0..255.
 _LEAST_TEXTURE = 1.5e-4
-_WORST_MATCH = 14.0  # mean grey-level difference of the window, above which it is no longer the same thing
+WORST_MATCH = 14.0  # mean grey-level difference of the window, above which it is no longer the same thing
 
 
 class Points:
@@ -76,7 +76,7 @@ class Points:
         there = moved.reshape(-1, 2).astype(np.float64)
         height, width = after.shape
         inside = (there > _EDGE_PX).all(axis=1) & (there < (width - _EDGE_PX, height - _EDGE_PX)).all(axis=1)
-        keep = (ok.ravel() == 1) & (error.ravel() < _WORST_MATCH) & inside
+        keep = (ok.ravel() == 1) & (error.ravel() < WORST_MATCH) & inside
         self.past = np.concatenate([self.past[keep, 1:], there[keep, None]], axis=1)
         self._drift = 0.5 * self._drift[keep] + 0.5 * (there - still)[keep]
 

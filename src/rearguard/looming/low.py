@@ -21,14 +21,12 @@ from rearguard.config.camera import Camera
 from rearguard.config.looming import Looming as Settings
 from rearguard.ego.level import axes
 from rearguard.ego.pinhole import Array, Pinhole, turn
+from rearguard.looming.detector import LEAST_SPACING_S, LONGEST_GAP_S, MOST_BACK
 from rearguard.looming.plane import Ground, Plane, View, best_of_cells
 from rearguard.types import Box, EgoMotion, EgoState, Image, LoomingPatch
 
 Windows = NDArray[np.float32]
 _LEAST_FOCAL_PX = 250.0  # with less, a kerb moves by less than a pixel
-_MOST_BACK = 12
-_LEAST_SPACING_S = 0.045  # as in `detector`
-_LONGEST_GAP_S = 0.5
 _LEAST_MOVE_M_S = 0.5
 _GAIN = 0.2  # of a frame's own say on the speed and the horizon
 _KNOWN_AFTER, _FORGOTTEN_AFTER = 6, 5  # fits, and failed ones in a row
@@ -96,7 +94,7 @@ class LowDetector:
         self._height_m = camera.height_m
         self._ground = Ground(lens, camera.height_m)
         self._usable = lens.focal_px >= _LEAST_FOCAL_PX
-        self._past: deque[_Moment] = deque(maxlen=_MOST_BACK)
+        self._past: deque[_Moment] = deque(maxlen=MOST_BACK)
         self._pending = np.eye(3)
         self._last_s: float | None = None
         self._usual: _Usual | None = None
@@ -112,14 +110,14 @@ class LowDetector:
             return None
         at_s = at_ns / NS_PER_S
         gap_s = None if self._last_s is None else at_s - self._last_s
-        if gap_s is not None and not 0 <= gap_s <= _LONGEST_GAP_S:
+        if gap_s is not None and not 0 <= gap_s <= LONGEST_GAP_S:
             gap_s = None
         if gap_s is None or not turned.known:
             self._past.clear()
             self._pending = np.eye(3)
         else:
             self._pending = turn(turned) @ self._pending
-        if gap_s is not None and gap_s < _LEAST_SPACING_S:  # the same pictures as in `detector`
+        if gap_s is not None and gap_s < LEAST_SPACING_S:  # the same pictures as there
             return None
         self._last_s = at_s
         for moment in self._past:
@@ -165,7 +163,7 @@ class LowDetector:
         slope = cv2.Sobel(now.image, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
         edge = cv2.boxFilter(slope * slope, -1, (size, size))
         edge[shown == 0] = 0.0
-        x, y, _ = best_of_cells(edge, _CELL_PX, _LEAST_EDGE, _MOST_POINTS)
+        x, y = best_of_cells(edge, _CELL_PX, _LEAST_EDGE, _MOST_POINTS)
         u, t = self._ground.tangents(x, y)
         across, along = self._ground.drift_px(plane, u, t)
         step = np.arange(-_HALF_WINDOW_PX, _HALF_WINDOW_PX + 1)

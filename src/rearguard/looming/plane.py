@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rearguard.ego.pinhole import Array, Pinhole
+from rearguard.looming.features import WORST_MATCH
 from rearguard.types import Image
 
 Flat = NDArray[np.float32]
@@ -29,7 +30,6 @@ _CELL_PX = 12
 _LEAST_TEXTURE = 4e-5  # smaller eigenvalue, as in `features`; the plane's fit shares out the noise
 _MOST_POINTS, _LEAST_POINTS = 160, 25
 _WINDOW_PX = (11, 13)
-_WORST_MATCH = 14.0
 _SIGMA_PX = 0.3  # of a followed point
 # What is not known of the way between the pictures, rad, and as shares of s/h. The speed is that of the last second.
 _PITCH_SD, _ROLL_SD, _ACROSS_SD = 0.004, 0.005, 0.02
@@ -128,7 +128,7 @@ class Ground:
             now.image, then.image, np.ascontiguousarray(points[:, None], np.float32), None,
             winSize=_WINDOW_PX, maxLevel=2, criteria=(3, 10, 0.03),
         )  # fmt: skip
-        good = (found.ravel() == 1) & (error.ravel() < _WORST_MATCH)
+        good = (found.ravel() == 1) & (error.ravel() < WORST_MATCH)
         if int(good.sum()) < _LEAST_POINTS:
             return None
         off = points[good] - moved.reshape(-1, 2)[good]
@@ -172,13 +172,12 @@ def _corners(image: Image, shown: Image) -> Array:
     """(n, 2): the best corner of each cell that shows one, the strongest first."""
     corner = cv2.cornerMinEigenVal(image, 5)
     corner[shown == 0] = 0.0
-    x, y, strength = best_of_cells(corner, (_CELL_PX, _CELL_PX), _LEAST_TEXTURE, _MOST_POINTS)
-    del strength
+    x, y = best_of_cells(corner, (_CELL_PX, _CELL_PX), _LEAST_TEXTURE, _MOST_POINTS)
     return np.stack([x, y], axis=1).astype(np.float64)
 
 
-def best_of_cells(of: Flat, cell: tuple[int, int], least: float, most: int) -> tuple[Array, Array, Array]:
-    """(x, y, value) of the largest value in each cell (wide, high) that has more than `least`; the `most` largest."""
+def best_of_cells(of: Flat, cell: tuple[int, int], least: float, most: int) -> tuple[Array, Array]:
+    """(x, y) of the largest value in each cell (wide, high) that has more than `least`; the `most` largest."""
     wide, high = cell
     rows, columns = of.shape[0] // high, of.shape[1] // wide
     cells = of[: rows * high, : columns * wide].reshape(rows, high, columns, wide)
@@ -189,7 +188,7 @@ def best_of_cells(of: Flat, cell: tuple[int, int], least: float, most: int) -> t
     order = np.argsort(-value[row, column], kind="stable")[:most]
     row, column = row[order], column[order]
     place = best[row, column]
-    return column * wide + place % wide, row * high + place // wide, value[row, column]
+    return column * wide + place % wide, row * high + place // wide
 
 
 def _robust(

@@ -160,15 +160,16 @@ def _gap(live: Live, patch: LoomingPatch) -> float:
 def _fits(live: Live, patch: LoomingPatch) -> bool:
     if live.low is not patch.low:
         return False
-    sd = math.sqrt(live.thing.expected_variance(_RATE))
-    if live.low:
-        beside = (
-            patch.left_m > live.right_m + _LOW_SIDE_GATE_M or patch.right_m < live.left_m - _LOW_SIDE_GATE_M
-        )
-        return _gap(live, patch) <= _LOW_GATE and not beside
-    gate = _GATE + _GATE_SIGMAS * math.hypot(patch.sd_per_s, sd) / max(patch.rate_per_s, 1e-3)
-    beside = patch.left_m > live.right_m + _SIDE_GATE_M or patch.right_m < live.left_m - _SIDE_GATE_M
-    return _gap(live, patch) <= min(gate, 2 * _GATE) and not beside
+    aside_m = _LOW_SIDE_GATE_M if live.low else _SIDE_GATE_M
+    if patch.left_m > live.right_m + aside_m or patch.right_m < live.left_m - aside_m:
+        return False
+    return _gap(live, patch) <= (_LOW_GATE if live.low else _gate(live, patch))
+
+
+def _gate(live: Live, patch: LoomingPatch) -> float:
+    """How far (ln) the rate of what is no low thing may be from the expected one."""
+    sd = math.hypot(patch.sd_per_s, math.sqrt(live.thing.expected_variance(_RATE)))
+    return min(_GATE + _GATE_SIGMAS * sd / max(patch.rate_per_s, 1e-3), 2 * _GATE)
 
 
 def _is_part(live: Live, track: Track) -> bool:
