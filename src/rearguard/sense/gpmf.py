@@ -22,7 +22,7 @@ from rearguard.sense.rates import Array, Recorded
 
 _MOST_PAYLOADS = 20_000  # of a second each
 _MOST_DEPTH = 4
-_MOST_RAD_S = 35.0  # all that such a gyroscope can tell
+MOST_RAD_S = 35.0  # all that such a gyroscope, or a phone's, can tell
 _LATE_S = 0.020  # the telemetry's times behind the pictures', as measured on a GoPro Max against its own orientation
 ZERO_SD_RAD_S = math.radians(0.05)  # the camera takes its zero out: within 0.03 deg/s of its own orientation
 _HEAD = struct.Struct(">4sBBH")
@@ -33,10 +33,9 @@ _LEAST = 20  # samples that are worth anything
 @dataclass
 class Telemetry:
     """What one payload told: rates (rad/s) about x to the right, y ahead, z up, of the camera turned the other way
-    round; gravity's and its own pull (m/s²) alike; and how each picture is turned against the camera (w, x, y, z)."""
+    round; and how each picture is turned against the camera (w, x, y, z)."""
 
     gyro: list[tuple[float, float, float]] = field(default_factory=list)
-    accel: list[tuple[float, float, float]] = field(default_factory=list)
     picture: list[tuple[float, float, float, float]] = field(default_factory=list)
 
 
@@ -63,8 +62,8 @@ def _walk(data: bytes, told: Telemetry, depth: int) -> None:
         elif key == b"ORIN" and kind == ord("c"):
             letters = body.decode("ascii", "replace")
             order = letters if sorted(letters.upper()) == ["X", "Y", "Z"] else _ORDER
-        elif key in (b"GYRO", b"ACCL") and kind == ord("s") and size == 6:
-            (told.gyro if key == b"GYRO" else told.accel).extend(_axes(body, scale, order))
+        elif key == b"GYRO" and kind == ord("s") and size == 6:
+            told.gyro.extend(_axes(body, scale, order))
         elif key == b"IORI" and kind == ord("s") and size == 8:
             told.picture.extend(q for q in struct.iter_unpack(">4h", body) if any(q))
 
@@ -101,16 +100,16 @@ def picture_rates(path: Path) -> Recorded | None:
     times, rates, shown_s, shown = [], [], [], []
     try:
         for begins_s, lasts_s, told in payloads(path):
-            times.append(_spread(begins_s - _LATE_S, lasts_s, len(told.gyro)))
+            times.append(spread(begins_s - _LATE_S, lasts_s, len(told.gyro)))
             rates.append(np.array(told.gyro))
-            shown_s.append(_spread(begins_s, lasts_s, len(told.picture), at=0.0))
+            shown_s.append(spread(begins_s, lasts_s, len(told.picture), at=0.0))
             shown.append(np.array(told.picture, float).reshape(-1, 4))
     except (av.FFmpegError, OSError, ValueError):
         return None
     if not times:
         return None
     t, x_y_z = np.concatenate(times), np.concatenate(rates)
-    good = np.concatenate([[True], np.diff(t) > 0]) & (np.abs(x_y_z) < _MOST_RAD_S).all(axis=1)
+    good = np.concatenate([[True], np.diff(t) > 0]) & (np.abs(x_y_z) < MOST_RAD_S).all(axis=1)
     t, x_y_z = t[good], x_y_z[good]
     if len(t) < _LEAST or not (np.diff(t) > 0).all():
         return None
@@ -121,7 +120,7 @@ def picture_rates(path: Path) -> Recorded | None:
     return Recorded(np.round(t * NS_PER_S).astype(np.int64), turning)
 
 
-def _spread(begins_s: float, lasts_s: float, count: int, at: float = 0.5) -> Array:
+def spread(begins_s: float, lasts_s: float, count: int, at: float = 0.5) -> Array:
     """Times of `count` samples that fill a payload, each `at` its share of it."""
     times: Array = begins_s + lasts_s * (np.arange(count) + at) / max(count, 1)
     return times

@@ -59,7 +59,6 @@ class Layout:
     """A device that is set up: its name, the size of a scan, its axes and time, what a digit is worth and its rate."""
 
     name: str
-    number: int
     size: int
     axes: tuple[Channel, Channel, Channel]
     time: Channel
@@ -112,11 +111,10 @@ def set_up(folder: Path) -> Layout:
         raise PartFailed(f"{folder.name}: its time stamps are of another clock than the camera's")
     axes = tuple(channels[a] for a in _AXES)
     name = clean(_text(folder / "name", folder.name), _MOST_NAME)
-    number = int(folder.name.removeprefix("iio:device"))
     time = channels[_TIME]
     if time.bits != 64:
         raise PartFailed(f"{folder.name}: time stamps of {time.bits} bits are not of this kernel")
-    return Layout(name, number, size, (axes[0], axes[1], axes[2]), time, scales, rate_hz)
+    return Layout(name, size, (axes[0], axes[1], axes[2]), time, scales, rate_hz)
 
 
 def _choose(folder: Path) -> tuple[float, tuple[float, float, float]]:

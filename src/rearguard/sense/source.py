@@ -41,6 +41,12 @@ class GyroSense:
         elif film and (carried := picture_rates(Path(film))) is not None:
             self.fusion = GyroFusion(carried, np.eye(3), zero_sd_rad_s=ZERO_SD_RAD_S, steadied=True)
 
+    @classmethod
+    def beside(cls, source: object, settings: Gyro, *, live: bool, film: str = "") -> GyroSense:
+        """That beside a source of pictures. What a simulated world tells is made only where it is wanted."""
+        own = getattr(source, "rates", None) if settings.device else None
+        return cls(settings, own=own, live=live, film=film)
+
     @property
     def failed(self) -> bool:
         """Whether it cannot be relied on; the log is told why, once."""

@@ -92,12 +92,8 @@ class Outing:
             stack.callback(self._recorder.close)
             if frames.info.live:
                 self._machine = stack.enter_context(MachineWatch(job.config.health, self._recorder.folder))
-            self._gyro = GyroSense(
-                job.config.gyro,
-                own=getattr(source, "rates", None) if job.config.gyro.device else None,
-                live=frames.info.live,
-                film="" if job.fps else job.source,
-            )
+            film = "" if job.fps else job.source
+            self._gyro = GyroSense.beside(source, job.config.gyro, live=frames.info.live, film=film)
             stack.callback(self._gyro.close)
             screen = stack.enter_context(Screen(job.source, frames.info.frames)) if job.show else None
             began = time.perf_counter()

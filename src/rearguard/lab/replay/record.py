@@ -74,9 +74,8 @@ def record(
             if watched is None:
                 height, width = frame.image.shape[:2]
                 pinhole = Pinhole.from_fov(width, height, source.info.hfov_deg)
-                watched = WatchedPipeline(
-                    config, pinhole, detector, gyro_of(config, source, "" if fps else word)
-                )
+                gyro = GyroSense.beside(source, config.gyro, live=False, film="" if fps else word)
+                watched = WatchedPipeline(config, pinhole, detector, gyro)
             seen.append(watched.process_frame(frame).seen)
             if on_frame is not None:
                 on_frame(len(seen), source.info.frames)
@@ -96,13 +95,6 @@ def record(
         cut=cut,
     )
     return Recording(header, seen)
-
-
-def gyro_of(config: Config, source: object, film: str) -> GyroSense | None:
-    """What tells the turns beside a recording's pictures, if the settings want it: `GyroSense`."""
-    if not config.gyro.device:
-        return None
-    return GyroSense(config.gyro, own=getattr(source, "rates", None), live=False, film=film)
 
 
 class WatchedPipeline:

@@ -17,7 +17,7 @@ from rearguard.detect.detector import Detector
 from rearguard.ego.pinhole import Pinhole
 from rearguard.errors import BadInput, CutShort
 from rearguard.journal.media.jpeg import to_jpeg
-from rearguard.lab.replay.record import WatchedPipeline, gyro_of, recording_extent
+from rearguard.lab.replay.record import WatchedPipeline, recording_extent
 from rearguard.lab.score.labels import Interval, Labelled, Labels
 from rearguard.lab.score.truth import TrueTtc, read_truth
 from rearguard.lab.tasks.parts import model_digest, task_key
@@ -135,7 +135,7 @@ def score_recording(work: ScoreWork) -> list[RecordingScore]:
     numbers: list[int] = []
     cut = ""
     try:
-        gyro = gyro_of(config, source, "" if labels.fps else entry.source)
+        gyro = GyroSense.beside(source, config.gyro, live=False, film="" if labels.fps else entry.source)
         for number, step in judged_frames(source, config, labels, gyro):
             frames.append(_frame(step.verdict))
             numbers.append(number)

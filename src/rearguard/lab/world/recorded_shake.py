@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rearguard.lab.world.gait import Gait, Shake
-from rearguard.sense.gpmf import payloads
+from rearguard.sense.gpmf import MOST_RAD_S, payloads, spread
 
 Array = NDArray[np.floating[Any]]
 SHAKES = ("**/gyro_log*.txt", "**/*.[mM][pP]4")  # of running, of walking
@@ -25,7 +25,6 @@ RATE_HZ = 200.0  # of what is kept; gaits have nothing beyond 20 Hz
 _SLOW_S = 2.0  # turns slower than this belong to the way, not to the gait
 _RUNS_FROM_M_S = 2.0  # about where walking turns into running
 _LEAST_S, _MOST_S = 3.0, 600.0
-_MOST_RAD_S = 35.0  # what a phone's or GoPro's gyroscope can tell at most
 _MOST_BYTES = 20_000_000
 _MOST_PAYLOADS = 4000
 
@@ -81,7 +80,7 @@ def _kept(rates: tuple[Array, Array] | None) -> Recorded | None:
     if rates is None:
         return None
     t, omega = rates
-    good = np.isfinite(t) & np.isfinite(omega).all(axis=1) & (np.abs(omega) < _MOST_RAD_S).all(axis=1)
+    good = np.isfinite(t) & np.isfinite(omega).all(axis=1) & (np.abs(omega) < MOST_RAD_S).all(axis=1)
     t, omega = t[good], omega[good]
     if len(t) < 2 or not _LEAST_S <= t[-1] - t[0] <= _MOST_S or not (np.diff(t) > 0).all():
         return None
@@ -122,7 +121,7 @@ def _gopro(path: Path) -> tuple[Array, Array] | None:
     times, rates = [], []
     try:
         for begins_s, lasts_s, told in itertools.islice(payloads(path), _MOST_PAYLOADS):
-            times.append(begins_s + lasts_s * (np.arange(len(told.gyro)) + 0.5) / len(told.gyro))
+            times.append(spread(begins_s, lasts_s, len(told.gyro)))
             rates.append(np.array(told.gyro)[:, [0, 2, 1]])  # pitch about x, yaw about z, roll about y
     except (av.FFmpegError, OSError, ValueError):
         return None
