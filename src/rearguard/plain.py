@@ -1,4 +1,4 @@
-"""Text on a terminal that is not UTF-8: a plain drawing instead of an error.
+"""Text on a terminal that is not UTF-8, or not there: a plain drawing, or nothing, instead of an error.
 
     make_streams_plain()     # once, where a program begins
 
@@ -27,6 +27,12 @@ _LIKE = {
     "▶": ">", "◀": "<", "●": "o", "○": "o", "◆": "*", "★": "*", "⚑": "!", "²": "2", "³": "3", "µ": "u", "μ": "u",
     "█": "#", "▓": "#", "▒": "+", "░": ".", "▀": " ", "▄": "_", "▌": "|", "▐": "|", "■": "#", "□": "o",
 }  # fmt: skip
+
+
+def print_line(text: str) -> None:
+    """Print one line on stderr, if it is still open."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        print(f"rearguard: {text}", file=sys.stderr, flush=True)
 
 
 def make_streams_plain() -> None:

@@ -21,6 +21,11 @@ def clean(text: str, most: int = 500) -> str:
     return "".join("\ufffd" if unicodedata.category(c)[0] == "C" else c for c in text[:most])
 
 
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line; its kind where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def explain(reason: Reason | None) -> str:
     """A reason in words, for people only: no program may depend on them."""
     return "; ".join(_parts(reason)) if reason is not None else ""

@@ -36,6 +36,7 @@ from rearguard.camera.picam_modes import (
 from rearguard.camera.source import SourceInfo
 from rearguard.config.camera import Camera
 from rearguard.errors import CameraLost, PartFailed
+from rearguard.text import one_line
 from rearguard.types import Frame
 
 if TYPE_CHECKING:
@@ -308,4 +309,4 @@ def _root_cause(error: BaseException) -> str:
     """The first error of a chain, in one line: picamera2's own says only that it failed."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(error)

@@ -6,12 +6,13 @@ import time
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rearguard.detect.fit import FULL_FPS, detect_s, fit
 from rearguard.doctor.boards import promise
 from rearguard.doctor.finding import CheckContext, Finding, fail, ok, warn
 from rearguard.errors import RearguardError
+from rearguard.text import one_line
 
 if TYPE_CHECKING:
     from rearguard.camera.picam import PicamSource
@@ -171,5 +172,4 @@ def _complaint(
 
 
 def _line(error: BaseException) -> str:
-    words: Any = " ".join(str(error).split())
-    return str(words)[:160] or type(error).__name__
+    return one_line(error)[:160]

@@ -22,6 +22,7 @@ import numpy as np
 from rearguard.config.sound import Sound
 from rearguard.errors import PartFailed
 from rearguard.sound.synthesis import Samples
+from rearguard.text import one_line
 
 # What is written at a time: a cue waits for at most this before its first sample is in the buffer.
 BLOCK_S = 0.01
@@ -63,7 +64,7 @@ class Output:
         try:
             self._stream.write(data)
         except Exception as e:  # PortAudioError; a module's own, where somebody wraps it
-            raise PartFailed(f"{self.name}: {_line(e)}") from e
+            raise PartFailed(f"{self.name}: {one_line(e)}") from e
         self._keep_pace(began, len(samples))
         self._look_at_cards()
 
@@ -105,7 +106,7 @@ def open_output(config: Sound) -> Iterator[Output]:
     except PartFailed:
         raise
     except Exception as e:
-        raise PartFailed(f"{config.device or 'the default output'}: cannot be opened: {_line(e)}") from e
+        raise PartFailed(f"{config.device or 'the default output'}: cannot be opened: {one_line(e)}") from e
     try:
         yield Output(stream, name, rate_hz, channels)
     finally:
@@ -164,10 +165,6 @@ def _cards() -> frozenset[str]:
     except OSError:
         return frozenset()
     return frozenset(line.split("[", 1)[1].split("]")[0].strip() for line in lines if "[" in line)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def quiet_native_stderr() -> None:

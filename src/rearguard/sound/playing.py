@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import socket
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 
 import numpy as np
@@ -16,6 +14,7 @@ from rearguard.clock import NS_PER_S, clock_synced
 from rearguard.config.sound import Sound, parse_hours
 from rearguard.cue.table import CUES
 from rearguard.errors import PartFailed
+from rearguard.plain import print_line
 from rearguard.sound.device import Output, open_output
 from rearguard.sound.mixer import Mixer
 from rearguard.sound.speech import Speaker
@@ -74,7 +73,7 @@ class Playing:
                 self._begin(heard, mixer, speaker, output.rate_hz)
             for words in speaker.ready():
                 if isinstance(words, str):
-                    _say(f"nothing is said: {words}")
+                    print_line(f"sound: nothing is said: {words}")
                 else:
                     mixer.add_words(words)
             output.write(mixer.block(output.block) * self._volume)
@@ -114,8 +113,3 @@ class Playing:
         if now_ns - self._beat_ns >= _BEAT_S * NS_PER_S:
             self._beat_ns = now_ns
             ipc.send(self._wire, ipc.Sounding(lost))
-
-
-def _say(text: str) -> None:
-    with suppress(OSError, ValueError, AttributeError):
-        print(f"rearguard: sound: {text}", file=sys.stderr, flush=True)

@@ -20,6 +20,7 @@ from rearguard.config.sound import Sound
 from rearguard.cue.table import CUES, FAULTS
 from rearguard.errors import BadInput, PartFailed
 from rearguard.sound.synthesis import Samples, levelled, to_ears
+from rearguard.text import one_line
 from rearguard.types import Side
 
 PHRASES: dict[str, str] = {
@@ -139,7 +140,7 @@ class Speaker:
             try:
                 words = speak(self._config, key, self._rate_hz)
             except Exception as e:  # no words are no reason to fall silent
-                self._made.put((turn, " ".join(str(e).split()) or type(e).__name__))
+                self._made.put((turn, one_line(e)))
                 continue
             if words is not None:
                 self._made.put((turn, words))

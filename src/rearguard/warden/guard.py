@@ -18,9 +18,9 @@ from rearguard.config import Config
 from rearguard.cue.arbiter import Situation
 from rearguard.cue.table import FAULTS
 from rearguard.errors import EXIT_BAD_INPUT, EXIT_NO, EXIT_PART_FAILED, PartFailed
+from rearguard.plain import print_line
 from rearguard.types import Fault
 from rearguard.warden.heartbeat import Heartbeat
-from rearguard.warden.signals import print_line
 from rearguard.warden.situation import BLINDING, OF_THE_DEAD, WardenFaults, situation_of
 from rearguard.warden.vision_process import Restarts, Vision, describe_exit
 

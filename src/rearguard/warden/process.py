@@ -28,11 +28,12 @@ from rearguard.cue.haptics import HapticOutput
 from rearguard.cue.motors import Motors, open_motors, say_if_absent
 from rearguard.cue.table import CUES, Kind
 from rearguard.errors import EXIT_SWITCHED_OFF
+from rearguard.plain import print_line
 from rearguard.types import Cue, CueName, Fault
 from rearguard.warden.button import ButtonWatch, Press, open_button
 from rearguard.warden.deadman import DeadMan, open_deadman
 from rearguard.warden.guard import Guard, Phase
-from rearguard.warden.signals import fill_standard_descriptors, print_line, signals
+from rearguard.warden.signals import fill_standard_descriptors, signals
 from rearguard.warden.sound_process import SOUND_FAULTS, SoundGuard
 from rearguard.warden.systemd import Supervisor, Watchdog
 

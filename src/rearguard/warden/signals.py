@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 
 _HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
@@ -18,12 +17,6 @@ def fill_standard_descriptors() -> None:
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(fd, True)  # vision needs them as well
     os.close(fd)
-
-
-def print_line(text: str) -> None:
-    """Print one line on stderr, if it is still open."""
-    with suppress(OSError, ValueError, AttributeError):
-        print(f"rearguard: {text}", file=sys.stderr, flush=True)
 
 
 @contextmanager

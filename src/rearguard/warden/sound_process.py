@@ -14,9 +14,9 @@ import msgspec
 from rearguard import ipc
 from rearguard.clock import NS_PER_S
 from rearguard.config.sound import Sound
+from rearguard.plain import print_line
 from rearguard.text import clean
 from rearguard.types import Cue, Fault
-from rearguard.warden.signals import print_line
 from rearguard.warden.vision_process import describe_exit, start_child
 
 SOUND_FAULTS = frozenset({Fault.SOUND_LOST, Fault.SOUND_SILENT})
