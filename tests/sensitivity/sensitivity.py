@@ -15,7 +15,6 @@ import argparse
 import ast
 import hashlib
 import json
-import math
 import os
 import subprocess
 import sys
@@ -36,6 +35,7 @@ SETTINGS = ("config/track.py", "config/looming.py", "config/judge.py")
 FACTORS = (0.5, 2.0)
 # No quantities: places in a state, formats, and what only keeps a division from failing.
 STRUCTURE = frozenset({"_STATES", "_KINDS", "_TINY", "_FAR", "_NEVER_S"})
+FPS = 10.0
 BOX_RUNS = ((2.5, 5), (5.0, 1))  # speed (m/s), seeds of every row
 PICTURES = ("WALL", "POST", "HURDLE", "STAND-0", "PASS-BY-1.5")
 # What works on pictures is judged by them; nothing of it is run by boxes.
@@ -63,7 +63,7 @@ def numbers(file: str, source: str) -> Iterator[Number]:
     tree, lines = ast.parse(source), source.splitlines()
     for node, name, value in _assignments(tree):
         found = list(_quantities(value))
-        if name.strip("_") in {s.strip("_") for s in STRUCTURE} or not found:
+        if name in STRUCTURE or not found:
             continue
         said = _said(lines, node)
         if isinstance(value, ast.Call) and len(found) > 1:
@@ -189,7 +189,7 @@ def _box_runs() -> Iterator[dict[str, Any]]:
         for row in SCENARIOS:
             for seed in range(seeds) if row.boxes else ():
                 yield _told(
-                    row.name, row.must_warn, run(Cell(row.name, speed, 10.0, 0.0, True), seed, Config())
+                    row.name, row.must_warn, run(Cell(row.name, speed, FPS, 0.0, True), seed, Config())
                 )
 
 
@@ -217,69 +217,51 @@ class _Kept:
 
 def _picture_runs(folder: Path) -> Iterator[dict[str, Any]]:
     from rearguard.config import Config
-    from rearguard.lab.scenarios import rendered
-    from rearguard.lab.scenarios.accuracy import Gathering
-    from rearguard.lab.scenarios.run import Cell, _outcome, scene_values
-    from rearguard.lab.scenarios.table import BY_NAME, LATENCY_S
+    from rearguard.lab.scenarios.run import Cell, outcome_of, scene_values
+    from rearguard.lab.scenarios.table import BY_NAME
     from rearguard.lab.world import catalogue
 
     config = Config()
-    late_s = LATENCY_S + config.judge.motor_onset_s
     for name in PICTURES:
         row = BY_NAME[name]
-        scene = catalogue.scene(row.world, **scene_values(Cell(name, 2.5, 10.0, 0.0, True, "rendered"), 0))
-        stream = _again(scene, folder / name, config, rendered)
-        gathering = Gathering(config.judge.corridor_half_width_m, late_s, 4.4)
-        yield _told(name, row.must_warn, _outcome(row, 2.5, stream, late_s, gathering))
+        scene = catalogue.scene(row.world, **scene_values(Cell(name, 2.5, FPS, 0.0, True, "rendered"), 0))
+        stream = _again(scene, folder / name, config)
+        yield _told(name, row.must_warn, outcome_of(row, 2.5, stream, config))
 
 
-def _again(scene: Any, kept: Path, config: Any, rendered: Any) -> Iterator[Any]:
+def _again(scene: Any, kept: Path, config: Any) -> Iterator[Any]:
+    """A scene's pictures judged once more."""
     import numpy as np
 
     from rearguard.ego.pinhole import Pinhole
-    from rearguard.lab.world.camera import Lens
+    from rearguard.lab.scenarios.table import LATENCY_S
     from rearguard.types import Frame
     from rearguard.vision.pipeline import Pipeline
 
-    camera = config.camera
-    lens = Lens.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
-    sight = Pinhole(lens.width_px, lens.height_px, lens.focal_px)
-    frames, found = _kept(scene, kept, config, lens, rendered)
-    pipeline = Pipeline(config, sight, _Kept([d for d, _ in found]), lambda _: rendered.LATENCY_S)  # type: ignore[arg-type]
-    images = np.load(frames, mmap_mode="r")
+    images, found = _kept(scene, kept, config)
+    height, width = images[0].shape[:2]
+    lens = Pinhole.from_fov(width, height, config.camera.hfov_deg)
+    pipeline = Pipeline(config, lens, _Kept([d for d, _ in found]), lambda _: LATENCY_S)  # type: ignore[arg-type]
     for seq, (_, truth) in enumerate(found):
-        frame = Frame(seq, round(seq * 1e8), np.asarray(images[seq]), truth)
+        frame = Frame(seq, round(seq / FPS * 1e9), np.asarray(images[seq]), truth)
         yield pipeline.process_frame(frame).verdict, truth
 
 
-def _kept(scene: Any, kept: Path, config: Any, lens: Any, rendered: Any) -> tuple[Path, list[Any]]:
-    """The pictures of a scene and what the detector finds in them, made the first time."""
+def _kept(scene: Any, kept: Path, config: Any) -> tuple[Any, list[Any]]:
+    """The pictures of a scene, and detections and truth of each; made the first time."""
     import pickle
 
-    import msgspec
     import numpy as np
 
-    from rearguard.ego.pinhole import Pinhole
-    from rearguard.lab.world.render import Renderer
-    from rearguard.types import Frame
-    from rearguard.vision.pipeline import Pipeline
+    from rearguard.lab.scenarios.rendered import judged_frames
 
-    pictures, found = kept.with_suffix(".npy"), kept.with_suffix(".pickle")
+    # A name may have a dot in it: PASS-BY-1.5.
+    pictures, found = kept.with_name(f"{kept.name}.npy"), kept.with_name(f"{kept.name}.pickle")
     if not found.exists():
-        sight = Pinhole(lens.width_px, lens.height_px, lens.focal_px)
-        renderer = Renderer(scene, lens, config.camera.height_m, math.radians(config.camera.pitch_deg), None)
-        detector = rendered._detector(msgspec.json.encode(config.detect))
-        pipeline = Pipeline(config, sight, detector, lambda _: rendered.LATENCY_S)
-        images, said = [], []
-        for seq in range(math.floor(scene.duration_s * 10.0) + 1):
-            image, truth = renderer.frame(seq / 10.0, seq)
-            said.append(
-                (pipeline.process_frame(Frame(seq, round(seq * 1e8), image, truth)).seen.detections, truth)
-            )
-            images.append(image)
-        np.save(pictures, np.stack(images))
-        found.write_bytes(pickle.dumps(said))
-    return pictures, pickle.loads(found.read_bytes())
+        steps = list(judged_frames(scene, FPS, config))
+        np.save(pictures, np.stack([step.frame.image for step in steps]))
+        found.write_bytes(pickle.dumps([(step.seen.detections, step.frame.truth) for step in steps]))
+    return np.load(pictures, mmap_mode="r"), pickle.loads(found.read_bytes())
 
 
 def run_one(file: str, name: str, place: int, factor: float, folder: Path) -> None:

@@ -21,14 +21,22 @@ from rearguard.lab.world.photo_looks import PhotoLooks
 from rearguard.lab.world.render import Renderer
 from rearguard.lab.world.scene import Scene
 from rearguard.types import Frame, TrueThing, Verdict
-from rearguard.vision.pipeline import Pipeline
+from rearguard.vision.pipeline import FrameResult, Pipeline
 
 
 def verdicts(
     scene: Scene, fps: float, config: Config, photos: str = "", *, gyro: bool = False
 ) -> Iterator[tuple[Verdict, tuple[TrueThing, ...]]]:
-    """Every frame's verdict with the truth behind it; frames are as old as on a Pi. Drawn, or out of `photos`;
-    `gyro`: with a gyroscope beside the camera."""
+    """Every frame's verdict with the truth behind it, of `judged_frames`."""
+    for step in judged_frames(scene, fps, config, photos, gyro=gyro):
+        yield step.verdict, step.frame.truth
+
+
+def judged_frames(
+    scene: Scene, fps: float, config: Config, photos: str = "", *, gyro: bool = False
+) -> Iterator[FrameResult]:
+    """All that every frame led to; frames are as old as on a Pi. Drawn, or out of `photos`; `gyro`: with a gyroscope
+    beside the camera."""
     camera = config.camera
     lens = Lens.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
     looks = PhotoLooks(photos, scene.seed) if photos else None
@@ -47,7 +55,7 @@ def verdicts(
     )
     for seq in range(math.floor(scene.duration_s * fps) + 1):
         image, truth = renderer.frame(seq / fps, seq)
-        yield pipeline.process_frame(Frame(seq, round(seq / fps * NS_PER_S), image, truth)).verdict, truth
+        yield pipeline.process_frame(Frame(seq, round(seq / fps * NS_PER_S), image, truth))
 
 
 @lru_cache(maxsize=1)

@@ -89,10 +89,7 @@ def run(cell: Cell, seed: int, config: Config, photos: str = "") -> Outcome:
         stream = verdicts(scene, cell.fps, config, photos if cell.fidelity == "photo" else "", gyro=cell.gyro)
     else:
         stream = _on_boxes(scene, cell, scenario, seed, config)
-    late_s = LATENCY_S + config.judge.motor_onset_s
-    longest_s = config.judge.notice_ttc_s + config.judge.lead_s + config.gyro.earlier_s
-    gathering = Gathering(config.judge.corridor_half_width_m, late_s, longest_s)
-    return _outcome(scenario, cell.speed_m_s, stream, late_s, gathering)
+    return outcome_of(scenario, cell.speed_m_s, stream, config)
 
 
 def _on_boxes(
@@ -119,13 +116,16 @@ class _Alarm:
     rise: Level | None
 
 
-def _outcome(
+def outcome_of(
     scenario: Scenario,
     speed_m_s: float,
     stream: Iterator[tuple[Verdict, tuple[TrueThing, ...]]],
-    late_s: float,
-    gathering: Gathering,
+    config: Config,
 ) -> Outcome:
+    """What came of a run, given each frame's verdict and the truth behind it."""
+    late_s = LATENCY_S + config.judge.motor_onset_s
+    longest_s = config.judge.notice_ttc_s + config.judge.lead_s + config.gyro.earlier_s
+    gathering = Gathering(config.judge.corridor_half_width_m, late_s, longest_s)
     alarms: list[_Alarm] = []
     dangers: set[str] = set()
     who = _Who()
