@@ -6,10 +6,12 @@ import math
 from collections.abc import Iterator
 
 import msgspec
+import no_detector
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from no_detector import Looked
 
 from rearguard.camera.catalogue import open_source
 from rearguard.config import Config
@@ -21,9 +23,8 @@ from rearguard.looming.detector import LoomingDetector
 from rearguard.looming.ground import grade, standing
 from rearguard.looming.parallax import Attitude, Parallax, solve
 from rearguard.track.patches import Patches
-from rearguard.types import Box, EgoMotion, EgoState, Frame, Level, LoomingPatch, Motion, Observation, Track
+from rearguard.types import Box, EgoMotion, EgoState, Level, LoomingPatch, Motion, Observation, Track
 from rearguard.vision.pipeline import Pipeline, age_of_file
-from rearguard.vision.rules import Rules
 
 CONFIG = Config()
 # Half the size is enough for a channel that looks at 320 pixels, and drawn in a quarter of the time.
@@ -33,26 +34,14 @@ NS = 1_000_000_000
 AHEAD = Motion((1.8, 0.0, -0.4, 0.0), tuple(tuple(0.01 * (i == j) for j in range(4)) for i in range(4)))  # type: ignore[arg-type]
 
 
-def looked(word: str) -> Iterator[tuple[Frame, tuple[Track, ...], Level, LoomingDetector]]:
-    """Each frame with what looms in it and the level, no detector beside."""
-    source = open_source(word, CAMERA)
-    lens = Pinhole.from_fov(source.info.width_px, source.info.height_px, source.info.hfov_deg)
-    flow, looming = FlowEgo(lens), LoomingDetector(CONFIG.looming, lens, CAMERA)
-    rules = Rules(CONFIG, lens)
-    for frame in source.frames():
-        motion = flow.estimate_turn(frame.image).rounded()
-        assert flow.grey is not None
-        turned = motion if motion.known else EgoMotion()
-        ego = rules.turn(turned, frame.captured_ns)
-        sight = looming.detect(flow.grey, frame.captured_ns, motion, ego, holds=rules.holds_patches)
-        seen = Observation(frame.seq, frame.captured_ns, (), turned, looming=sight.patches, speed=sight.speed)
-        tracks, verdict = rules.judge_frame(seen.rounded())
-        yield frame, tracks, verdict.level, looming
+def looked(word: str) -> Iterator[Looked]:
+    """Each frame, no detector beside."""
+    return no_detector.looked(word, CAMERA)
 
 
 def levels(word: str) -> list[tuple[float | None, Level]]:
     """The true time to collision and the level of each frame."""
-    return [(f.truth[0].ttc_s if f.truth else None, level) for f, _, level, _ in looked(word)]
+    return [(x.frame.truth[0].ttc_s if x.frame.truth else None, x.level) for x in looked(word)]
 
 
 @pytest.mark.parametrize("thing", ["wall", "fence", "hurdle", "post", "gate"])
@@ -75,7 +64,7 @@ def test_a_hurdle_two_lanes_out_is_let_be() -> None:
 def test_time_to_collision_is_right() -> None:
     errors = [
         tracks[0].ttc_s / frame.truth[0].ttc_s - 1
-        for frame, tracks, _, _ in looked("sim:wall?start=9&seed=2&readout_ms=16")
+        for frame, tracks, *_ in looked("sim:wall?start=9&seed=2&readout_ms=16")
         if tracks and tracks[0].ttc_s and frame.truth[0].ttc_s and 1.2 < frame.truth[0].ttc_s < 2.5
     ]
     assert len(errors) >= 10
@@ -84,7 +73,8 @@ def test_time_to_collision_is_right() -> None:
 
 def test_a_wall_without_texture_is_said_to_be_unseen() -> None:
     seen = [
-        (f.truth[0].ttc_s, x.blind) for f, _, _, x in looked("sim:blank-wall?start=9&seed=1&readout_ms=16")
+        (x.frame.truth[0].ttc_s, x.looming.blind)
+        for x in looked("sim:blank-wall?start=9&seed=1&readout_ms=16")
     ]
     blind = [ttc for ttc, is_blind in seen if is_blind and ttc is not None]
     assert blind
@@ -93,7 +83,7 @@ def test_a_wall_without_texture_is_said_to_be_unseen() -> None:
 
 
 def test_a_textured_path_is_not_blind() -> None:
-    assert not any(x.blind for _, _, _, x in looked("sim:empty?duration=3&seed=1&readout_ms=16"))
+    assert not any(x.looming.blind for x in looked("sim:empty?duration=3&seed=1&readout_ms=16"))
 
 
 def test_what_the_detector_follows_is_left_to_it() -> None:

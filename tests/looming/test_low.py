@@ -5,52 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-import cv2
-import msgspec
+import no_detector
 import numpy as np
 import pytest
+from no_detector import Looked
 
-from rearguard.camera.catalogue import open_source
 from rearguard.config import Config
-from rearguard.ego.flow import FlowEgo
 from rearguard.ego.pinhole import Pinhole
 from rearguard.lab.scenarios.table import LOW_LEAD_S
-from rearguard.looming.detector import LoomingDetector
 from rearguard.looming.low import LowDetector
-from rearguard.types import EgoMotion, EgoState, Frame, Level, LoomingPatch, Observation
-from rearguard.vision.rules import Rules
+from rearguard.types import EgoMotion, EgoState, Level
 
 CONFIG = Config()
 NS = 1_000_000_000
 
 
-def looked(word: str, hangs_deg: float = 0.0) -> Iterator[tuple[Frame, Level, tuple[LoomingPatch, ...]]]:
-    """Each frame with the level and the low things seen in it, no detector beside; the pod hangs off by an angle."""
-    camera = CONFIG.camera
-    hung = msgspec.structs.replace(camera, pitch_deg=camera.pitch_deg + hangs_deg)
-    source = open_source(word, hung, fps=10)
-    lens = Pinhole.from_fov(source.info.width_px, source.info.height_px, source.info.hfov_deg)
-    flow, looming = FlowEgo(lens), LoomingDetector(CONFIG.looming, lens, camera)
-    low, rules = LowDetector(CONFIG.looming, lens, camera), Rules(CONFIG, lens)
-    for frame in source.frames():
-        motion = flow.estimate_turn(frame.image).rounded()
-        assert flow.grey is not None
-        turned = motion if motion.known else EgoMotion()
-        ego = rules.turn(turned, frame.captured_ns)
-        sight = looming.detect(flow.grey, frame.captured_ns, motion, ego, holds=rules.holds_patches)
-        grey = np.asarray(cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY), np.uint8)
-        found = low.detect(grey, frame.captured_ns, motion, ego)
-        patches = sight.patches if found is None else (*(sight.patches or ()), *found)
-        seen = Observation(frame.seq, frame.captured_ns, (), turned, looming=patches, speed=sight.speed)
-        yield frame, rules.judge_frame(seen.rounded())[1].level, found or ()
+def looked(word: str, hangs_deg: float = 0.0) -> Iterator[Looked]:
+    """Each frame, no detector beside; the pod hangs off by an angle."""
+    return no_detector.looked(word, CONFIG.camera, fps=10, hangs_deg=hangs_deg, low=True)
 
 
 @pytest.mark.parametrize("thing", ["bag", "branch", "kerb"])
 def test_what_one_trips_over_is_told_in_time(thing: str) -> None:
-    told = [
-        (frame.truth[0].ttc_s, level)
-        for frame, level, _ in looked(f"sim:{thing}?start=10&seed=1&readout_ms=16")
-    ]
+    told = [(x.frame.truth[0].ttc_s, x.level) for x in looked(f"sim:{thing}?start=10&seed=1&readout_ms=16")]
     left = [ttc for ttc, level in told if level >= Level.CAUTION]
     assert left, "never told"
     assert left[0] is not None
@@ -59,13 +36,13 @@ def test_what_one_trips_over_is_told_in_time(thing: str) -> None:
 
 def test_a_pod_that_hangs_three_degrees_off_sees_them_too() -> None:
     told = [
-        (f.truth[0].ttc_s or 0.0, level) for f, level, _ in looked("sim:bag?start=10&seed=2", hangs_deg=3.0)
+        (x.frame.truth[0].ttc_s or 0.0, x.level) for x in looked("sim:bag?start=10&seed=2", hangs_deg=3.0)
     ]
     assert any(level >= Level.CAUTION and ttc > LOW_LEAD_S for ttc, level in told)
 
 
 def test_it_is_as_near_and_as_far_aside_as_it_is() -> None:
-    found = [(f.truth[0], p) for f, _, ps in looked("sim:ball?start=10&seed=3&lateral=0.3") for p in ps]
+    found = [(x.frame.truth[0], p) for x in looked("sim:ball?start=10&seed=3&lateral=0.3") for p in x.low]
     near = [(true, p) for true, p in found if abs(p.range_m / true.range_m - 1) < 0.15]
     assert len(near) > 0.8 * len(found) > 6
     assert np.median([0.5 * (p.left_m + p.right_m) for _, p in near]) == pytest.approx(0.3, abs=0.12)
@@ -73,14 +50,11 @@ def test_it_is_as_near_and_as_far_aside_as_it_is() -> None:
 
 
 def test_lines_shadows_leaves_and_puddles_are_nothing() -> None:
-    assert (
-        max(level for _, level, _ in looked("sim:marked-track?duration=7&seed=1&readout_ms=16"))
-        < Level.CAUTION
-    )
+    assert max(x.level for x in looked("sim:marked-track?duration=7&seed=1&readout_ms=16")) < Level.CAUTION
 
 
 def test_a_ball_beside_the_lane_is_let_be() -> None:
-    assert max(level for _, level, _ in looked("sim:ball?start=10&seed=1&lateral=1.5")) < Level.CAUTION
+    assert max(x.level for x in looked("sim:ball?start=10&seed=1&lateral=1.5")) < Level.CAUTION
 
 
 def test_who_stands_sees_nothing_low_and_no_picture_breaks_it() -> None:

@@ -7,7 +7,10 @@ import os
 import struct
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -161,47 +164,44 @@ def until(condition: object, seconds: float = 5.0) -> None:
         time.sleep(0.01)
 
 
-def test_rates_are_read_from_the_device_as_they_come(tmp_path: Path) -> None:
-    device(tmp_path)
-    os.mkfifo(tmp_path / "dev0")
-    dev = tmp_path / "dev"
+@contextmanager
+def piped(root: Path) -> Iterator[tuple[GyroReader, BinaryIO]]:
+    """A reader, and the pipe that stands for its device."""
+    device(root)
+    dev = root / "dev"
     dev.mkdir()
-    (dev / "iio:device0").symlink_to(tmp_path / "dev0")
-    reader = GyroReader("auto", tmp_path, dev)
+    os.mkfifo(dev / "iio:device0")
+    reader = GyroReader("auto", root, dev)
     try:
-        with (tmp_path / "dev0").open("wb", buffering=0) as pipe:
-            now_ns = time.monotonic_ns()
-            data = b"".join(scan(now_ns + i * 5_000_000, 100, 200, 300 + i) for i in range(20))
-            for part in (data[:10], data[10:47], data[47:]):  # reads end where they like
-                pipe.write(part)
-                time.sleep(0.02)
-            until(lambda: reader.window(now_ns, now_ns + 95_000_000) is not None)
-            window = reader.window(now_ns, now_ns + 95_000_000)
-            assert window is not None
-            assert window.rate[0] == pytest.approx((100 * SCALE, 200 * SCALE, 300 * SCALE))
-            assert window.rate[-1][2] == pytest.approx(319 * SCALE)
-            assert reader.why == ""
-            assert reader.window(now_ns, now_ns + NS) is None  # so far it has not told
+        with (dev / "iio:device0").open("wb", buffering=0) as pipe:
+            yield reader, pipe
     finally:
         reader.close()
+
+
+def test_rates_are_read_from_the_device_as_they_come(tmp_path: Path) -> None:
+    with piped(tmp_path) as (reader, pipe):
+        now_ns = time.monotonic_ns()
+        data = b"".join(scan(now_ns + i * 5_000_000, 100, 200, 300 + i) for i in range(20))
+        for part in (data[:10], data[10:47], data[47:]):  # reads end where they like
+            pipe.write(part)
+            time.sleep(0.02)
+        until(lambda: reader.window(now_ns, now_ns + 95_000_000) is not None)
+        window = reader.window(now_ns, now_ns + 95_000_000)
+        assert window is not None
+        assert window.rate[0] == pytest.approx((100 * SCALE, 200 * SCALE, 300 * SCALE))
+        assert window.rate[-1][2] == pytest.approx(319 * SCALE)
+        assert reader.why == ""
+        assert reader.window(now_ns, now_ns + NS) is None  # so far it has not told
 
 
 NS = 1_000_000_000
 
 
 def test_stamps_of_another_clock_are_not_taken_for_rates(tmp_path: Path) -> None:
-    device(tmp_path)
-    os.mkfifo(tmp_path / "iio:dev")
-    dev = tmp_path / "dev"
-    dev.mkdir()
-    (dev / "iio:device0").symlink_to(tmp_path / "iio:dev")
-    reader = GyroReader("auto", tmp_path, dev)
-    try:
-        with (tmp_path / "iio:dev").open("wb", buffering=0) as pipe:
-            pipe.write(b"".join(scan(1_700_000_000 * NS + i, 1, 2, 3) for i in range(9)))
-            until(lambda: "another clock" in reader.why)
-    finally:
-        reader.close()
+    with piped(tmp_path) as (reader, pipe):
+        pipe.write(b"".join(scan(1_700_000_000 * NS + i, 1, 2, 3) for i in range(9)))
+        until(lambda: "another clock" in reader.why)
 
 
 def test_a_device_that_comes_later_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
