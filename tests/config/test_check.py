@@ -48,6 +48,21 @@ def check(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
         ("[camera]\nfps = 9\n[warden]\nheartbeat_s = 0.1", 4, "BLIND all the time"),
         ("[warden]\nheartbeat_s = 2.0\nhung_s = 1.0", 3, "must exceed heartbeat_s"),
         ("[camera]\nexposure_max_us = 20000", 2, "exceeds exposure_dusk_us"),
+        ("[camera]\nignore = [[0.0, 0.0, 1.2, 1.0]]", 2, "allowed: list of [0 to 1, 0 to 1, 0 to 1, 0 to 1]"),
+        ("[camera]\nignore = [[0.0, 0.5, 0.2]]", 2, "length 4"),
+        ("[camera]\nignore = [[0.3, 0.0, 0.2, 1.0]]", 2, "[0.3, 0.0, 0.2, 1.0] is no part of the picture"),
+        ("[camera]\nignore = [[0.2, 0.4, 0.2, 0.6]]", 2, "is no part of the picture"),
+        ("[camera]\nignore = [[0.0, 0.0, 1.0, 0.3], [0.0, 0.0, 0.25, 1.0]]", 2, "48% of the picture"),
+        (
+            "[camera]\nignore = [[0.0, 0.9, 0.2, 1.0], [0.4, 0.3, 0.6, 1.0]]",
+            2,
+            "path would not be seen, 15% may",
+        ),
+        (
+            "[camera]\nignore = [[0.0, 0.9, 0.2, 1.0], [0.4, 0.3, 0.6, 1.0]]",
+            2,
+            "for [0.4, 0.3, 0.6, 1.0]: move",
+        ),
         ("[journal]\nfolder = 'my journal'", 2, "give a whole path"),
         ("[journal]\nfolder = '/proc/here'", 2, "can hold no journal"),
         ("[health]\ndark_luma = 0", 2, "allowed: 4 to 100"),
@@ -70,6 +85,35 @@ def test_what_cannot_start_or_protect_is_refused_with_its_line(
     assert told in str(caught.value)
     assert str(caught.value).startswith(f"{path}:{line}: " if line else f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("sits", ["", "hfov_deg = 102.0", "pitch_deg = -20.0", "rotation_deg = 90"])
+def test_a_part_beside_the_path_may_be_ignored(tmp_path: Path, sits: str) -> None:
+    path = tmp_path / "rearguard.toml"
+    path.write_text(f"[camera]\n{sits}\nignore = [[0.0, 0.1, 0.12, 1.0], [0.9, 0.0, 1.0, 1.0]]\n")
+    config = load(path)
+    assert config.camera.ignore == ((0.0, 0.1, 0.12, 1.0), (0.9, 0.0, 1.0, 1.0))
+    path.write_text(as_toml(config))
+    assert load(path) == config
+
+
+@pytest.mark.parametrize(
+    ("region", "free", "hidden"),
+    [
+        ("[0.0, 0.75, 1.0, 1.0]", "pitch_deg = 15.0", "pitch_deg = -10.0"),  # the path lies higher, or lower
+        ("[0.0, 0.0, 0.38, 1.0]", "hfov_deg = 102.0", "hfov_deg = 45.0"),  # and is narrower, or wider
+        ("[0.0, 0.75, 1.0, 1.0]", "height_m = 0.6", "height_m = 1.8"),
+    ],
+)
+def test_what_may_be_ignored_follows_from_how_the_camera_sits(
+    tmp_path: Path, region: str, free: str, hidden: str
+) -> None:
+    path = tmp_path / "rearguard.toml"
+    path.write_text(f"[camera]\nignore = [{region}]\n{free}\n")
+    load(path)
+    path.write_text(f"[camera]\nignore = [{region}]\n{hidden}\n")
+    with pytest.raises(BadInput, match="of the path would not be seen"):
+        load(path)
 
 
 def test_the_command_tells_every_clash_and_exits_with_2(tmp_path: Path) -> None:

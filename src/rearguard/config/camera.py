@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from rearguard.config.field import about, within
+from rearguard.types import Region
 
 
 class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -36,6 +37,14 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     rotation_deg: Annotated[
         Literal[0, 90, 180, 270], about("turn the picture when the pod sits sideways")
     ] = 0
+    ignore: Annotated[
+        tuple[Region, ...],
+        msgspec.Meta(
+            max_length=8,
+            description="parts of the upright picture that are yours, a strap or dirt: [left, top, right, bottom] as "
+            "shares; nothing is seen there; `rearguard aim` proposes them",
+        ),
+    ] = ()
     sensor_mode: Annotated[
         Literal["field", "fast"],
         about("Pi camera: field reads the whole width, fast reads quicker (gait bends it less), sees less"),

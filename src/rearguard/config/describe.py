@@ -47,6 +47,8 @@ def accepts(kind: msgspec.inspect.Type) -> str:
             return " | ".join(json.dumps(v) for v in values)
         case msgspec.inspect.BoolType():
             return "true | false"
+        case msgspec.inspect.TupleType(item_types=items):
+            return f"[{', '.join(accepts(item) or 'text' for item in items)}]"
         case msgspec.inspect.ListType(item_type=item) | msgspec.inspect.VarTupleType(item_type=item):
             return f"list of {accepts(item) or 'text'}"
         case _:

@@ -10,13 +10,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rearguard.config.path import MOST_HIDDEN, hidden_of_path
 from rearguard.config.root import Config
 from rearguard.config.sound import parse_hours
+from rearguard.types import Box, hidden_share
 
 # GPIO 0 to 8 are pulled high from power-on until a program takes them (BCM2835 ARM peripherals, 6.2 table 6-31).
 PULLED_HIGH = range(9)
 # What moves and hits hardest; whoever ignores one of these is not warned of it.
 NEVER_IGNORED = ("person", "bicycle", "motorcycle", "car", "bus", "truck")
+
+
+# Of the picture: a thinner part hides nothing, and of less than the rest no turn can be told.
+_LEAST_SIDE, _MOST_IGNORED = 0.01, 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,31 @@ def _exposure(config: Config) -> Problem | None:
     )
 
 
+def _own_parts(config: Config) -> Problem | None:
+    regions = config.camera.ignore
+    for region in regions:
+        left, top, right, bottom = region
+        if right - left < _LEAST_SIDE or bottom - top < _LEAST_SIDE:
+            return Problem(
+                "camera", "ignore",
+                f"{list(region)} is no part of the picture: [left, top, right, bottom] grow to the right and down, by "
+                f"{_LEAST_SIDE:g} at least",
+            )  # fmt: skip
+    if (share := hidden_share(Box(0.0, 0.0, 1.0, 1.0), regions)) > _MOST_IGNORED:
+        return Problem(
+            "camera", "ignore",
+            f"{share:.0%} of the picture would be ignored, {_MOST_IGNORED:.0%} may be: move your things out of it",
+        )  # fmt: skip
+    if (share := hidden_of_path(config.camera, regions)) > MOST_HIDDEN:
+        worst = max(regions, key=lambda region: hidden_of_path(config.camera, (region,)))
+        return Problem(
+            "camera", "ignore",
+            f"{share:.0%} of the path would not be seen, {MOST_HIDDEN:.0%} may be, most of it for {list(worst)}: move "
+            "what is there out of the picture, or make the region smaller",
+        )  # fmt: skip
+    return None
+
+
 def _folder(config: Config) -> Problem | None:
     folder = config.journal.folder
     if not folder:
@@ -167,6 +198,6 @@ def _words(config: Config) -> Problem | None:
 
 
 RULES: tuple[Callable[[Config], Problem | None], ...] = (
-    _levels, _scores, _pins, _boot_pins, _ignored, _rates, _heartbeat, _hung, _exposure, _folder,
+    _levels, _scores, _pins, _boot_pins, _ignored, _rates, _heartbeat, _hung, _exposure, _own_parts, _folder,
     _quiet_hours, _words,
 )  # fmt: skip

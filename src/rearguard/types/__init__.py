@@ -21,7 +21,7 @@ from rearguard.types.bounds import (
 )
 from rearguard.types.ego import EgoMotion, EgoState, Speed
 from rearguard.types.observation import Observation
-from rearguard.types.picture import Box, Detection, Frame, Image, TrueThing
+from rearguard.types.picture import Box, Detection, Frame, Image, Region, TrueThing, hidden_share
 from rearguard.types.record import Cue, FaultSpan, NearMiss, Passage, TracePoint
 from rearguard.types.track import STILL_PER_S, Growth, LoomingPatch, Motion, SizePrior, Track
 from rearguard.types.verdict import Reason, ReasonCode, Threat, Verdict
@@ -56,6 +56,7 @@ __all__ = [
     "Rate",
     "Reason",
     "ReasonCode",
+    "Region",
     "Share",
     "Side",
     "SizePrior",
@@ -66,4 +67,5 @@ __all__ = [
     "Track",
     "TrueThing",
     "Verdict",
+    "hidden_share",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -54,6 +56,26 @@ class Box(msgspec.Struct, frozen=True, array_like=True):
         """Intersection over union with another box, 0..1; 0 for boxes without an area."""
         both = self.shared(other)
         return both / (self.area + other.area - both) if both > 0 else 0.0
+
+
+Region: TypeAlias = tuple[Share, Share, Share, Share]
+"""A rectangle of the picture: left, top, right, bottom as shares of its width and height."""
+
+
+def hidden_share(box: Box, regions: Sequence[Region]) -> float:
+    """How much of a box, itself in shares of the picture, lies in any of the regions: 0 to 1."""
+    cut = [
+        Box(max(x0, box.x0), max(y0, box.y0), min(x1, box.x1), min(y1, box.y1)) for x0, y0, x1, y1 in regions
+    ]
+    parts = sorted((p for p in cut if p.width > 0 and p.height > 0), key=lambda p: p.x0)
+    hidden = 0.0
+    for top, bottom in pairwise(sorted({y for part in parts for y in (part.y0, part.y1)})):
+        reached = box.x0
+        for part in parts:
+            if part.y0 <= top and bottom <= part.y1:  # what several regions hide of a strip counts once
+                hidden += (bottom - top) * max(0.0, part.x1 - max(part.x0, reached))
+                reached = max(reached, part.x1)
+    return hidden / box.area if hidden else 0.0
 
 
 class TrueThing(msgspec.Struct, frozen=True):
