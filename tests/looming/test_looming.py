@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import cv2
 import msgspec
 import no_detector
 import numpy as np
@@ -17,9 +18,11 @@ from rearguard.camera.catalogue import open_source
 from rearguard.config import Config
 from rearguard.detect.detector import Detector
 from rearguard.ego.flow import FlowEgo
+from rearguard.ego.ignored import Ignored
 from rearguard.ego.pinhole import Pinhole, turn
 from rearguard.ego.state import EgoEstimator
 from rearguard.looming.detector import LoomingDetector
+from rearguard.looming.features import Points
 from rearguard.looming.ground import grade, standing
 from rearguard.looming.parallax import Attitude, Parallax, solve
 from rearguard.track.patches import Patches
@@ -284,3 +287,19 @@ def test_a_wall_is_warned_of_until_it_is_met(seed: int) -> None:
     assert told[first][0] > 1.5
     # Filling the picture, it leaves nothing far to tell the camera's turn by, and is no less there for that.
     assert {level for left_s, level in told[first:] if left_s > 0.25} == {Level.CRITICAL}
+
+
+def test_nothing_is_followed_in_a_part_that_is_ignored():
+    strap = (0.0, 0.0, 0.25, 1.0)
+    lens = Pinhole(320, 180, 250.0)
+    world = np.random.default_rng(1).integers(0, 255, (180, 400)).astype(np.uint8)
+    world = cv2.GaussianBlur(world, (0, 0), 2)
+    points = Points(lens, 12, Ignored((strap,), (320, 180)))
+    for shift in range(
+        0, 60, 6
+    ):  # the picture turns to the right, so that all runs to the left, behind the strap
+        points.follow(
+            world[:, shift : shift + 320].copy(), turn(EgoMotion(6 / 250.0, 0, 0, 0.9)), (160.0, 90.0)
+        )
+        assert len(points.past) > 50
+        assert points.past[:, -1, 0].min() >= 80

@@ -11,9 +11,11 @@ import pytest
 from no_detector import Looked
 
 from rearguard.config import Config
+from rearguard.ego.ignored import Ignored
 from rearguard.ego.pinhole import Pinhole
 from rearguard.lab.scenarios.table import LOW_LEAD_S
 from rearguard.looming.low import LowDetector
+from rearguard.looming.plane import Ground
 from rearguard.types import EgoMotion, EgoState, Level
 
 CONFIG = Config()
@@ -73,3 +75,18 @@ def test_who_stands_sees_nothing_low_and_no_picture_breaks_it() -> None:
             assert not low.detect(grey, (10 * n + back + 20) * NS // 10, turned, state)
     small = LowDetector(CONFIG.looming, Pinhole.from_fov(160, 120, 66.0), CONFIG.camera)
     assert small.detect(np.zeros((120, 160), np.uint8), 0, EgoMotion(), EgoState()) is None
+
+
+def test_ground_behind_an_ignored_part_is_not_looked_at():
+    lens = Pinhole.from_fov(1280, 720, 66.0)
+    level = np.eye(3)
+    picture = np.full((720, 1280), 120, np.uint8)
+    whole, hidden = (
+        Ground(lens, 1.35, Ignored(parts, (1280, 720))) for parts in ((), ((0.5, 0.6, 1.0, 1.0),))
+    )
+    shown = whole.shown(whole.view(picture, level))
+    left = hidden.shown(hidden.view(picture, level))
+    middle = shown.shape[1] // 2
+    assert shown[:, middle + 15 :].any()
+    assert not left[:, middle:].any()
+    assert np.array_equal(left[:, : middle - 15], shown[:, : middle - 15])

@@ -109,7 +109,7 @@ class Detector:
         self, network: Network, picture: Image, found: Found, hints: Hints, shrunk: float
     ) -> Found:
         size = (picture.shape[1], picture.shape[0])
-        reported = self._reporter.report(found, size)
+        reported = [d for d in self._reporter.report(found, size) if not hints.own.holds(d.box)]
         sight = Sight(
             [d.box for d in reported if d.score >= self.config.min_score],
             [d.box for d in reported if d.score < self.config.min_score and d.label in MOVERS],

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rearguard.detect.decode import Found
+from rearguard.ego.ignored import Ignored
 from rearguard.types import Box
 
 Size = tuple[int, int]
@@ -35,11 +36,12 @@ class Hints:
     """What is known before a frame is looked at: tracks, where they should be now, and where the way leads.
 
     `tracks`: (id, box in picture pixels), most urgent first; `ahead_px`: the picture point the wearer moves
-    towards, None: the middle.
+    towards, None: the middle. Boxes of the wearer's `own` parts are worth no look.
     """
 
     tracks: tuple[tuple[int, Box], ...] = ()
     ahead_px: tuple[float, float] | None = None
+    own: Ignored = field(default_factory=Ignored)
 
 
 @dataclass(frozen=True, slots=True)

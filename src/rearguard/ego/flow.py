@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rearguard.ego.ignored import Ignored
 from rearguard.ego.pinhole import Pinhole, turn
 from rearguard.types import Box, EgoMotion, Image
 
@@ -23,17 +24,23 @@ _MIN_POINTS = 12
 _COARSE = 2  # the whole picture's shift is found at this fraction of the small size
 _HUBER_PX = 1.0
 _INLIER_PX = 1.5
+_WINDOW_PX = 15
 
 
 class FlowEgo:
-    """Feeds on frames, tells the turn since the previous one. Not for use from several threads."""
+    """Feeds on frames, tells the turn since the previous one. Not for use from several threads.
 
-    def __init__(self, lens: Pinhole) -> None:
+    `own`: parts of the picture that are left out.
+    """
+
+    def __init__(self, lens: Pinhole, own: Ignored | None = None) -> None:
         scale = SMALL_WIDTH_PX / lens.width_px
         self._scale = scale
         self._size = (SMALL_WIDTH_PX, max(16, round(lens.height_px * scale)))
         self._lens = Pinhole(*self._size, lens.focal_px * scale)
         self._previous: Image | None = None
+        self._own = own or Ignored()
+        self._seen = self._own.seen(self._size, _WINDOW_PX // 2)
         self._window: NDArray[np.float32] | None = None
 
     def estimate_turn(self, image: Image, moving: tuple[Box, ...] = ()) -> EgoMotion:
@@ -69,14 +76,14 @@ class FlowEgo:
             for g in (before, after)
         )
         if self._window is None:
-            self._window = np.asarray(cv2.createHanningWindow(size, cv2.CV_32F))
+            self._window = self._own.window(size, rows / self._size[1])
         (dx, dy), _ = cv2.phaseCorrelate(first, second, self._window)
         return dx * _COARSE, dy * _COARSE
 
     def _flow(
         self, before: Image, after: Image, moving: tuple[Box, ...], shift: tuple[float, float]
     ) -> tuple[Points, Points]:
-        mask = np.full(before.shape, 255, np.uint8)
+        mask = np.full(before.shape, 255, np.uint8) if self._seen is None else self._seen.copy()
         for box in moving:
             x0, y0, x1, y1 = (round(v * self._scale) for v in (box.x0, box.y0, box.x1, box.y1))
             mask[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = 0
@@ -89,7 +96,7 @@ class FlowEgo:
             after,
             corners,
             corners + np.array(shift, np.float32),
-            winSize=(15, 15),
+            winSize=(_WINDOW_PX, _WINDOW_PX),
             maxLevel=3,
             criteria=(3, 12, 0.03),
             flags=cv2.OPTFLOW_USE_INITIAL_FLOW,

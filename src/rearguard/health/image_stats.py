@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rearguard.ego.ignored import Ignored
 from rearguard.types import Image
 
 WIDTH_PX = 160  # of the small copy: enough to see fog and hands, about 2 % of the pixels of 1280x720
@@ -51,18 +52,23 @@ def small_grey(coarse: Image) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(grey, (WIDTH_PX, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def measure(small: NDArray[np.uint8], flat_std: float) -> PictureStats:
+def measure(small: NDArray[np.uint8], flat_std: float, own: Ignored | None = None) -> PictureStats:
     """The numbers of a small grey picture; a tile with contrast below `flat_std` counts as flat.
 
-    At dusk everything has less contrast, so the limit falls with the brightness, to about a third.
+    What shows the wearer's `own` parts is left out. At dusk everything has less contrast, so the limit falls with the
+    brightness, to about a third.
     """
     values = small.astype(np.float32)
     mean = cv2.resize(values, (_TILES, _TILES), interpolation=cv2.INTER_AREA)
     square = cv2.resize(values * values, (_TILES, _TILES), interpolation=cv2.INTER_AREA)
     variance = square - mean * mean
+    seen = own.seen((small.shape[1], small.shape[0])) if own else None
+    if own and seen is not None:
+        shown = ~own.tiles(_TILES, _TILES)
+        mean, variance, small = mean[shown], variance[shown], small[seen > 0]
     luma = float(mean.mean())
     limit = flat_std * min(1.0, max(_DUSK_SHARE, luma / _DAY_LUMA))
-    _, deviation = cv2.meanStdDev(cv2.Laplacian(values, cv2.CV_32F))
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(values, cv2.CV_32F), mask=seen)
     return PictureStats(
         luma=luma,
         flat_share=float((variance < limit * limit).mean()),

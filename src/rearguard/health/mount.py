@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rearguard.clock import NS_PER_S
+from rearguard.ego.ignored import Ignored
 from rearguard.types import Image
 
 Floats = NDArray[np.floating[Any]]
@@ -30,6 +31,7 @@ _EACH_S = 0.1  # two pictures in a row are compared at most so often: more costs
 _WINDOW_S = 5.0  # steps swing the camera by 15 times the flow that tells; halved, they are not averaged away
 _KNOWN = 0.5  # of the window's pictures must show enough
 _STOPS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 0.03)  # a third of the iterations, and as good
+_FLOW_PX = 13
 _POINTS, _LEAST_POINTS, _LEAST_IN_BAND = 100, 12, 4
 _BAND = 0.28  # of the picture at each edge; the middle is as wide
 # Flows in pictures' widths a second: 2.5 m/s at chest height is 0.07 at the lower edge of a 66 degree picture.
@@ -56,9 +58,10 @@ class Wrong(StrEnum):
 
 
 class MountWatch:
-    """Feeds on small grey pictures in order."""
+    """Feeds on small grey pictures in order; the wearer's `own` parts are left out."""
 
-    def __init__(self) -> None:
+    def __init__(self, own: Ignored | None = None) -> None:
+        self._own = own or Ignored()
         self._last: tuple[int, Image] | None = None
         self._flows: deque[tuple[int, Floats]] = deque()
         self._window: NDArray[np.float32] | None = None
@@ -83,16 +86,17 @@ class MountWatch:
     def _bands(self, before: Image, after: Image) -> Floats:
         """How far the bottom, top, left and right bands flow outwards against the middle, and the middle downwards."""
         none = np.full(5, np.nan)
-        points = cv2.goodFeaturesToTrack(before, _POINTS, 0.01, 5, blockSize=5)
+        h, w = before.shape
+        mask = self._own.seen((w, h), _FLOW_PX // 2)
+        points = cv2.goodFeaturesToTrack(before, _POINTS, 0.01, 5, mask=mask, blockSize=5)
         if points is None or len(points) < _LEAST_POINTS:
             return none
-        h, w = before.shape
         if self._window is None or self._window.shape != (h, w):
-            self._window = np.asarray(cv2.createHanningWindow((w, h), cv2.CV_32F), np.float32)
+            self._window = self._own.window((w, h))
         shift, _ = cv2.phaseCorrelate(before.astype(np.float32), after.astype(np.float32), self._window)
         guess = points + np.array(shift, np.float32)
         moved, found, _ = cv2.calcOpticalFlowPyrLK(
-            before, after, points, guess, winSize=(13, 13), maxLevel=2, criteria=_STOPS,
+            before, after, points, guess, winSize=(_FLOW_PX, _FLOW_PX), maxLevel=2, criteria=_STOPS,
             flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
         )  # fmt: skip
         good = found.ravel() == 1

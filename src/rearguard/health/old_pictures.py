@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rearguard.clock import NS_PER_S
+from rearguard.ego.ignored import Ignored
 from rearguard.types import Image
 
 _REMEMBERED_S = 8.0  # a loop longer than this is not told; halved, one of 5 s is not
@@ -60,10 +61,12 @@ class Repeats:
 class Lookalikes:
     """Tells pictures that show, under fresh noise, what one of the last seconds showed.
 
-    A camera that moves never sees the same twice; one that stands does, so that nothing is said of it.
+    A camera that moves never sees the same twice; one that stands does, so that nothing is said of it. The wearer's
+    `own` parts stay the same and are left out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, own: Ignored | None = None) -> None:
+        self._own = own or Ignored()
         self._past: deque[tuple[int, NDArray[np.float32]]] = deque()
         self._changes: deque[float] = deque(maxlen=_USUAL)
 
@@ -71,6 +74,8 @@ class Lookalikes:
         """Whether this small grey picture shows an old one."""
         size = (_WIDTH, max(1, round(_WIDTH * small.shape[0] / small.shape[1])))
         copy = cv2.resize(small, size, interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
+        if (seen := self._own.seen(size)) is not None:
+            copy = copy[seen.ravel() > 0]
         copy -= copy.mean()
         if self._past and self._past[-1][1].shape != copy.shape:
             self._past.clear()

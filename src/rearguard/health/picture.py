@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from rearguard.clock import NS_PER_S
 from rearguard.config.camera import Camera
 from rearguard.config.health import Health
+from rearguard.ego.ignored import Ignored
 from rearguard.health.image_stats import PictureStats, coarse_copy, measure, small_grey
 from rearguard.health.mount import MountWatch, Wrong
 from rearguard.health.old_pictures import Lookalikes, Repeats, Seen
+from rearguard.health.own_parts import OwnParts
 from rearguard.health.tiles import TileHealth, TileWatch, path_weights
 from rearguard.types import EgoMotion, Fault, Frame, Image
 
@@ -115,11 +117,14 @@ class PictureWatch:
         self._config = config
         self._lasting = {rule.fault: Lasting(rule.after_s, rule.clear_s) for rule in RULES}
         self._seen = Repeats()
-        self._lookalikes = Lookalikes()
+        camera = camera or Camera()
+        self._own = Ignored(camera.ignore)
+        self._lookalikes = Lookalikes(self._own)
         self._old, self._late = Often(), Often()
-        self._tile_watch = TileWatch(path_weights(camera or Camera()))
+        self._tile_watch = TileWatch(path_weights(camera), self._own)
         self.tiles: TileHealth | None = None
-        self._mount_watch = MountWatch()
+        self._mount_watch = MountWatch(self._own)
+        self.own_parts = OwnParts(camera)
         self.mount = Wrong.NOTHING
         self._last_ns: int | None = None
         self._alike = 0
@@ -138,9 +143,10 @@ class PictureWatch:
         now_ns = self._time(frame.captured_ns)
         coarse = coarse_copy(frame.image)
         small = small_grey(coarse)
-        stats = self.stats = measure(small, self._config.covered_std)
+        stats = self.stats = measure(small, self._config.covered_std, self._own)
         tiles = self.tiles = self._tile_watch.check_tiles(small, now_ns)
         self.mount = self._mount_watch.check_mount(small, now_ns)
+        self.own_parts.look(small, now_ns)
         if detect_s is not None:
             self._detect_s.append(detect_s)
         holds = {

@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 
 from rearguard.clock import NS_PER_S
 from rearguard.config.camera import Camera
+from rearguard.config.path import MOST_HIDDEN, path_boxes
+from rearguard.ego.ignored import Ignored
 from rearguard.types import Image
 
 Floats = NDArray[np.floating[Any]]
@@ -67,7 +69,6 @@ _USUAL_LOST_S = 120.0  # and while it is lost
 _NOISY, _NATURAL = 0.3, 0.42  # likeness of neighbouring pixels: of noise at most, of a picture at least
 _LEAST_TOGETHER = 8  # tiles: fewer at once are a thing that passes, not a part that dies
 _ISLAND = 0.5  # of the nine tiles around and at a place
-_LEAST_OF_PATH = 0.15  # of the path dead, and it is asked what of the rest is alive
 _IN_PATH = 0.005  # the least share of the path for which a tile without any contrast is not just sky
 _BLACK, _WHITE, _EMPTY = 6.0, 249.0, 1.5
 
@@ -86,26 +87,14 @@ class TileHealth:
     stood_still: bool
 
 
-def path_weights(
-    camera: Camera, half_width_m: float = 0.9, distances_m: tuple[float, ...] = (3.0, 4.5, 6.0, 8.0, 11.0)
-) -> Floats:
-    """How much of the path ahead each tile shows, (ROWS, COLUMNS), in sum 1.
-
-    The path is a body's height and the corridor's width at the distances covered within the next seconds, seen by a
-    level pinhole with the configured field of view and tilt.
-    """
+def path_weights(camera: Camera) -> Floats:
+    """How much of the path ahead (`path_boxes`) each tile shows, (ROWS, COLUMNS), in sum 1."""
     w, h = 480, 320
-    f = 0.5 * w / math.tan(math.radians(camera.hfov_deg) / 2)
-    tall = w * camera.height_px / camera.width_px  # of the picture in these units
-    horizon = tall / 2 - f * math.tan(math.radians(camera.pitch_deg))
     weights = np.zeros((ROWS, COLUMNS))
-    for distance_m in distances_m:
+    for box in path_boxes(camera):
         plate = np.zeros((h, w), np.float32)
-        x = f * half_width_m / distance_m
-        top = (horizon - f * (1.8 - camera.height_m) / distance_m) * h / tall
-        bottom = (horizon + f * camera.height_m / distance_m) * h / tall
-        rows = slice(max(0, round(top)), max(0, min(h, round(bottom))))
-        plate[rows, max(0, round(w / 2 - x)) : min(w, round(w / 2 + x))] = 1.0
+        rows = slice(max(0, round(box.y0 * h)), max(0, min(h, round(box.y1 * h))))
+        plate[rows, max(0, round(box.x0 * w)) : max(0, min(w, round(box.x1 * w)))] = 1.0
         if plate.any():
             weights += tile_means(plate) / tile_means(plate).sum()
     total = weights.sum()
@@ -144,10 +133,15 @@ def changes(now: Floats, then: Floats) -> Floats:
 
 
 class TileWatch:
-    """Feeds on small grey pictures in order; see the module. Never raises on any picture of one size."""
+    """Feeds on small grey pictures in order; see the module. Never raises on any picture of one size.
 
-    def __init__(self, weights: Floats) -> None:
+    Tiles of the wearer's `own` parts are not judged, but what they hide of the path is as lost as what is dead.
+    """
+
+    def __init__(self, weights: Floats, own: Ignored | None = None) -> None:
         self._weights = weights
+        self._ignored = (own or Ignored()).tiles(ROWS, COLUMNS)
+        self._watched = ~self._ignored
         self._past: deque[tuple[int, Floats]] = deque()
         self._ranges: deque[tuple[int, Floats]] = (
             deque()
@@ -178,7 +172,7 @@ class TileWatch:
         std = np.sqrt(np.maximum(tile_means(values * values) - mean * mean, 0.0))
         changed = self._changes(values, at_ns)
         noise = self._noise(changed[-1], at_ns) if len(changed) else 0.0
-        self._light = min(1.0, max(_DUSK_SHARE, float(mean.mean()) / _DAY_LUMA))
+        self._light = min(1.0, max(_DUSK_SHARE, float(mean[self._watched].mean()) / _DAY_LUMA))
         if self._past and at_ns - self._past[0][0] >= _WINDOW_S * NS_PER_S:
             self._look_for_frozen(changed.max(axis=0), std, noise, at_ns)
         self._look_for_lost(values, noise, at_ns)
@@ -186,20 +180,21 @@ class TileWatch:
         self._past.append((at_ns, values))
         self._last_ns = at_ns
         empty = (std < _EMPTY) & ((mean < _BLACK) | ((mean > _WHITE) & (self._weights > _IN_PATH)))
-        return self._summary(self._frozen | self._lost | self._noisy | empty, std)
+        return self._summary((self._frozen | self._lost | self._noisy | empty) & self._watched, std)
 
     def _summary(self, dead: Flags, std: Floats) -> TileHealth:
         if dead.sum() < _LEAST_TOGETHER:
             dead = np.zeros_like(dead)
         # What has no texture cannot be judged, and a live island is of no use: as dead as most of what lies around.
         dead = dead | (cv2.blur(dead.astype(np.float32), (3, 3), borderType=cv2.BORDER_REPLICATE) > _ISLAND)
-        textured = std >= _TEXTURED * self._light
+        dead &= self._watched
+        textured = (std >= _TEXTURED * self._light) & self._watched
         still = bool(textured.any()) and bool(self._frozen[textured].mean() > 0.9)
         # While parts stand still, only what moves is known to be alive: far ahead nothing moves of a steady camera.
-        alive = ~dead & self._moves if self._frozen.any() else ~dead
-        lost, left = float(self._weights[dead].sum()), float(self._weights[alive].sum())
-        path_dead = lost / (lost + left) if lost >= _LEAST_OF_PATH else lost
-        return TileHealth(dead, path_dead, float(dead.mean()), still)
+        alive = ~dead & (self._moves if self._frozen.any() else self._watched)
+        lost, left = float(self._weights[dead | self._ignored].sum()), float(self._weights[alive].sum())
+        path_dead = lost / (lost + left) if lost >= MOST_HIDDEN else lost
+        return TileHealth(dead, path_dead, float(dead[self._watched].mean()), still)
 
     def _changes(self, values: Floats, at_ns: int) -> Floats:
         """How much each tile changed since some pictures of the window, the last one last, (n, ROWS, COLUMNS)."""
@@ -212,7 +207,7 @@ class TileWatch:
 
     def _noise(self, change: Floats, at_ns: int) -> float:
         """The sensor's noise: the change of the quietest tile within the last seconds, in grey levels."""
-        some = change[change > 0.05]
+        some = change[(change > 0.05) & self._watched]
         if some.size:
             self._quiet.append((at_ns, float(some.min())))
         _forget(self._quiet, at_ns - 3 * NS_PER_S)
@@ -223,7 +218,7 @@ class TileWatch:
         _forget(self._ranges, at_ns - round(_FALL_S * NS_PER_S), keep=1)
         before = max_of(self._ranges, now)
         plain = std < _TEXTURED * self._light
-        textured = ~plain & (std >= _SEEN_MOVING * still)
+        textured = ~plain & (std >= _SEEN_MOVING * still) & self._watched
         moving = bool(textured.any()) and bool((now[textured] > _MOVED * still).mean() >= _MOVING_SHARE)
         self._motion.append((at_ns, moving))
         _forget(self._motion, at_ns - round(_MOVED_WITHIN_S * NS_PER_S))
@@ -233,11 +228,12 @@ class TileWatch:
         if self._usual_range is None:
             self._usual_range = now
         fell = (now < still) & (before > _MOVED * still) & (before > _HAD * self._usual_range) & ~plain
+        fell &= self._watched
         self._usual_ranges.append((at_ns, self._usual_range))
         _forget(self._usual_ranges, at_ns - NS_PER_S, keep=1)
         follow = 1 - math.exp(-max(0, at_ns - self._last_ns) / NS_PER_S / _MOVED_WITHIN_S)
         self._usual_range = self._usual_range + follow * (now - self._usual_range)
-        self._moves = now > 2 * still
+        self._moves = (now > 2 * still) & self._watched
         if self._moves.sum() < _FEW_MOVE and textured.any():
             unabated = float(np.median((before / np.maximum(self._usual_ranges[0][1], still))[textured]))
             if (
@@ -269,7 +265,7 @@ class TileWatch:
             return
         usual = self._usual_detail
         lost = (best < _LEFT * usual) & (usual > _LEAST_DETAIL * self._light) & (before > _HAD * usual)
-        lost &= at_ns - self._first_ns > _KNOWN_AFTER_S * NS_PER_S
+        lost &= self._watched & (at_ns - self._first_ns > _KNOWN_AFTER_S * NS_PER_S)
         if lost.sum() >= _LEAST_TOGETHER:
             self._lost_ns = at_ns
         if self._lost_ns is not None and at_ns - self._lost_ns <= _FALL_S * NS_PER_S:
@@ -293,6 +289,7 @@ class TileWatch:
         if self._usual_likeness is None:
             self._usual_likeness = likeness
         noisy = (best < _NOISY) & (self._usual_likeness > _NATURAL) & (std > _TEXTURED * self._light)
+        noisy &= self._watched
         back = best > 0.5 * (_NOISY + _NATURAL)
         if max(noisy.sum(), self._noisy.sum()) >= _LEAST_TOGETHER:
             self._noisy = self._noisy | noisy

@@ -22,6 +22,7 @@ from rearguard.clock import NS_PER_S
 from rearguard.config.camera import Camera
 from rearguard.config.looming import Looming as Settings
 from rearguard.ego.flow import SMALL_WIDTH_PX
+from rearguard.ego.ignored import Ignored
 from rearguard.ego.level import axes
 from rearguard.ego.pinhole import Array, Pinhole, turn
 from rearguard.looming import ground, parallax
@@ -78,7 +79,9 @@ class LoomingDetector:
             SMALL_WIDTH_PX, max(16, round(lens.height_px * self._zoom)), lens.focal_px * self._zoom
         )
         self._camera = camera
-        self._points = Points(self._lens, MOST_BACK)
+        self._points = Points(
+            self._lens, MOST_BACK, Ignored(camera.ignore, (self._lens.width_px, self._lens.height_px))
+        )
         self._moments: deque[_Moment] = deque(maxlen=MOST_BACK + 1)
         self._pending = np.eye(3)
         self._last_w: Array | None = None
@@ -236,6 +239,7 @@ class LoomingDetector:
         rows = slice(_cell(y - (1.8 - height) * per_m), _cell(y + (height - 0.2) * per_m) + 1)
         columns = slice(_cell(x - half * per_m), _cell(x + half * per_m) + 1)
         path = texture[rows, columns]
+        path = path[~np.isnan(path)]
         share = float((path > _LEAST_TEXTURE).mean()) if path.size else 1.0
         self._textured += min(1.0, dt / self._settings.blind_s) * (share - self._textured)
         self.blind = self._textured < (_TEXTURED_AGAIN if self.blind else _LEAST_TEXTURED)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from rearguard.ego.ignored import Ignored
 from rearguard.ego.pinhole import Array, Pinhole
 from rearguard.types import Image
 
@@ -30,17 +31,18 @@ WORST_MATCH = 14.0  # mean grey-level difference of the window, above which it i
 
 
 class Points:
-    """Corners and where they have been. `length` frames of the past are kept."""
+    """Corners and where they have been, in places that show the world. `length` frames of the past are kept."""
 
-    def __init__(self, lens: Pinhole, length: int) -> None:
+    def __init__(self, lens: Pinhole, length: int, own: Ignored | None = None) -> None:
         self._lens = lens
         self._length = length
+        self._seen = (own or Ignored()).seen((lens.width_px, lens.height_px), _WINDOW_PX // 2)
         self._grey: Image | None = None
         self._odd = False
         # (n, length + 1, 2) small pixels, newest last, NaN before a point was first seen.
         self.past: Array = np.empty((0, length + 1, 2))
         self._drift: Array = np.empty((0, 2))  # flow per frame that the turn does not explain
-        self.texture: Array = np.zeros((0, 0))  # per cell, of the newest frame that was searched
+        self.texture: Array = np.zeros((0, 0))  # per cell, of the newest frame searched; NaN where unknown
 
     def clear(self) -> None:
         """Forget everything."""
@@ -77,6 +79,9 @@ class Points:
         height, width = after.shape
         inside = (there > _EDGE_PX).all(axis=1) & (there < (width - _EDGE_PX, height - _EDGE_PX)).all(axis=1)
         keep = (ok.ravel() == 1) & (error.ravel() < WORST_MATCH) & inside
+        if self._seen is not None:
+            column, row = there[keep].astype(int).T
+            keep[keep] = self._seen[row, column] > 0
         self.past = np.concatenate([self.past[keep, 1:], there[keep, None]], axis=1)
         self._drift = 0.5 * self._drift[keep] + 0.5 * (there - still)[keep]
 
@@ -90,6 +95,10 @@ class Points:
     def _refill(self, grey: Image, ahead_x: float, ahead_y: float) -> None:
         """New corners where there are none: every cell near the path, every few beside it."""
         corner = cv2.cornerMinEigenVal(grey, 5)
+        if self._seen is not None:
+            corner[self._seen == 0] = (
+                np.nan
+            )  # and with it the cells it reaches into: they are not plain, nobody knows
         rows, columns = (n // CELL_PX for n in grey.shape)
         cells = corner[: rows * CELL_PX, : columns * CELL_PX].reshape(rows, CELL_PX, columns, CELL_PX)
         cells = cells.transpose(0, 2, 1, 3).reshape(rows, columns, -1)

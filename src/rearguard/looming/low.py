@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rearguard.clock import NS_PER_S
 from rearguard.config.camera import Camera
 from rearguard.config.looming import Looming as Settings
+from rearguard.ego.ignored import Ignored
 from rearguard.ego.level import axes
 from rearguard.ego.pinhole import Array, Pinhole, turn
 from rearguard.looming.detector import LEAST_SPACING_S, LONGEST_GAP_S, MOST_BACK
@@ -92,7 +93,8 @@ class LowDetector:
     def __init__(self, settings: Settings, lens: Pinhole, camera: Camera) -> None:
         self._settings = settings
         self._height_m = camera.height_m
-        self._ground = Ground(lens, camera.height_m)
+        own = Ignored(camera.ignore, (lens.width_px, lens.height_px))
+        self._ground = Ground(lens, camera.height_m, own)
         self._usable = lens.focal_px >= _LEAST_FOCAL_PX
         self._past: deque[_Moment] = deque(maxlen=MOST_BACK)
         self._pending = np.eye(3)

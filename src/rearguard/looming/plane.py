@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rearguard.ego.ignored import Ignored
 from rearguard.ego.pinhole import Array, Pinhole
 from rearguard.looming.features import WORST_MATCH
 from rearguard.types import Image
@@ -63,9 +64,9 @@ class Plane:
 
 
 class Ground:
-    """The view of one lens at one height above the ground."""
+    """The view of one lens at one height above the ground, but for what shows the wearer's `own` parts."""
 
-    def __init__(self, lens: Pinhole, height_m: float) -> None:
+    def __init__(self, lens: Pinhole, height_m: float, own: Ignored | None = None) -> None:
         self.top = height_m / _FAR_M
         bottom = min(height_m / _NEAR_M, _MOST_DOWN)
         self.half = _HALF_M / height_m * bottom
@@ -77,6 +78,7 @@ class Ground:
         )
         w, h = lens.width_px - _INSET_PX, lens.height_px - _INSET_PX
         edge = _INSET_PX
+        self._seen = (own or Ignored()).seen((lens.width_px, lens.height_px), int(_INSET_PX))
         self._frame = np.array([[edge, edge, 1], [w, edge, 1], [w, h, 1], [edge, h, 1.0]])
         self._rays = np.linalg.inv(
             np.array([[self.fx, 0, self.half * self.fx], [0, self.fy, -self.top * self.fy], [0, 0, 1.0]])
@@ -112,6 +114,9 @@ class Ground:
             mask = np.zeros_like(shown)
             cv2.fillConvexPoly(mask, np.round(outline).astype(np.int32), 1)
             shown &= mask
+            if self._seen is not None:
+                flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+                shown[cv2.warpPerspective(self._seen, view.to_frame, self.size, flags=flags) == 0] = 0
         return shown
 
     def fit(

@@ -30,18 +30,19 @@ _PIXEL_SD = 0.4
 
 
 def measure_growth(
-    before: Image, after: Image, then: Mapping[int, Box], now: Mapping[int, Box]
+    before: Image, after: Image, then: Mapping[int, Box], now: Mapping[int, Box], seen: Image | None = None
 ) -> tuple[Growth, ...]:
     """The growth of each thing between two grey pictures (height, width).
 
     `then` are the boxes in the first picture by place among its detections, `now` where each is expected in the
-    second. Things whose texture does not tell are left out.
+    second. Things whose texture does not tell are left out. `seen` is 255 where the pictures show the world
+    (`Ignored.seen`); None: everywhere.
     """
-    found = ((i, _one(before, after, box, now[i])) for i, box in then.items())
+    found = ((i, _one(before, after, box, now[i], seen)) for i, box in then.items())
     return tuple(Growth(i, *grown) for i, grown in found if grown is not None)
 
 
-def _one(before: Image, after: Image, then: Box, now: Box) -> tuple[float, float] | None:
+def _one(before: Image, after: Image, then: Box, now: Box, seen: Image | None) -> tuple[float, float] | None:
     if then.height < _LEAST_HEIGHT_PX or then.width < 8:
         return None
     zoom = min(_WORK_HEIGHT_PX / then.height, _LARGEST_ZOOM)
@@ -65,6 +66,8 @@ def _one(before: Image, after: Image, then: Box, now: Box) -> tuple[float, float
     pad = _MARGIN * then.height * zoom
     x0, x1 = pad + 0.1 * then.width * zoom, width - pad - 0.1 * then.width * zoom
     mask[int(pad) : max(int(height - pad - 0.2 * then.height * zoom), 1), int(x0) : max(int(x1), 1)] = 255
+    if seen is not None and (shown := _cut(seen, then, size)) is not None:
+        mask[shown < 255] = 0
     corners = cv2.goodFeaturesToTrack(first, _MOST_CORNERS, 0.01, 4, mask=mask, blockSize=3)
     if corners is None or len(corners) < _LEAST_CORNERS:
         return None

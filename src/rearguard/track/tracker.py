@@ -15,6 +15,7 @@ import numpy as np
 
 from rearguard.clock import NS_PER_S
 from rearguard.config.track import Track as Settings
+from rearguard.ego.ignored import Ignored
 from rearguard.ego.pinhole import Pinhole
 from rearguard.track import clipping
 from rearguard.track.associate import GATE, Expected, assign, crowding, distance
@@ -77,7 +78,8 @@ class Live:
 
 
 class Tracker:
-    """Follows things from frame to frame. `prior_of(label)` is what is known of a thing by its label."""
+    """Follows things from frame to frame. `prior_of(label)` is what is known of a thing by its label; detections of
+    the wearer's `own` parts are left out."""
 
     def __init__(
         self,
@@ -86,11 +88,13 @@ class Tracker:
         prior_of: Callable[[str], SizePrior],
         *,
         min_score: float = 0.3,
+        own: Ignored | None = None,
     ) -> None:
         self._settings = settings
         self._lens = lens
         self._prior_of = prior_of
         self._min_score = min_score
+        self._own = own or Ignored()
         self._live: list[Live] = []
         self._last_ns: int | None = None
         self._boxes_were: BoxModel | None = None
@@ -122,7 +126,7 @@ class Tracker:
         boxes = BoxModel(self._lens, ego)
         self._predict(dt, was, ego, boxes, known=seen.ego.known)
         self._grow(dt, before_ns, seen.growth, boxes)
-        usable = [(i, d) for i, d in enumerate(seen.detections) if _sane(d)]
+        usable = [(i, d) for i, d in enumerate(seen.detections) if _sane(d) and not self._own.holds(d.box)]
         strong = [(i, d) for i, d in usable if d.score >= self._min_score]
         weak = [(i, d) for i, d in usable if d.score < self._min_score]
         crowd = [d.box for _, d in strong]
@@ -267,7 +271,7 @@ class Tracker:
         assert self._last_ns is not None
         seen = [t for t in self._live if t.seen_ns == self._last_ns]
         for t in self._live:
-            if t.seen_ns != self._last_ns:
+            if t.seen_ns != self._last_ns and not self._own.holds(t.box):  # who is behind a strap is not gone
                 t.existence.miss(dt)
             t.known = t.known or t.existence.believed > 0
         self._live = [t for t in self._live if t.seen_ns == self._last_ns or self._stays(t, seen)]

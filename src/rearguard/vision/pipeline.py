@@ -16,6 +16,7 @@ from rearguard.config import Config
 from rearguard.detect.detector import Detector
 from rearguard.detect.foveate import Hints
 from rearguard.ego.flow import FlowEgo
+from rearguard.ego.ignored import Ignored
 from rearguard.ego.pinhole import Pinhole, moved
 from rearguard.errors import BadInput
 from rearguard.looming.detector import LoomingDetector, Sight
@@ -76,7 +77,9 @@ class Pipeline:
         self._lens = lens
         self._detector = detector
         self._age_s = age_s
-        self._flow = FlowEgo(lens)
+        self._own = Ignored(config.camera.ignore, (lens.width_px, lens.height_px))
+        self._seen = self._own.seen((lens.width_px, lens.height_px))
+        self._flow = FlowEgo(lens, self._own)
         self._gyro = gyro
         self._rules = Rules(config, lens)
         self._looming = (
@@ -158,14 +161,14 @@ class Pipeline:
     def _hints(self, ego: EgoMotion) -> Hints:
         """Where the tracks should be in this frame, most urgent first, for the detector's closer look."""
         urgent = sorted(self._rules.tracks, key=lambda t: math.inf if t.ttc_s is None else t.ttc_s)
-        return Hints(tuple((t.id, moved(t.box, ego, self._lens)) for t in urgent), self._ahead_px)
+        return Hints(tuple((t.id, moved(t.box, ego, self._lens)) for t in urgent), self._ahead_px, self._own)
 
     def _growth(self, frame: Frame, ego: EgoMotion) -> tuple[Growth, ...]:
         """What the texture says of each track's growth since the last frame."""
         before, self._grey = self._grey, cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY)
         if before is None:
             return ()
-        return measure_growth(before, self._grey, *self._rules.expect(ego))
+        return measure_growth(before, self._grey, *self._rules.expect(ego), self._seen)
 
 
 def age_of_live(frame: Frame) -> float:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from rearguard.clock import NS_PER_S
 from rearguard.config import Config
 from rearguard.detect.classes import size_priors
+from rearguard.ego.ignored import Ignored
 from rearguard.ego.pinhole import Pinhole, moved
 from rearguard.ego.state import EgoEstimator
 from rearguard.judge.judge import Memory, judge
@@ -31,7 +32,8 @@ class Rules:
         self._lens = lens
         known = size_priors(config.detect.ignore, config.detect.heights_m)
         self._ego = EgoEstimator(math.radians(config.camera.pitch_deg), config.track.usual_pace_m_s)
-        self._tracker = Tracker(config.track, lens, known, min_score=config.detect.min_score)
+        own = Ignored(config.camera.ignore, (lens.width_px, lens.height_px))
+        self._tracker = Tracker(config.track, lens, known, min_score=config.detect.min_score, own=own)
         self._patches = Patches(config.looming)
         self._memory = Memory()
         earlier_s = config.judge.lead_s + config.gyro.earlier_s
