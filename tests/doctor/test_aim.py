@@ -211,6 +211,45 @@ def test_what_a_simulated_camera_says_is_not_stored(tmp_path):
     assert not config.exists()
 
 
+@pytest.fixture(scope="module")
+def strapped(tmp_path_factory):
+    """A clear track, and a strap over the left quarter."""
+    path = tmp_path_factory.mktemp("strapped") / "walk.avi"
+    camera = Camera(width_px=320, height_px=180)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 5, (320, 180))
+    source = open_source("sim:empty?duration=5&fault=strap&fault_at=0", camera, fps=5)
+    for frame in source.frames():
+        writer.write(frame.image)
+    writer.release()
+    return str(path)
+
+
+@pytest.mark.parametrize("asked", [(), ("--save",), ("--save", "--ignore")])
+def test_what_stays_in_the_picture_is_proposed_and_stored_when_asked(tmp_path, monkeypatch, strapped, asked):
+    config = tmp_path / "rearguard.toml"
+    config.write_text("[camera]\nheight_px = 180\nwidth_px = 320\n")
+    monkeypatch.setattr("rearguard.health.own_parts._LEAST", 5)  # nobody waits for half a minute here
+    done = CliRunner().invoke(
+        aim, ["--source", strapped, "--seconds", "9", "--json", "--config", str(config), *asked]
+    )
+    report = json.loads(done.stdout.splitlines()[-1])
+    ((left, top, right, bottom),) = report["proposed_ignore"]
+    assert (left, top, bottom) == (0.0, 0.0, 1.0)
+    assert 0.25 <= right <= 0.32
+    taken = "--ignore" in asked
+    assert report["ignore"] == ([[left, top, right, bottom]] if taken else [])
+    stored = load(config).camera.ignore
+    assert stored == (((left, top, right, bottom),) if len(asked) == 2 else ())
+
+
+def test_what_would_hide_the_path_is_not_stored(tmp_path):
+    path = tmp_path / "rearguard.toml"
+    path.write_text("[camera]\nignore = [[0.0, 0.8, 1.0, 1.0]]\n")
+    with pytest.raises(BadInput, match=r"left as it is: camera.ignore: \d+% of the path"):
+        store(path, {"pitch_deg": -12.0})
+    assert load(path).camera.pitch_deg == -2.0
+
+
 def test_storing_through_a_link_keeps_the_link(tmp_path):
     (tmp_path / "real.toml").write_text("# mine\n")
     (tmp_path / "link.toml").symlink_to("real.toml")

@@ -39,6 +39,7 @@ Examples:
   rearguard aim                                  at the Pi, or over SSH
   rearguard aim --person-height 1.82             your spotter's height makes it exact
   rearguard aim --seconds 20 --save              without a terminal: measure and store
+  rearguard aim --seconds 60 --save --ignore     also what of yours stays in the picture
   rearguard aim --gyro --save                    how the gyroscope sits, once it is mounted
   rearguard aim --source "sim:stand" --seconds 5 --json
 
@@ -46,6 +47,8 @@ Examples:
 1. Put the harness on and stand as you run, leaning a little forward.
 2. Let the spotter walk from 3 m to 10 m behind you, upright, on flat ground.
 3. When the estimate has settled: a takes it, s stores it, q leaves.
+4. Walk about for half a minute. What stays in the picture, a strap or dirt, is framed. Move it away; or i ignores it,
+   and s stores that: nothing is seen there any more. What hides the path cannot be ignored.
 Keys: up/down and left/right move the drawn horizon by hand, onto a real one.
 
 \b
@@ -66,6 +69,11 @@ Exit code 1: nobody was seen long enough to measure (with --seconds), or too lit
 )
 @click.option("--save", is_flag=True, help="Store what was measured at the end (with --seconds or --gyro).")
 @click.option(
+    "--ignore",
+    is_flag=True,
+    help="Take the proposed camera.ignore, too: parts of the picture that are yours.",
+)
+@click.option(
     "--gyro", is_flag=True, help="Measure how the gyroscope sits instead: wave the pod for ten seconds."
 )
 @fps_option
@@ -78,6 +86,7 @@ def aim(
     person_height: float,
     seconds: float | None,
     save: bool,
+    ignore: bool,
     gyro: bool,
     fps: float | None,
     hfov_deg: float | None,
@@ -117,7 +126,7 @@ def aim(
     finally:
         frames.stop()
         frames.join(_LEAVE_S)
-    session.finish(as_json, save=save)
+    session.finish(as_json, save=save, ignore=ignore)
     if session.estimate.pitch_deg is None:
         sys.exit(EXIT_NO)
 
@@ -130,6 +139,7 @@ class _Session:
     ) -> None:
         from rearguard.doctor.aim import Estimate
         from rearguard.ego.pinhole import Pinhole
+        from rearguard.health.own_parts import OwnParts
 
         info = frames.info
         self._camera, self._config = config.camera, config
@@ -138,6 +148,8 @@ class _Session:
         self.lens: Pinhole = Pinhole.from_fov(info.width_px, info.height_px, info.hfov_deg)
         self.estimate: Estimate = Estimate()
         self.pitch_deg, self.roll_deg = config.camera.pitch_deg, config.camera.roll_deg
+        self._own_parts = OwnParts(config.camera)
+        self.ignore = config.camera.ignore
         self.stored = False
         self._said = ""
 
@@ -163,18 +175,28 @@ class _Session:
         if self.estimate.pitch_deg is not None:
             self.pitch_deg = round(self.estimate.pitch_deg, 1)
 
+    def take_proposal(self) -> None:
+        """Ignore what stays in the picture."""
+        self.ignore = (*self._camera.ignore, *self._own_parts.regions)
+
     def store(self) -> None:
-        """Write pitch and roll into the configuration."""
+        """Write pitch, roll and what is newly ignored into the configuration."""
         from rearguard.doctor.aim import store
 
-        store(self._target, {"pitch_deg": self.pitch_deg, "roll_deg": self.roll_deg})
+        values: dict[str, float | str] = {"pitch_deg": self.pitch_deg, "roll_deg": self.roll_deg}
+        if self.ignore != self._camera.ignore:
+            values["ignore"] = str([list(region) for region in self.ignore])
+        store(self._target, values)
         self.stored = True
         self._said = f"stored in {self._target}"
 
-    def finish(self, as_json: bool, *, save: bool) -> None:
-        """Tell what was measured, stored if `save`; it is told also when it cannot be stored."""
+    def finish(self, as_json: bool, *, save: bool, ignore: bool) -> None:
+        """Tell what was measured, stored if `save`; it is told also when it cannot be stored. `ignore`: what stays in
+        the picture, too."""
         failed: RearguardError | None = None
-        if save and self.estimate.pitch_deg is not None:
+        if ignore:
+            self.take_proposal()
+        if save and (self.estimate.pitch_deg is not None or self.ignore != self._camera.ignore):
             self.take_estimate()
             try:
                 self.store()
@@ -193,6 +215,8 @@ class _Session:
                 "spread_deg": round(self.estimate.spread_deg, 2),
                 "sightings": len(self.estimate),
                 "configured_pitch_deg": self._camera.pitch_deg,
+                "ignore": self.ignore,
+                "proposed_ignore": self._own_parts.regions,
                 "stored": str(self._target) if self.stored else None,
                 "advice": self._advice(),
             }
@@ -204,15 +228,20 @@ class _Session:
             click.echo(
                 f"pitch {pitch:+.1f}° (configured {self._camera.pitch_deg:+.1f}°){stored}  {self._advice()}"
             )
+        if self._own_parts.regions and not as_json:
+            regions = [list(region) for region in self._own_parts.regions]
+            click.echo(f"stays in the picture while you move: {regions}; --ignore --save leaves it out")
 
     def _measure_frame(self, draw: _Draw) -> None:
         from rearguard.doctor.aim import pitch_of_people
+        from rearguard.health.image_stats import coarse_copy, small_grey
 
         frame = self._frames.get(0.25)
         if frame is None:
             return
         found = self._detector.detect(frame.image)
         good = [d for d in found if d.score >= self._config.detect.min_score]
+        self._own_parts.look(small_grey(coarse_copy(frame.image)), frame.captured_ns)
         self.estimate.add(pitch_of_people(self.lens, good, self._camera.height_m, self._person_m))
         draw(self._picture(frame, good), self._lines())
 
@@ -229,6 +258,8 @@ class _Session:
                 self.roll_deg += _STEP_DEG
             case "a":
                 self.take_estimate()
+            case "i":
+                self.take_proposal()
             case "s":
                 try:
                     self.store()
@@ -247,8 +278,15 @@ class _Session:
             f"pitch {self.pitch_deg:+.1f}°  roll {self.roll_deg:+.1f}°   measured from people: {told} "
             f"({len(self.estimate)} sightings)",
             self._said or self._advice() or "sits well",
-            "arrows move the horizon · a takes the measured pitch · s stores · q leaves",
+            self._ignored(),
+            "arrows move the horizon · a takes the measured pitch · i ignores what is framed · s stores · q leaves",
         ]
+
+    def _ignored(self) -> str:
+        """What is left out of the picture, and what could be, in one line."""
+        regions, more = len(self.ignore), len(set(self._own_parts.regions) - set(self.ignore))
+        left_out = f"{regions} of its parts ignored" if regions else "nothing of it ignored"
+        return f"{left_out}; {more} more stay as they are while you move" if more else left_out
 
     def _picture(self, frame: Frame, found: list[Detection]) -> Image:
         import cv2
@@ -270,6 +308,12 @@ class _Session:
                 image, _whole(ground_point(*where, ahead, -half)), _whole(ground_point(*where, ahead, half)),
                 (0, 255, 255), thick,
             )  # fmt: skip
+        width, height = image.shape[1], image.shape[0]
+        for region in {*self._own_parts.regions, *self.ignore}:
+            x0, y0, x1, y1 = (round(v * n) for v, n in zip(region, (width, height) * 2, strict=True))
+            if region in self.ignore:
+                image[y0:y1, x0:x1] //= 3
+            cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), (60, 120, 255), thick)
         for d in found:
             cv2.rectangle(
                 image, _whole((d.box.x0, d.box.y0)), _whole((d.box.x1, d.box.y1)), (90, 190, 90), thick
@@ -292,7 +336,7 @@ class _Session:
 
             def draw(image: Image, lines: list[str]) -> None:
                 width, height = console.size
-                blocks = HalfBlocks(image, width - 1, max(6, height - 5))
+                blocks = HalfBlocks(image, width - 1, max(6, height - 6))
                 live.update(Group(blocks, *(Text(line, no_wrap=True) for line in lines)))
 
             yield draw

@@ -16,6 +16,7 @@ from statistics import median
 import msgspec
 
 from rearguard.config import Config
+from rearguard.config.sense import problems
 from rearguard.ego.pinhole import Pinhole
 from rearguard.errors import BadInput
 from rearguard.output import output
@@ -128,16 +129,18 @@ def store(path: Path, values: Mapping[str, float | str], table: str = "camera") 
     """Write settings of a table into a configuration file, every other line as it is; whole or not at all. A number is
     written to a tenth, a text as TOML has it.
 
-    Raises `BadInput` when the file cannot be read or written, or would not be valid afterwards.
+    Raises `BadInput` when the file cannot be read or written, or would not be valid, or not protect, afterwards.
     """
     try:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         changed = with_settings(text, table, values)
-        msgspec.convert(tomllib.loads(changed), Config)
+        config = msgspec.convert(tomllib.loads(changed), Config)
     except OSError as e:
         raise BadInput(f"{path}: cannot be read: {e.strerror}; try sudo, or --config FILE") from e
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as e:
         raise BadInput(f"{path}: left as it is, not a valid configuration: {e}") from e
+    for problem in problems(config):
+        raise BadInput(f"{path}: left as it is: {problem.section}.{problem.key}: {problem.text}")
     with output(path, make_folder=True) as file:
         file.write(changed.encode())
 

@@ -288,6 +288,7 @@ class Outing:
             dropped=frames.dropped,
             cues=self._ledger.felt[Kind.THREAT],
             near_misses=near_misses,
+            own_parts=self._picture.own_parts.regions,
             faults=self._ledger.felt[Kind.FAULT],
             signs=self._ledger.felt[Kind.INFO],
             model=ModelLine(name=model.name, digest=model.digest, runtime=model.runtime),

@@ -19,7 +19,7 @@ from rearguard.errors import BadInput
 from rearguard.ipc import Job
 from rearguard.journal.paths import journal_folder
 from rearguard.track.associate import crowding
-from rearguard.types import Cue, NearMiss, Threat, TrueThing
+from rearguard.types import Cue, NearMiss, Region, Threat, TrueThing
 from rearguard.vision.pipeline import FrameResult
 
 _REMEMBERED = 256  # frames, without their pictures: a cue is told of a moment after its frame
@@ -39,7 +39,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """The whole outing. `fps` is the rate at which frames were judged, `duration_s` the source's time.
 
     `assumed`: what was taken for granted of a recording, its lens and its times, a line each. `cut`: that its end is
-    missing, and after which frame; None for a whole one.
+    missing, and after which frame; None for a whole one. `own_parts`: regions that `camera.ignore` could leave out.
     """
 
     source: str
@@ -51,6 +51,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int
     cues: list[CueLine]
     near_misses: list[dict[str, Any]]
+    own_parts: tuple[Region, ...]
     faults: list[CueLine]
     signs: list[CueLine]
     model: ModelLine
@@ -141,6 +142,7 @@ def print_summary(summary: Summary, job: Job) -> None:
             sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
         elif job.summary == "text":
             _as_text(summary, _show_command(job))
+            _tell_own_parts(summary.own_parts, job)
         sys.stdout.flush()
     except BrokenPipeError:
         sys.stderr.close()
@@ -183,6 +185,16 @@ def _as_text(summary: Summary, show_command: str) -> None:
     console.print(near if summary.near_misses else "No near miss was logged.")
     if summary.near_misses:
         console.print(f"See one with `{show_command}`.", highlight=False, soft_wrap=True, markup=False)
+
+
+def _tell_own_parts(found: tuple[Region, ...], job: Job) -> None:
+    """What stayed in the picture while the world flowed by, as the setting that leaves it out."""
+    if found:
+        setting = [list(region) for region in (*job.config.camera.ignore, *found)]
+        sys.stdout.write(
+            f"Something of yours stayed in the picture. Move it away, or set camera.ignore = {setting}; "
+            "`rearguard aim` shows where.\n"
+        )
 
 
 def _show_command(job: Job) -> str:

@@ -110,6 +110,7 @@ CAMERA_FAULTS: tuple[CameraFault, ...] = (
     CameraFault("covered-lower", "a hand covers all but the top eighth", _B, 1.0,
                 _part(spoil.Filled, spoil.rows(0.12, 1), level=100, noise=2.0)),
     CameraFault("finger", "a finger stands in the middle of the lens", _B, 1.0, _paint(spoil.finger)),
+    CameraFault("strap", "a black strap slips over the left quarter of the picture", _D, 2.0, _paint(spoil.strap)),
     CameraFault("cloth", "a jacket waves right before the lens", _B, 1.0,
                 lambda seed, _fps: spoil.Cloth(seed)),
     CameraFault("smeared", "grease over the whole lens", _D, 3.0, _part(spoil.Blurred, spoil.WHOLE, sigma=14.0)),

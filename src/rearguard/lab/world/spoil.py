@@ -321,6 +321,19 @@ def finger(image: Image, _since_s: float, rng: np.random.Generator) -> Image:
     return covered
 
 
+def strap(image: Image, since_s: float, rng: np.random.Generator) -> Image:
+    """A black strap over the left quarter, out of focus, that sways by a quarter of a percent with each step."""
+    h, w = image.shape[:2]
+    x = w * (0.25 + 0.0025 * math.sin(2 * math.pi * 2.8 * since_s))
+    mask = np.zeros((h, w), np.float32)
+    outline = np.array([(-w, -h), (x - 0.02 * w, -h), (x + 0.02 * w, 2 * h), (-w, 2 * h)])
+    cv2.fillPoly(mask, [np.round(outline * 16).astype(np.int32)], 1.0, cv2.LINE_AA, shift=4)
+    mask = cv2.GaussianBlur(mask, (0, 0), max(0.5, h / 90))[:, :, None]
+    webbing = 3 + np.abs(rng.normal(0, 1, (h, w, 1)))  # black, in its own shade
+    covered: Image = np.clip(image * (1 - mask) + webbing * mask, 0, 255).astype(np.uint8)
+    return covered
+
+
 def fog(image: Image, since_s: float, rng: np.random.Generator) -> Image:
     """Breath on the lens, denser from second to second."""
     soft = blurred(image, 0.5 + 3.0 * since_s)
