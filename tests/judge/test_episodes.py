@@ -137,15 +137,35 @@ def test_one_thing_that_is_lost_and_found_as_another_track_is_one_near_miss() ->
     assert len(near.trace) == 26
 
 
-def test_what_is_found_where_the_lost_one_should_be_is_the_same_whatever_it_tells_at_first() -> None:
+@pytest.mark.parametrize(("range_m", "rows"), [(1.8, 1), (5.5, 2)])
+def test_what_is_found_where_the_lost_one_should_be_is_the_same_unless_it_is_far_behind(
+    range_m: float, rows: int
+) -> None:
+    """Of who is cut by the picture's edge a new track tells too much time; who comes next stands in their middle."""
     episodes, ended = Episodes(), []
     for i in range(16):
-        threats = [threat(Level.CRITICAL, 1.5 - 0.1 * i)]
+        left_s = 1.5 - 0.1 * i
+        threats = [threat(Level.CRITICAL, left_s, range_m=2.5 * left_s)]
         if i == 14:
-            threats = [*threats, threat(Level.CRITICAL, 3.4, 2, miss_m=2.0, box=Box(1, 2, 13, 33))]
+            new = threat(Level.CRITICAL, 3.4, 2, range_m=range_m, box=Box(1, 2, 13, 33))
+            threats = [*threats, new]
         ended += add(episodes, i, *threats, unseen=[1] if i > 10 else [])
-    (near,) = [*ended, *episodes.finish(16 * TENTH)]
-    assert near.track == 1
+    ended += episodes.finish(16 * TENTH)
+    assert [near.track for near in ended] == [1, 2][:rows]
+
+
+def test_two_in_one_line_are_two_though_one_stands_in_the_middle_of_the_other() -> None:
+    """They are met at different moments; that the first one's track ends up on the second changes nothing."""
+    episodes, ended = Episodes(), []
+    for i in range(42):
+        later_s = 4.3 - 0.1 * i
+        second = threat(Level.CAUTION, later_s, 2, range_m=2.5 * later_s, box=Box(4, 8, 8, 20))
+        first_s = 2.0 - 0.1 * i
+        first = threat(Level.CRITICAL, first_s, range_m=2.5 * first_s) if i < 20 else None
+        if 22 <= i < 25:
+            first = threat(Level.CAUTION, later_s, range_m=2.5 * later_s, box=second.box)
+        ended += add(episodes, i, *filter(None, (first, second)))
+    assert sorted(near.track for near in [*ended, *episodes.finish(42 * TENTH)]) == [1, 2]
 
 
 @pytest.mark.parametrize(("range_m", "rows"), [(8.5, 1), (14.0, 2)])
@@ -284,6 +304,18 @@ def test_how_far_from_the_wearer_it_passed_is_told_and_how_sure_that_is() -> Non
         doubts.append(near.pass_sd_m)
     assert doubts[0] < 0.2
     assert doubts[1] > 0.5
+
+
+def test_on_which_side_it_passed_is_told_by_the_same_sighting() -> None:
+    """In the last moment somebody close by fills the picture, and may be headed anywhere."""
+    episodes = Episodes()
+    for i in range(20):
+        left_s = 2.0 - 0.1 * i
+        sure = {"miss_m": -0.4, "miss_sd_m": 0.1, "side": Side.LEFT}
+        unsure = {"miss_m": 0.7, "miss_sd_m": 2.3, "side": Side.RIGHT}
+        add(episodes, i, threat(Level.CRITICAL, left_s, **(sure if i < 19 else unsure)))  # type: ignore[arg-type]
+    (near,) = episodes.finish(20 * TENTH)
+    assert (near.worst_seq, near.side, near.pass_m) == (19, Side.LEFT, pytest.approx(0.4))
 
 
 def test_notice_alone_is_no_near_miss() -> None:

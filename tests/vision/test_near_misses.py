@@ -17,7 +17,7 @@ from rearguard.lab.world.gait import Gait
 from rearguard.lab.world.scene import Scene, truth
 from rearguard.lab.world.things import Kind, Motion, Thing
 from rearguard.lab.world.wearer import Reaction, Wearer
-from rearguard.types import NearMiss
+from rearguard.types import NearMiss, Side
 from rearguard.vision.rules import Rules
 
 # Worlds with one thing on a collision course, as the detector's boxes tell them.
@@ -78,6 +78,29 @@ def one_after_another(laterals: list[float], pace: float, seed: int) -> Scene:
         values["speed"], last_s, Gait(seed=seed), tuple(things), shaking=True, reaction=Reaction()
     )
     return build.make_scene("one after another", values, things, last_s, wearer=wearer)
+
+
+@pytest.mark.parametrize("pace", [0.0, 1.4])
+@pytest.mark.parametrize("later_s", [2.5, 3.0])
+def test_two_in_one_line_a_few_seconds_apart_are_two_near_misses(later_s: float, pace: float) -> None:
+    values = {k: p.default for k, p in catalogue.COMMON.items()}
+    for seed in range(10):
+        looks = [build.look_of(seed), build.look_of(seed + 3)]
+        things = [
+            Thing(f"person {i}", Kind.PERSON, Motion.steady(values["speed"] * at_s + 0.15, 0.0, -pace, at_s=at_s),
+                  look, height_m=look.height_m)
+            for i, (look, at_s) in enumerate(zip(looks, (8.0, 8.0 + later_s), strict=True))
+        ]  # fmt: skip
+        wearer = Wearer.steady(values["speed"], 8.0 + later_s, Gait(seed=seed), shaking=True)
+        scene = build.make_scene("two", {**values, "seed": seed}, things, 8.0 + later_s, wearer=wearer)
+        assert len(list(_near_misses(scene, Config(), seed))) == 2, seed
+
+
+@pytest.mark.parametrize("word", ["sim:cross", "sim:edge-entry"])
+def test_who_crosses_is_met_in_the_middle(word: str) -> None:
+    for seed in range(10):
+        _, (near,) = met(word, seed)
+        assert near.side is Side.CENTRE, seed
 
 
 def passed_m(scene: Scene, thing: Thing) -> float:

@@ -42,6 +42,7 @@ _MORE_S, _MORE_SHARE = 0.3, 0.3
 # between, before it is not believed: of somebody cut by the picture's edge, half is taken for a whole one further away.
 _BELIEVED, _BELIEVED_PER_S = 0.2, 0.3
 _ELSEWHERE = 0.7  # ... and by more than this it is another thing, of which the time is told wrongly
+_NEAR_M = 1.0  # nobody's range is told better than that they are nearer than this
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,6 @@ class Moment:
     seq: int
     left_s: float | None
     range_m: float | None
-    side: Side
     seen: bool
 
     @property
@@ -149,7 +149,7 @@ class Encounter:
             self.nearest = s
         if level < Level.CAUTION:
             return
-        unseen = Moment(s.t_ns, s.seq, None, None, s.threat.side, False)
+        unseen = Moment(s.t_ns, s.seq, None, None, False)
         moment = (self._moment(s) if believed else None) or unseen
         if self.worst is None or moment.goodness < self.worst.goodness:
             self.worst = moment
@@ -172,7 +172,7 @@ class Encounter:
         if not s.detected and self._speeds:
             # Of a patch the time is measured, the range only guessed from where the ground should be.
             range_m = left_s * median(self._speeds)
-        return Moment(s.t_ns, s.seq, left_s, range_m, s.threat.side, True)
+        return Moment(s.t_ns, s.seq, left_s, range_m, True)
 
     def pause(self, at_ns: int) -> None:
         """None of its tracks is there any more as of this frame."""
@@ -232,12 +232,12 @@ class Encounter:
         kind, label = self._name()
         released_ns = at_ns if self.released_ns is None else self.released_ns
         worst = self.worst
-        pass_m, pass_sd_m = self._passed()
+        side, pass_m, pass_sd_m = self._passed()
         return NearMiss(
             track=max(self.hits, key=lambda t: self.hits[t], default=min(self.tracks)),
             label=label,
             kind=kind,
-            side=worst.side,
+            side=side,
             level=self.peak,
             min_ttc_s=worst.left_s,
             range_m=worst.range_m,
@@ -267,31 +267,32 @@ class Encounter:
         if sum(self.hits.values()) < _LEAST_SEEN:
             return None
         kind, label = self._name()
+        side, pass_m, _ = self._passed()
         return Passage(
             at_ns=near.t_ns,
             label=label,
             kind=kind,
-            side=near.threat.side,
+            side=side,
             level=self.peak,
             range_m=near.threat.range_m,
-            pass_m=self._passed()[0],
+            pass_m=pass_m,
         )
 
-    def _passed(self) -> tuple[float | None, float | None]:
-        """How far from the wearer's middle it passed, and how unsure that is.
+    def _passed(self) -> tuple[Side, float | None, float | None]:
+        """On which side of the wearer it passed, how far from the middle, and how unsure that is.
 
         From the last sighting that is sure enough, for the wearer steps aside late. In the time that was left then
         either may have stepped aside, or gone on with it: seldom is more than half of a step seen.
         """
-        told = [s.threat.reason for s in self._recent if s.threat.reason.miss_m is not None]
+        told = [s for s in self._recent if s.threat.reason.miss_m is not None]
         if not told:
-            return None, None
-        least_m = min(_doubt_m(r) for r in told)
-        last = next(r for r in reversed(told) if _doubt_m(r) <= least_m + _SURE_M)
+            return self.best[-1].threat.side, None, None
         surest = min(told, key=_doubt_m)
-        moved_m = abs((last.miss_m or 0.0) - (surest.miss_m or 0.0))
-        aside_m = math.hypot(_ASIDE_M_S * (last.ttc_s or 0.0), 2.0 * moved_m)
-        return abs(last.miss_m or 0.0), math.hypot(_doubt_m(last), aside_m)
+        last = next(s for s in reversed(told) if _doubt_m(s) <= _doubt_m(surest) + _SURE_M)
+        miss_m = last.threat.reason.miss_m or 0.0
+        moved_m = abs(miss_m - (surest.threat.reason.miss_m or 0.0))
+        aside_m = math.hypot(_ASIDE_M_S * (last.threat.ttc_s or 0.0), 2.0 * moved_m)
+        return last.threat.side, abs(miss_m), math.hypot(_doubt_m(last), aside_m)
 
     def _name(self) -> tuple[str, str]:
         """Kind and label: the detector's, if it saw the thing at all, for only it knows what things are."""
@@ -301,8 +302,8 @@ class Encounter:
         return max(votes, key=lambda key: votes[key])
 
 
-def _doubt_m(reason: Reason) -> float:
-    return reason.miss_sd_m or 0.0
+def _doubt_m(s: Sighting) -> float:
+    return s.threat.reason.miss_sd_m or 0.0
 
 
 def _when(item: tuple[Sighting, Level]) -> int:
@@ -311,15 +312,23 @@ def _when(item: tuple[Sighting, Level]) -> int:
 
 def same_contact(a: Sighting, b: Sighting) -> bool:
     """Whether two sightings, of different tracks, mean the same contact: its moment and its place agree."""
-    one, two = a.threat.reason, b.threat.reason
-    if one.ttc_s is None or two.ttc_s is None:
-        return False
-    apart_s = abs((a.t_ns - b.t_ns) / NS_PER_S + one.ttc_s - two.ttc_s)
-    if apart_s > _CONTACT_S + _CONTACT_SHARE * min(one.ttc_s, two.ttc_s):
-        return False
-    if a.detected and b.detected and (_off_ln(*sorted((a, b), key=lambda s: s.t_ns)) or 0.0) > _ELSEWHERE:
-        return False
-    return _same_place(one, two, _PLACE_DOUBT_M)
+    return _same_moment(a, b) is True and _same_place(a.threat.reason, b.threat.reason, _PLACE_DOUBT_M)
+
+
+def _same_moment(a: Sighting, b: Sighting) -> bool | None:
+    """Whether both mean a contact at the same moment; None where either tells of none."""
+    one_s, two_s = a.threat.ttc_s, b.threat.ttc_s
+    if one_s is None or two_s is None:
+        return None
+    apart_s = abs((a.t_ns - b.t_ns) / NS_PER_S + one_s - two_s)
+    return apart_s <= _CONTACT_S + _CONTACT_SHARE * min(one_s, two_s)
+
+
+def elsewhere(a: Sighting, b: Sighting) -> bool:
+    """Whether one is so much further away that they are two things, wherever they stand in the picture: who comes next
+    is first seen in the middle of whom they were hidden by."""
+    off = _off_ln(*sorted((a, b), key=lambda s: s.t_ns)) if a.detected and b.detected else None
+    return off is not None and off > _ELSEWHERE
 
 
 def _same_place(one: Reason, two: Reason, most_doubt_m: float) -> bool:
@@ -338,7 +347,7 @@ def follows(a: Encounter, b: Encounter) -> bool:
         return False
     if expected.seen and expected.t_ns >= now.t_ns:
         return False
-    if now.t_ns - expected.t_ns <= _LONGEST_LOST_NS and one_thing(expected.threat.box, now.threat.box):
+    if now.t_ns - expected.t_ns <= _LONGEST_LOST_NS and _one_thing(expected.threat.box, now.threat.box):
         return True
     soon = b.first_ns - lost.t_ns <= _LONGEST_AWAY_NS
     return (
@@ -358,10 +367,16 @@ def _off_ln(before: Sighting, now: Sighting) -> float | None:
     if before_m is None or now_m is None or not left_s:
         return None
     expected_m = before_m * max(0.1, 1.0 - (now.t_ns - before.t_ns) / NS_PER_S / left_s)
-    return abs(math.log(max(now_m, 0.1) / max(expected_m, 0.1)))
+    return abs(math.log(max(now_m, _NEAR_M) / max(expected_m, _NEAR_M)))
 
 
-def one_thing(a: Box, b: Box) -> bool:
+def seen_apart(a: Sighting, b: Sighting) -> bool:
+    """Whether two sightings of one frame are of two things: next to each other, or one before the other, which is not
+    met at the same moment. A part of a thing is."""
+    return not _one_thing(a.threat.box, b.threat.box) or _same_moment(a, b) is False
+
+
+def _one_thing(a: Box, b: Box) -> bool:
     """Whether two boxes of one frame may well show one thing: they are much the same, or one is a part of the other."""
     common = a.shared(b)
     return common >= min(_SAME_IOU * (a.area + b.area - common), _SAME_SHARE * min(a.area, b.area)) > 0

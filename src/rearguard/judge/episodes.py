@@ -12,7 +12,15 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from rearguard.clock import NS_PER_S
-from rearguard.judge.encounter import Encounter, Sighting, follows, one_thing, same_contact, sightings
+from rearguard.judge.encounter import (
+    Encounter,
+    Sighting,
+    elsewhere,
+    follows,
+    same_contact,
+    seen_apart,
+    sightings,
+)
 from rearguard.types import NearMiss, Passage, Track, Verdict
 
 # What is let go is the same thing still when it warns again within this time: lost from sight, and found anew.
@@ -78,7 +86,7 @@ class Episodes:
     def _note_apart(self, found: list[Sighting]) -> None:
         for a, b in combinations([s for s in found if s.seen and s.detected], 2):
             pair = frozenset((a.threat.track, b.threat.track))
-            self._apart[pair] += -1 if one_thing(a.threat.box, b.threat.box) else 1
+            self._apart[pair] += 1 if seen_apart(a, b) else -1
 
     def _unite(self) -> None:
         """Make one of encounters that warn of the same contact."""
@@ -92,7 +100,9 @@ class Episodes:
 
     def _same(self, a: Encounter, b: Encounter) -> bool:
         one, two = a.newest, b.newest
-        if one is None or two is None or not (same_contact(one, two) or follows(a, b)):
+        if one is None or two is None or elsewhere(one, two):
+            return False
+        if not (same_contact(one, two) or follows(a, b)):
             return False
         return all(self._apart[frozenset((x, y))] <= 0 for x in a.tracks for y in b.tracks)
 

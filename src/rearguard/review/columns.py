@@ -17,7 +17,7 @@ MEANING: dict[str, str] = {
     "tracks": "all tracks that it was, separated by spaces",
     "label": "what the thing was taken for, in COCO's words; `obstacle` and `low obstacle` are of no class",
     "kind": "`detected` by the detector, `looming`: told by its expansion alone, `low`: by its height above the ground",
-    "side": "where it was, as the wearer feels it: left, centre, right",
+    "side": "where it was or passed, as the wearer feels it: left, centre, right",
     "level": "0 CLEAR, 1 NOTICE, 2 CAUTION, 3 CRITICAL; of a near miss the highest it reached",
     "level_name": "the level as a word",
     "min_ttc_s": "least time to collision when it was seen, s, smoothed, as felt (without capture age and motor onset)",

@@ -71,8 +71,8 @@ class NearMiss(msgspec.Struct, frozen=True, kw_only=True):
     Times are the capture times of frames (`Frame.captured_ns`). `track` and `label` are those seen most often,
     `tracks` all that it was.
     `lead_time_s` is the TTC as felt when the first CAUTION-or-more cue was due: how much warning the wearer had.
-    `min_ttc_s`, smoothed over some frames, `range_m` and `side` are of the worst moment in which it was seen. `pass_m`
-    is how far from the wearer's middle it passed, or would have: metres, with its standard deviation.
+    `min_ttc_s`, smoothed over some frames, and `range_m` are of the worst moment in which it was seen. `side` and
+    `pass_m` are where it passed, or would have: how far from the wearer's middle, metres, with its standard deviation.
     """
 
     track: Number
