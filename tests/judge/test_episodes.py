@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rearguard.judge.encounter import LONGEST_TRACE
 from rearguard.judge.episodes import LINGER_S, Episodes
-from rearguard.types import Box, Level, NearMiss, Reason, ReasonCode, Side, Threat, Verdict
+from rearguard.types import Box, Level, Motion, NearMiss, Reason, ReasonCode, Side, Threat, Verdict
 
 TENTH = 100_000_000
 LINGER = math.ceil(LINGER_S * 10) + 1  # frames after which what is let go is told
@@ -22,12 +22,19 @@ BOX = Box(0, 0, 10, 30)
 
 @dataclass
 class Followed:
-    """What an encounter asks of a track."""
+    """What an encounter asks of a track: `beside_m` beside the path is where it is now."""
 
     id: int
     seen_ns: int
     hits: int = 5
     score: float = 0.6
+    range_m: float = 5.0
+    beside_m: float = 0.0
+
+    @property
+    def motion(self) -> Motion:
+        beside = max(-1.0, min(1.0, self.beside_m / self.range_m))
+        return Motion((math.log(self.range_m), math.asin(beside), 0.0, 0.0), ((0.0,) * 4,) * 4)
 
 
 def threat(
@@ -49,12 +56,27 @@ def threat(
 
 
 def add(
-    episodes: Episodes, i: int, *threats: Threat, unseen: Sequence[int] = (), hits: int = 5
+    episodes: Episodes,
+    i: int,
+    *threats: Threat,
+    unseen: Sequence[int] = (),
+    hits: int = 5,
+    beside_m: float | None = None,
 ) -> list[NearMiss]:
-    """One frame, a tenth of a second after the one before; tracks in `unseen` are only predicted."""
+    """One frame, a tenth of a second after the one before; tracks in `unseen` are only predicted. Where nothing else
+    is said, a thing is as far beside the path as it will pass."""
     level = max((t.level for t in threats), default=Level.CLEAR)
     verdict = Verdict(i, i * TENTH, level, Side.LEFT, threats)
-    tracks = [Followed(t.track, (i - (t.track in unseen)) * TENTH, hits) for t in threats]
+    tracks = [
+        Followed(
+            t.track,
+            (i - (t.track in unseen)) * TENTH,
+            hits,
+            range_m=t.range_m or 5.0,
+            beside_m=(t.reason.miss_m or 0.0) if beside_m is None else beside_m,
+        )
+        for t in threats
+    ]
     return episodes.add_verdict(verdict, tracks)  # type: ignore[arg-type]
 
 
@@ -316,6 +338,31 @@ def test_on_which_side_it_passed_is_told_by_the_same_sighting() -> None:
         add(episodes, i, threat(Level.CRITICAL, left_s, **(sure if i < 19 else unsure)))  # type: ignore[arg-type]
     (near,) = episodes.finish(20 * TENTH)
     assert (near.worst_seq, near.side, near.pass_m) == (19, Side.LEFT, pytest.approx(0.4))
+
+
+def test_who_steps_aside_in_the_last_moment_passes_between_where_they_are_and_where_they_are_headed() -> None:
+    """Half of a step is seen; nobody goes on at its speed until the moment of contact."""
+    episodes = Episodes()
+    for i in range(17):
+        left_s = 2.0 - 0.1 * i
+        step = {"miss_m": -2.0, "miss_sd_m": 0.6} if i >= 15 else {"miss_m": 0.1, "miss_sd_m": 0.1}
+        told = threat(Level.CRITICAL, left_s, range_m=2.5 * left_s, **step)  # type: ignore[arg-type]
+        add(episodes, i, told, beside_m=-0.9 if i >= 15 else 0.1)
+    (near,) = episodes.finish(17 * TENTH)
+    assert near.pass_m == pytest.approx(1.45)
+    assert near.pass_sd_m is not None
+    assert 0.9 < near.pass_sd_m < 1.5
+
+
+def test_a_track_that_goes_on_with_who_comes_next_is_two_near_misses() -> None:
+    """The first one is gone; their track finds the next one, far behind."""
+    episodes, ended = Episodes(), []
+    for i in range(50):
+        left_s = 2.0 - 0.1 * i if i < 20 else 5.0 - 0.1 * i
+        told = threat(Level.CRITICAL, left_s, range_m=2.5 * left_s)
+        ended += add(episodes, i, *([] if 20 <= i < 25 else [told]))
+    ended += episodes.finish(50 * TENTH)
+    assert [near.worst_seq for near in ended] == [19, 49]
 
 
 def test_notice_alone_is_no_near_miss() -> None:

@@ -320,3 +320,17 @@ def test_who_was_lost_so_near_that_they_may_be_anywhere_begins_anew_where_they_a
     for track in told[-1][0]:
         assert abs(track.range_m - 2.5) < 1.0
         assert abs(track.closing_per_s) < 3.0
+
+
+def test_who_steps_aside_is_seen_to_do_so_within_three_boxes() -> None:
+    """A step goes faster than people wander; a single box that is off beside is none."""
+    stream = [(i / FPS, [person(12.0 - 0.25 * i)]) for i in range(36)]
+    stepping = [*stream, *((3.6 + i / FPS, [person(3.0 - 0.25 * i, -0.25 * (i + 1))]) for i in range(3))]
+    (track,) = run(stepping)[-1][0]
+    ahead_m, beside_m = (track.range_m * f(track.motion.mean[1]) for f in (math.cos, math.sin))
+    across_m_s = track.motion.mean[3] * ahead_m + track.motion.mean[2] * beside_m
+    assert abs(beside_m + 0.75) < 0.2
+    assert -4.0 < across_m_s < -1.5
+    off = [*stream[:30], (3.0, [person(4.5, -0.4)]), *stream[31:]]
+    (track,) = run(off)[-1][0]
+    assert abs(track.motion.mean[3]) * track.range_m < 0.3

@@ -35,7 +35,7 @@ _LEAST_SEEN = 5
 # How fast somebody steps aside who was not seen any more.
 _ASIDE_M_S = 0.5
 # A sighting whose place is less sure than the surest one's by more than this does not say where it passed.
-_SURE_M = 0.5
+_SURE_M = 1.0
 # By so much more time than smoothed a sighting tells that the countdown has ended.
 _MORE_S, _MORE_SHARE = 0.3, 0.3
 # What a less known track tells of the range may differ by this (ln), and by as much again for each second in
@@ -55,6 +55,7 @@ class Sighting:
     seen: bool
     hits: int
     score: float
+    beside_m: float  # from the path, positive to picture-right, where it is now
 
     @property
     def detected(self) -> bool:
@@ -73,8 +74,11 @@ def sightings(verdict: Verdict, tracks: Sequence[Track]) -> Iterator[Sighting]:
     for threat in verdict.threats:
         track = known.get(threat.track)
         seen = track is not None and track.seen_ns >= verdict.captured_ns and not threat.reason.lost
-        hits, score = (track.hits, track.score) if track is not None else (0, 0.0)
-        yield Sighting(verdict.captured_ns, verdict.seq, threat, seen, hits, score)
+        hits, score, beside_m = (0, 0.0, 0.0)
+        if track is not None:
+            hits, score = track.hits, track.score
+            beside_m = track.range_m * math.sin(track.motion.mean[1])
+        yield Sighting(verdict.captured_ns, verdict.seq, threat, seen, hits, score, beside_m)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +177,16 @@ class Encounter:
             # Of a patch the time is measured, the range only guessed from where the ground should be.
             range_m = left_s * median(self._speeds)
         return Moment(s.t_ns, s.seq, left_s, range_m, True)
+
+    def is_left_for(self, s: Sighting) -> bool:
+        """Whether a track of it now follows another thing, far behind: it was lost, and found the next one."""
+        if not (s.seen and s.detected):
+            return False
+        same = (b for b in reversed(self.best) if b.threat.track == s.threat.track and b.seen)
+        last = next(same, None)
+        if last is None or last.threat.label != s.threat.label:  # another label is another size, and distance
+            return False
+        return elsewhere(last, s) and (s.threat.range_m or 0.0) > (last.threat.range_m or 0.0)
 
     def pause(self, at_ns: int) -> None:
         """None of its tracks is there any more as of this frame."""
@@ -281,18 +295,19 @@ class Encounter:
     def _passed(self) -> tuple[Side, float | None, float | None]:
         """On which side of the wearer it passed, how far from the middle, and how unsure that is.
 
-        From the last sighting that is sure enough, for the wearer steps aside late. In the time that was left then
-        either may have stepped aside, or gone on with it: seldom is more than half of a step seen.
+        From the last sighting that is sure enough, for the wearer steps aside late. How far that goes on is not seen:
+        half of what is new in where it is headed is taken for so, and as much again may follow as was seen of the step.
         """
         told = [s for s in self._recent if s.threat.reason.miss_m is not None]
         if not told:
             return self.best[-1].threat.side, None, None
         surest = min(told, key=_doubt_m)
         last = next(s for s in reversed(told) if _doubt_m(s) <= _doubt_m(surest) + _SURE_M)
-        miss_m = last.threat.reason.miss_m or 0.0
-        moved_m = abs(miss_m - (surest.threat.reason.miss_m or 0.0))
-        aside_m = math.hypot(_ASIDE_M_S * (last.threat.ttc_s or 0.0), 2.0 * moved_m)
-        return last.threat.side, abs(miss_m), math.hypot(_doubt_m(last), aside_m)
+        before_m, headed_m = (s.threat.reason.miss_m or 0.0 for s in (surest, last))
+        new_m = min(headed_m - before_m, headed_m - last.beside_m, key=abs)
+        step_m = min(headed_m - before_m, last.beside_m - before_m, key=abs)
+        aside_m = math.hypot(_ASIDE_M_S * (last.threat.ttc_s or 0.0), step_m)
+        return last.threat.side, abs(headed_m - 0.5 * new_m), math.hypot(_doubt_m(last), aside_m)
 
     def _name(self) -> tuple[str, str]:
         """Kind and label: the detector's, if it saw the thing at all, for only it knows what things are."""
@@ -327,7 +342,10 @@ def _same_moment(a: Sighting, b: Sighting) -> bool | None:
 def elsewhere(a: Sighting, b: Sighting) -> bool:
     """Whether one is so much further away that they are two things, wherever they stand in the picture: who comes next
     is first seen in the middle of whom they were hidden by."""
-    off = _off_ln(*sorted((a, b), key=lambda s: s.t_ns)) if a.detected and b.detected else None
+    if not (a.detected and b.detected):
+        return False
+    before, now = sorted((a, b), key=lambda s: s.t_ns)
+    off = _off_ln(before, now, least_m=_NEAR_M)
     return off is not None and off > _ELSEWHERE
 
 
@@ -361,13 +379,16 @@ def _as_far(before: Sighting, now: Sighting) -> bool | None:
     return None if off is None else off <= _BELIEVED + _BELIEVED_PER_S * (now.t_ns - before.t_ns) / NS_PER_S
 
 
-def _off_ln(before: Sighting, now: Sighting) -> float | None:
-    """By how much (ln) the distance differs from what it should be by now; None where either does not tell."""
+def _off_ln(before: Sighting, now: Sighting, least_m: float = 0.1) -> float | None:
+    """By how much (ln) the distance differs from what it should be by now; None where either does not tell.
+
+    All that is nearer than `least_m` is equally far.
+    """
     before_m, now_m, left_s = before.threat.range_m, now.threat.range_m, before.threat.ttc_s
     if before_m is None or now_m is None or not left_s:
         return None
     expected_m = before_m * max(0.1, 1.0 - (now.t_ns - before.t_ns) / NS_PER_S / left_s)
-    return abs(math.log(max(now_m, _NEAR_M) / max(expected_m, _NEAR_M)))
+    return abs(math.log(max(now_m, least_m) / max(expected_m, least_m)))
 
 
 def seen_apart(a: Sighting, b: Sighting) -> bool:

@@ -42,14 +42,16 @@ class Episodes:
         """Take in a frame's verdict and the tracks it was made of; return the near misses that ended with it."""
         now_ns = verdict.captured_ns
         found = list(sightings(verdict, tracks))
-        self._note_apart(found)
         groups: dict[int, list[Sighting]] = {}
         for sighting in found:
-            encounter = self._of.get(sighting.threat.track)
-            if encounter is None:
-                encounter = self._of[sighting.threat.track] = Encounter(now_ns)
+            track = sighting.threat.track
+            encounter = self._of.get(track)
+            if encounter is None or encounter.is_left_for(sighting):
+                self._forget({track})
+                encounter = self._of[track] = Encounter(now_ns)
                 self._open.append(encounter)
             groups.setdefault(id(encounter), []).append(sighting)
+        self._note_apart(found)
         for encounter in self._open:
             if id(encounter) in groups:
                 encounter.add(groups[id(encounter)])
@@ -95,8 +97,7 @@ class Episodes:
             if a in self._open and b in self._open and self._same(a, b):
                 a.absorb(b)
                 self._open.remove(b)
-                for track in b.tracks:
-                    self._of[track] = a
+                self._of.update({track: a for track, of in self._of.items() if of is b})
 
     def _same(self, a: Encounter, b: Encounter) -> bool:
         one, two = a.newest, b.newest
@@ -117,9 +118,10 @@ class Episodes:
                 continue
             self._note_passage(encounter)
             self._open.remove(encounter)
-            for track in encounter.tracks:
-                self._of.pop(track, None)
-            self._forget(encounter.tracks)
+            tracks = {track for track, of in self._of.items() if of is encounter}
+            for track in tracks:
+                del self._of[track]
+            self._forget(tracks)
         return ended
 
     def _forget(self, tracks: set[int]) -> None:

@@ -40,7 +40,6 @@ _BEARING_SD_RAD = 0.008
 _TURNED_SD = 0.3  # the growth a turn makes is known to this share: a body is no flat board
 _SIZE = row(ln_size=1.0, ln_range=-1.0, box_error=1.0)
 _TRUE_SIZE = row(ln_size=1.0, ln_range=-1.0)
-_BEARING = row(bearing=1.0)
 
 
 def box_error_sd(height_px: float) -> float:
@@ -127,7 +126,7 @@ class BoxModel:
         return thing.expected_variance(_SIZE) + white**2
 
     def measure(
-        self, thing: ThingFilter, box: Box, whole: Box, cut: Cut, ln_aspect: float, noise: float, *,
+        self, thing: ThingFilter, box: Box, whole: Box, cut: Cut, ln_aspect: float, noise: float, dt: float, *,
         known_whole: bool = True,
     ) -> float:  # fmt: skip
         """Take a box into a thing's state; `whole` is the box guessed back from what the edge leaves of it.
@@ -137,7 +136,7 @@ class BoxModel:
         nothing.
         """
         off = math.remainder(self.direction(whole).bearing_rad - thing.mean[BEARING], 2 * math.pi)
-        thing.update(_BEARING, off, self.bearing_variance(box, cut))
+        thing.update_bearing(off, self.bearing_variance(box, cut), dt, noise)
         expected = self.ln_height(thing)
         seen = math.log(box.height)
         white = noise * math.hypot(_WHITE_SD, _WHITE_PX / box.height)

@@ -25,6 +25,8 @@ _FASTEST_PER_S = 15.0
 _MOST_SIGMAS = 3.0
 _ANYWHERE_SD = 0.7  # of ln range or bearing: half as far or twice, 40 degrees to either side
 _MOVES_SIGMAS = 2.0
+# A bearing that is off by so many deviations, for so long, is no bad box: a step aside, about as fast as this.
+_NEWS_SIGMAS, _NEWS_S, _STEPS_ASIDE_M_S = 2.0, 0.15, 1.5
 LEAST_ADVANCE = 0.2  # within one step no thing loses more than four fifths of its range
 
 
@@ -37,11 +39,14 @@ class ThingFilter:
     The mean is a list, since NumPy's own numbers are slow one by one.
     """
 
-    __slots__ = ("cov", "mean")
+    __slots__ = ("_aside_s", "cov", "mean")
 
     def __init__(self, mean: list[float], cov: Array) -> None:
         self.mean = mean
         self.cov = cov
+        self._aside_s = (
+            0.0  # for how long it has been further to the right than expected; to the left: negative
+        )
 
     @classmethod
     def begin(
@@ -175,6 +180,23 @@ class ThingFilter:
         self._bound()
         return surprise
 
+    def update_bearing(self, error: float, variance: float, dt: float, noise: float) -> None:
+        """Where it is to the side, `dt` seconds after it was last looked for; boxes err by `noise` times the usual.
+
+        A bearing that is off may be a bad box. One that stays off the same way is news: the thing, or the wearer, steps
+        aside, and how fast is not known any more.
+        """
+        off = error / math.sqrt(self.cov[BEARING, BEARING] + noise * noise * variance)
+        goes_on = abs(off) > _NEWS_SIGMAS and off * self._aside_s >= 0
+        self._aside_s = self._aside_s + math.copysign(dt, off) if goes_on else 0.0
+        if abs(self._aside_s) > _NEWS_S:
+            faster = (_STEPS_ASIDE_M_S / self.range_m) ** 2
+            self.cov[TURNING, TURNING] += faster
+            self.cov[TURNING, BEARING] += faster * dt
+            self.cov[BEARING, TURNING] += faster * dt
+            self.cov[BEARING, BEARING] += faster * dt * dt
+        self.update(_BEARING, error, variance)
+
     def expected_variance(self, row: Array) -> float:
         """The variance of what `row` measures, before it is measured."""
         return float(row @ self.cov @ row)
@@ -216,3 +238,4 @@ def row(**entries: float) -> Array:
 
 _INDEX = {"ln_range": LN_RANGE, "bearing": BEARING, "radial": RADIAL, "turning": TURNING, "ln_size": LN_SIZE,
           "box_error": BOX_ERROR}  # fmt: skip
+_BEARING = row(bearing=1.0)
