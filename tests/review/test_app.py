@@ -193,6 +193,20 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     drive(tmp_path, keys)
 
 
+def test_no_word_of_the_list_runs_into_the_next_one(tmp_path: Path) -> None:
+    writer = a_writer(tmp_path)
+    writer.near_miss(a_near_miss(label="obstacle", kind="looming"))
+    writer.close(5)
+
+    async def keys(app: Review, _: object) -> None:
+        table = app.query_one("#list", List)
+        for column, cell in zip(table.columns.values(), table.get_row_at(0), strict=True):
+            assert len(cell.plain) < column.width
+        assert "obstacle" in [cell.plain for cell in table.get_row_at(0)]
+
+    drive(tmp_path, keys)
+
+
 def test_it_needs_a_terminal(journal: Path) -> None:
     command = [sys.executable, "-m", "rearguard", "review", "--journal", str(journal)]
     done = subprocess.run(

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import time
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,8 @@ from rearguard.journal.db.store import Journal
 from rearguard.journal.media.clips import ClipRing
 from rearguard.journal.media.snapshot import Snapshot
 from rearguard.journal.paths import CLIPS
+from rearguard.review.plot import Event, Sample
+from rearguard.review.svg import curve
 from rearguard.types import Cue, CueName, Fault, Frame, Level
 
 EVIL = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\"'&\x1b"
@@ -250,3 +253,16 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(journal: Path, tmp_path: Pa
     found = re.search(r"wide (\d+) of (\d+)", done.stdout)
     assert found is not None
     assert int(found[1]) <= int(found[2])
+
+
+def test_names_of_cues_do_not_cover_each_other() -> None:
+    samples = [Sample(t_s=-10 + i / 10, ttc_s=5.0, level=0) for i in range(101)]
+    names = ["NOTICE", "CAUTION", "CAUTION", "CRITICAL", "CRITICAL", "BLIND"]
+    events = [Event(-4.0 + i / 4, name) for i, name in enumerate(names)]
+    drawn = curve(samples, [("CRITICAL", 2.0)], events)
+    assert drawn.count('class="cue"') == drawn.count("<title>") == len(events)
+    told = re.findall(r'<text x="([\d.]+)" y="(\d+)" text-anchor="start">(\w+)</text>', drawn)
+    assert [name for *_, name in told][:2] == ["NOTICE", "CAUTION"]
+    for row in {y for _, y, _ in told}:
+        places = [(float(x), float(x) + 7 * len(name)) for x, y, name in told if y == row]
+        assert all(a[1] <= b[0] for a, b in pairwise(places))

@@ -16,7 +16,7 @@ from rearguard.text import clean
 from rearguard.types import Level
 
 _MARK = {"true": "✓", "false": "✗", None: " "}
-_COLUMNS = (("id", 5), ("when", 13), ("level", 9), ("what", 7), ("TTC", 6))
+_COLUMNS = (("id", 5), ("when", 13), ("level", 9), ("what", 9), ("TTC", 6))
 
 
 class List(DataTable[Text]):
@@ -66,7 +66,7 @@ def _cells(row: NearMissRow) -> list[Text]:
         Text(str(row.id)),
         Text(f"{at:%d %b %H:%M}" if this_year else f"{at:%d %b %Y}"),
         Text(row.level_name, STYLE[level]),
-        Text(clean(row.label, 7)),
+        Text(clean(row.label, 8)),
         Text(seconds(row.min_ttc_s)),
     ]
 

@@ -15,6 +15,7 @@ _W, _H = 640, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 8, 8, 44
 _GAP_S = 0.5
 _LONGEST_S = 1e6
+_LETTER = 7.5  # of a name in capitals, at the page's size of text in a drawing
 
 Scale = Callable[[float], float]
 
@@ -73,17 +74,29 @@ def curve(samples: Sequence[Sample], thresholds: Sequence[tuple[str, float]], ev
         width = max(0.5, x(end_s) - x(s.t_s))
         colour = COLOUR[Level(min(3, max(0, s.level)))]
         parts.append(f'<rect x="{x(s.t_s):.1f}" y="{bar_y}" width="{width:.1f}" height="6" fill="{colour}"/>')
-    for n, event in enumerate(sorted(events, key=lambda e: e.t_s)):
-        parts.append(
-            f'<line class="cue" x1="{x(event.t_s):.1f}" x2="{x(event.t_s):.1f}" y1="{_TOP}" y2="{bar_y}"/>'
-        )
-        anchor = "end" if x(event.t_s) > _W - 90 else "start"
-        row = bar_y + 18 + 12 * (n % 2)
-        parts.append(
-            f'<text x="{x(event.t_s):.1f}" y="{row}" text-anchor="{anchor}">{escape(event.name)}</text>'
-        )
+    parts += _cues(events, x, bar_y)
     parts.append("</svg>")
     return "".join(parts)
+
+
+def _cues(events: Sequence[Event], x: Scale, bar_y: float) -> list[str]:
+    """A line at each cue, and its name where that is another one than before and covers none, in one of two rows."""
+    parts = []
+    taken_to, before = [0.0, 0.0], ""
+    for event in sorted(events, key=lambda e: e.t_s):
+        at = x(event.t_s)
+        name = escape(event.name)
+        parts.append(
+            f'<line class="cue" x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP}" y2="{bar_y}"><title>{name}</title></line>'
+        )
+        wide = _LETTER * len(event.name)
+        anchor, left = ("end", at - wide) if at > _W - 90 else ("start", at)
+        row = next((n for n, end in enumerate(taken_to) if left >= end), None)
+        if row is not None and event.name != before:
+            taken_to[row], before = left + wide, event.name
+            y = bar_y + 18 + 12 * row
+            parts.append(f'<text x="{at:.1f}" y="{y}" text-anchor="{anchor}">{name}</text>')
+    return parts
 
 
 def _segments(samples: Sequence[Sample], x: Scale, y: Scale) -> list[str]:
