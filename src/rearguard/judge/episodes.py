@@ -12,15 +12,8 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from rearguard.clock import NS_PER_S
-from rearguard.judge.encounter import (
-    Encounter,
-    Sighting,
-    elsewhere,
-    follows,
-    same_contact,
-    seen_apart,
-    sightings,
-)
+from rearguard.judge.encounter import Encounter, follows
+from rearguard.judge.sighting import Sighting, elsewhere, same_contact, seen_apart, sightings
 from rearguard.types import NearMiss, Passage, Track, Verdict
 
 # What is let go is the same thing still when it warns again within this time: lost from sight, and found anew.
