@@ -159,9 +159,9 @@ def test_one_thing_that_is_lost_and_found_as_another_track_is_one_near_miss() ->
     assert len(near.trace) == 26
 
 
-@pytest.mark.parametrize(("range_m", "rows"), [(1.8, 1), (5.5, 2)])
-def test_what_is_found_where_the_lost_one_should_be_is_the_same_unless_it_is_far_behind(
-    range_m: float, rows: int
+@pytest.mark.parametrize(("range_m", "told_s", "rows"), [(1.8, 3.4, 1), (5.5, 3.4, 2), (3.6, 0.3, 1)])
+def test_what_is_found_where_the_lost_one_should_be_is_the_same_unless_it_is_far_behind_and_met_later(
+    range_m: float, told_s: float, rows: int
 ) -> None:
     """Of who is cut by the picture's edge a new track tells too much time; who comes next stands in their middle."""
     episodes, ended = Episodes(), []
@@ -169,7 +169,7 @@ def test_what_is_found_where_the_lost_one_should_be_is_the_same_unless_it_is_far
         left_s = 1.5 - 0.1 * i
         threats = [threat(Level.CRITICAL, left_s, range_m=2.5 * left_s)]
         if i == 14:
-            new = threat(Level.CRITICAL, 3.4, 2, range_m=range_m, box=Box(1, 2, 13, 33))
+            new = threat(Level.CRITICAL, told_s, 2, range_m=range_m, box=Box(1, 2, 13, 33))
             threats = [*threats, new]
         ended += add(episodes, i, *threats, unseen=[1] if i > 10 else [])
     ended += episodes.finish(16 * TENTH)

@@ -13,7 +13,7 @@ from heapq import merge
 from statistics import median
 
 from rearguard.clock import NS_PER_S
-from rearguard.judge.sighting import Sighting, as_far, elsewhere, one_thing, same_place
+from rearguard.judge.sighting import Sighting, as_far, comes_next, elsewhere, one_thing, same_place
 from rearguard.types import Level, NearMiss, Passage, Side, TracePoint
 
 # About a minute at 15 fps: the rest of a longer encounter is not where the danger was.
@@ -287,6 +287,6 @@ def follows(a: Encounter, b: Encounter) -> bool:
     if expected.seen and expected.t_ns >= now.t_ns:
         return False
     if now.t_ns - expected.t_ns <= _LONGEST_LOST_NS and one_thing(expected.threat.box, now.threat.box):
-        return True
+        return not comes_next(lost, now)
     soon = b.first_ns - lost.t_ns <= _LONGEST_AWAY_NS
     return soon and as_far(lost, now) is True and same_place(lost.threat.reason, now.threat.reason, math.inf)

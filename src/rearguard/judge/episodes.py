@@ -13,7 +13,7 @@ from itertools import combinations
 
 from rearguard.clock import NS_PER_S
 from rearguard.judge.encounter import Encounter, follows
-from rearguard.judge.sighting import Sighting, elsewhere, same_contact, seen_apart, sightings
+from rearguard.judge.sighting import Sighting, same_contact, seen_apart, sightings
 from rearguard.types import NearMiss, Passage, Track, Verdict
 
 # What is let go is the same thing still when it warns again within this time: lost from sight, and found anew.
@@ -94,9 +94,7 @@ class Episodes:
 
     def _same(self, a: Encounter, b: Encounter) -> bool:
         one, two = a.newest, b.newest
-        if one is None or two is None or elsewhere(one, two):
-            return False
-        if not (same_contact(one, two) or follows(a, b)):
+        if one is None or two is None or not (same_contact(one, two) or follows(a, b)):
             return False
         return all(self._apart[frozenset((x, y))] <= 0 for x in a.tracks for y in b.tracks)
 

@@ -61,7 +61,11 @@ def sightings(verdict: Verdict, tracks: Sequence[Track]) -> Iterator[Sighting]:
 
 def same_contact(a: Sighting, b: Sighting) -> bool:
     """Whether two sightings, of different tracks, mean the same contact: its moment and its place agree."""
-    return _same_moment(a, b) is True and same_place(a.threat.reason, b.threat.reason, _PLACE_DOUBT_M)
+    return (
+        _same_moment(a, b) is True
+        and not elsewhere(a, b)
+        and same_place(a.threat.reason, b.threat.reason, _PLACE_DOUBT_M)
+    )
 
 
 def _same_moment(a: Sighting, b: Sighting) -> bool | None:
@@ -74,13 +78,18 @@ def _same_moment(a: Sighting, b: Sighting) -> bool | None:
 
 
 def elsewhere(a: Sighting, b: Sighting) -> bool:
-    """Whether one is so much further away that they are two things, wherever they stand in the picture: who comes next
-    is first seen in the middle of whom they were hidden by."""
+    """Whether one is so much further away that they are two things."""
     if not (a.detected and b.detected):
         return False
     before, now = sorted((a, b), key=lambda s: s.t_ns)
     off = _off_ln(before, now, least_m=_NEAR_M)
     return off is not None and off > _ELSEWHERE
+
+
+def comes_next(lost: Sighting, now: Sighting) -> bool:
+    """Whether somebody else is met later, first seen in the middle of whom they were hidden by: a part of a thing that
+    fills the picture seems as far away, but is met when the thing is."""
+    return elsewhere(lost, now) and _same_moment(lost, now) is False
 
 
 def same_place(one: Reason, two: Reason, most_doubt_m: float) -> bool:
