@@ -16,6 +16,7 @@ from no_detector import Looked
 
 from rearguard.camera.catalogue import open_source
 from rearguard.config import Config
+from rearguard.config.camera import Camera
 from rearguard.detect.detector import Detector
 from rearguard.ego.flow import FlowEgo
 from rearguard.ego.ignored import Ignored
@@ -32,24 +33,33 @@ from rearguard.vision.pipeline import Pipeline, age_of_file
 CONFIG = Config()
 # Half the size is enough for a channel that looks at 320 pixels, and drawn in a quarter of the time.
 CAMERA = msgspec.structs.replace(CONFIG.camera, width_px=640, height_px=360)
+WIDE = msgspec.structs.replace(CAMERA, hfov_deg=102.0)
 LENS = Pinhole.from_fov(320, 180, 66.0)
 NS = 1_000_000_000
 AHEAD = Motion((1.8, 0.0, -0.4, 0.0), tuple(tuple(0.01 * (i == j) for j in range(4)) for i in range(4)))  # type: ignore[arg-type]
 
 
-def looked(word: str) -> Iterator[Looked]:
+def looked(word: str, camera: Camera = CAMERA) -> Iterator[Looked]:
     """Each frame, no detector beside."""
-    return no_detector.looked(word, CAMERA)
+    return no_detector.looked(word, camera)
 
 
-def levels(word: str) -> list[tuple[float | None, Level]]:
+def levels(word: str, camera: Camera = CAMERA) -> list[tuple[float | None, Level]]:
     """The true time to collision and the level of each frame."""
-    return [(x.frame.truth[0].ttc_s if x.frame.truth else None, x.level) for x in looked(word)]
+    return [(x.frame.truth[0].ttc_s if x.frame.truth else None, x.level) for x in looked(word, camera)]
 
 
 @pytest.mark.parametrize("thing", ["wall", "fence", "hurdle", "post", "gate"])
 def test_what_has_no_class_is_critical_in_time(thing: str) -> None:
     told = levels(f"sim:{thing}?start=11&seed=1&readout_ms=16")
+    left = [ttc for ttc, level in told if level is Level.CRITICAL and ttc is not None]
+    assert left, "never CRITICAL"
+    assert left[0] >= 1.5
+
+
+@pytest.mark.parametrize("thing", ["hurdle", "post"])
+def test_a_wide_lens_warns_in_time_too(thing: str) -> None:
+    told = levels(f"sim:{thing}?start=11&seed=1&readout_ms=16", WIDE)
     left = [ttc for ttc, level in told if level is Level.CRITICAL and ttc is not None]
     assert left, "never CRITICAL"
     assert left[0] >= 1.5
@@ -95,13 +105,13 @@ def test_what_the_detector_follows_is_left_to_it() -> None:
     source = open_source("sim:wall?start=6&seed=1", CAMERA)
     state = EgoEstimator()
     for frame in source.frames():
-        small = ego.small_grey(frame.image)
-        turned = ego.estimate_turn(small)
+        turned = ego.estimate_turn(frame.image)
+        assert ego.grey is not None
         known = Track(
             1, "person", Box(0, 0, 320, 180), 0.9, frame.captured_ns, 0, frame.captured_ns, 9, 0.9, AHEAD
         )  # fmt: skip
         sight = looming.detect(
-            small, frame.captured_ns, turned, state.add_turn(turned, frame.captured_ns), [known]
+            ego.grey, frame.captured_ns, turned, state.add_turn(turned, frame.captured_ns), [known]
         )
         assert not sight.patches
 

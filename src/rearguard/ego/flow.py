@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from rearguard.ego.ignored import Ignored
 from rearguard.ego.pinhole import Pinhole, turn
+from rearguard.ego.small_view import SmallView
 from rearguard.types import Box, EgoMotion, Image
 
 Points = NDArray[np.float32]
 
-SMALL_WIDTH_PX = 320
 _MAX_CORNERS = 160
 _MIN_POINTS = 12
 _COARSE = 2  # the whole picture's shift is found at this fraction of the small size
@@ -34,18 +34,16 @@ class FlowEgo:
     """
 
     def __init__(self, lens: Pinhole, own: Ignored | None = None) -> None:
-        scale = SMALL_WIDTH_PX / lens.width_px
-        self._scale = scale
-        self._size = (SMALL_WIDTH_PX, max(16, round(lens.height_px * scale)))
-        self._lens = Pinhole(*self._size, lens.focal_px * scale)
+        self._view = SmallView(lens)
+        self._lens = self._view.lens
         self._previous: Image | None = None
-        self._own = own or Ignored()
-        self._seen = self._own.seen(self._size, _WINDOW_PX // 2)
+        self._own = (own or Ignored()).within(self._view.part)
+        self._seen = self._own.seen((self._lens.width_px, self._lens.height_px), _WINDOW_PX // 2)
         self._window: NDArray[np.float32] | None = None
 
     def estimate_turn(self, image: Image, moving: tuple[Box, ...] = ()) -> EgoMotion:
         """The turn since the last call; `moving` are boxes (frame pixels) whose flow is not background."""
-        grey = self.small_grey(image)
+        grey = self._view.shrink(image)
         previous, self._previous = self._previous, grey
         if previous is None:
             return EgoMotion()
@@ -56,27 +54,22 @@ class FlowEgo:
 
     @property
     def grey(self) -> Image | None:
-        """The last picture looked at, small and grey; not to be written to."""
+        """The last picture looked at, as `SmallView` has it; not to be written to."""
         return self._previous
-
-    def small_grey(self, image: Image) -> Image:
-        """The picture as this class looks at it: `SMALL_WIDTH_PX` wide, grey."""
-        small = cv2.resize(image, self._size, interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)) if small.ndim == 3 else small
 
     def _shift(self, before: Image, after: Image) -> tuple[float, float]:
         """By how many small pixels the far part of the picture moved as a whole (phase correlation).
 
         A swing of 8 deg between two frames is 40 pixels here, further than sparse flow finds by itself.
         """
-        rows = int(0.7 * self._size[1])  # without the ground, which moves otherwise
-        size = (self._size[0] // _COARSE, rows // _COARSE)
+        rows = int(0.7 * self._lens.height_px)  # without the ground, which moves otherwise
+        size = (self._lens.width_px // _COARSE, rows // _COARSE)
         first, second = (
             cv2.resize(g[:rows], size, interpolation=cv2.INTER_AREA).astype(np.float32)
             for g in (before, after)
         )
         if self._window is None:
-            self._window = self._own.window(size, rows / self._size[1])
+            self._window = self._own.window(size, rows / self._lens.height_px)
         (dx, dy), _ = cv2.phaseCorrelate(first, second, self._window)
         return dx * _COARSE, dy * _COARSE
 
@@ -84,8 +77,8 @@ class FlowEgo:
         self, before: Image, after: Image, moving: tuple[Box, ...], shift: tuple[float, float]
     ) -> tuple[Points, Points]:
         mask = np.full(before.shape, 255, np.uint8) if self._seen is None else self._seen.copy()
-        for box in moving:
-            x0, y0, x1, y1 = (round(v * self._scale) for v in (box.x0, box.y0, box.x1, box.y1))
+        for box in map(self._view.to_small, moving):
+            x0, y0, x1, y1 = (round(v) for v in (box.x0, box.y0, box.x1, box.y1))
             mask[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = 0
         corners = cv2.goodFeaturesToTrack(before, _MAX_CORNERS, 0.01, 6, mask=mask, blockSize=5)
         if corners is None:

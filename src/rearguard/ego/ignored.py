@@ -39,6 +39,17 @@ class Ignored:
         w, h = self._size
         return hidden_share(Box(box.x0 / w, box.y0 / h, box.x1 / w, box.y1 / h), self._regions) >= _OWN
 
+    def within(self, part: Box) -> Ignored:
+        """The regions as shares of a part of the picture, which is itself in shares of the picture; for masks only."""
+        return Ignored(
+            [
+                ((x0 - part.x0) / part.width, (y0 - part.y0) / part.height,
+                 (x1 - part.x0) / part.width, (y1 - part.y0) / part.height)
+                for x0, y0, x1, y1 in self._regions
+                if part.shared(Box(x0, y0, x1, y1)) > 0
+            ]
+        )  # fmt: skip
+
     def seen(self, size: tuple[int, int], margin_px: int = 0) -> Image | None:
         """255 where pictures of this size (width, height) show the world, else 0; None where all of it does.
 

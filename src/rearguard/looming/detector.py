@@ -21,10 +21,10 @@ import numpy as np
 from rearguard.clock import NS_PER_S
 from rearguard.config.camera import Camera
 from rearguard.config.looming import Looming as Settings
-from rearguard.ego.flow import SMALL_WIDTH_PX
 from rearguard.ego.ignored import Ignored
 from rearguard.ego.level import axes
 from rearguard.ego.pinhole import Array, Pinhole, turn
+from rearguard.ego.small_view import SmallView
 from rearguard.looming import ground, parallax
 from rearguard.looming.features import CELL_PX, Points
 from rearguard.looming.parallax import Attitude
@@ -74,14 +74,10 @@ class LoomingDetector:
     ) -> None:
         self._settings = settings
         self._usual = usual_pace_m_s
-        self._zoom = SMALL_WIDTH_PX / lens.width_px
-        self._lens = Pinhole(
-            SMALL_WIDTH_PX, max(16, round(lens.height_px * self._zoom)), lens.focal_px * self._zoom
-        )
+        self._view = SmallView(lens)
+        self._lens = self._view.lens
         self._camera = camera
-        self._points = Points(
-            self._lens, MOST_BACK, Ignored(camera.ignore, (self._lens.width_px, self._lens.height_px))
-        )
+        self._points = Points(self._lens, MOST_BACK, Ignored(camera.ignore).within(self._view.part))
         self._moments: deque[_Moment] = deque(maxlen=MOST_BACK + 1)
         self._pending = np.eye(3)
         self._last_w: Array | None = None
@@ -199,7 +195,7 @@ class LoomingDetector:
         return Sight(tuple(self._patch(c, now, g, span, back) for c in clusters), speed)
 
     def _patch(self, c: ground.Cluster, now: Array, g: float, span: float, back: int) -> LoomingPatch:
-        at = now[c.members] / self._zoom
+        at = self._view.to_frame(now[c.members])
         (x0, y0), (x1, y1) = at.min(axis=0), at.max(axis=0)
         # Neighbouring frames share most of what they are compared with: their errors are nearly the same.
         return LoomingPatch(
@@ -218,13 +214,9 @@ class LoomingDetector:
         for track in tracks:
             if track.kind != "detected" or track.seen_ns < track.at_ns:
                 continue
-            b = track.box
-            pad = 0.08 * b.height
+            b = self._view.to_small(track.box, pad=0.08 * track.box.height)
             inside |= (
-                (points[:, 0] > (b.x0 - pad) * self._zoom)
-                & (points[:, 0] < (b.x1 + pad) * self._zoom)
-                & (points[:, 1] > (b.y0 - pad) * self._zoom)
-                & (points[:, 1] < (b.y1 + pad) * self._zoom)
+                (points[:, 0] > b.x0) & (points[:, 0] < b.x1) & (points[:, 1] > b.y0) & (points[:, 1] < b.y1)
             )
         return inside
 
