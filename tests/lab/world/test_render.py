@@ -195,6 +195,25 @@ def test_conditions_change_the_picture_as_they_should() -> None:
     assert dusk[1] > 2 * sun[1]
 
 
+def test_at_night_people_are_as_bright_as_the_lamps_above_them_make_them() -> None:
+    """Who stands below a mast is bright, who stands between two is dark, and the sky is black but for the lamps."""
+
+    def night(start_m: float) -> tuple[float, np.ndarray]:
+        scene = catalogue.scene("night-lit", start=start_m, seed=1, gait=0)
+        image, (person,) = Renderer(scene, Lens.from_fov(1280, 720, 66), 1.35, PITCH).frame(0.0, 0)
+        assert person.box is not None
+        box = person.box
+        body = image[round(box.y0) : round(box.y1), round(box.cx) - 3 : round(box.cx) + 4]
+        return float(body.mean()), image
+
+    below, image = night(28.0)
+    between, _ = night(42.0)
+    assert below > 1.5 * between
+    sky = image[:300]
+    assert np.median(sky) < 12
+    assert sky.max() > 180
+
+
 def test_rolling_shutter_leans_what_is_upright_while_the_camera_yaws() -> None:
     """A post's top and foot are read at different times; between them the camera turns."""
 

@@ -109,6 +109,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("POST", "post", "a post in the lane", True, boxes=False),
     Scenario("GATE", "gate", "a gate across the lane", True, boxes=False),
     Scenario("DUSK", "dusk", "someone comes, at dusk", True, boxes=False),
+    Scenario("NIGHT-LIT", "night-lit", "someone comes, at night under floodlights", True, boxes=False),
     Scenario("GLARE", "glare", "someone comes, low sun in the lens", True, boxes=False),
     Scenario("RAIN-ON-LENS", "rain", "someone comes, drops on the lens", True, boxes=False),
     _low("BALL", "a football in the lane"),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from rearguard.lab.world.gait import Gait
 from rearguard.lab.world.mesh import Light
+from rearguard.lab.world.night import Floodlights
 from rearguard.lab.world.path import STADIUM_RADIUS_M, Path
 from rearguard.lab.world.scene import Scene
 from rearguard.lab.world.sensor import Conditions
@@ -238,10 +240,15 @@ def weather(**over: float) -> Callable[[str, Values], Scene]:
         }
         if name == "dusk":
             settings = {"gain": 0.26 / max(amount, 0.3), "noise": 7.0 * amount, "exposure_s": 0.004}
+        if name == "night-lit":  # 100 lux below a mast: 8 ms at f/1.8 and a gain of 8 all but do for that
+            settings = {"gain": 0.8 / max(amount, 0.3), "noise": 9.0 * amount, "exposure_s": 0.008}
         conditions = _conditions(v, **settings)
-        light = Light(sun=0.0, sky=1.0) if name in ("dusk", "rain") else base.light
-        return Scene(
-            base.name, base.wearer, base.things, base.path, base.surface, light, conditions, base.seed
+        overcast = Light(sun=0.0, sky=1.0)
+        return replace(
+            base,
+            conditions=conditions,
+            light=base.light if name == "glare" else overcast,
+            floodlights=Floodlights() if name == "night-lit" else None,
         )
 
     return build

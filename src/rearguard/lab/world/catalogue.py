@@ -263,6 +263,11 @@ WORLDS: dict[str, World] = {
         build.weather(),
         {**_PERSON, "pace": _pace(1.4), "strength": Parameter(1, 0, 3, "how dark")},
     ),
+    "night-lit": World(
+        "someone walks up at night, on a track under floodlights",
+        build.weather(),
+        {**_PERSON, "pace": _pace(1.4), "strength": Parameter(1, 0, 3, "how dark")},
+    ),
     "glare": World(
         "someone walks up against a low sun",
         build.weather(glare=0.8),

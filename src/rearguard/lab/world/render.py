@@ -29,6 +29,7 @@ _RATE_STEP_S = 0.002
 _MOST_ROLL_RAD = 0.12
 _SEEN_M = 120.0
 _SUNNY = Light(sun=0.8, sky=0.55)
+_TREES_AT_NIGHT = 0.06
 _STANDS_ON_FEET = (Kind.PERSON, Kind.DOG)
 
 
@@ -61,7 +62,8 @@ class Renderer:
         self._backdrop = Backdrop(lens, scene.seed % 4, panorama)
         farthest = scene.wearer.state(scene.duration_s).s_m
         self._beside = looks.beside(farthest) if looks else None
-        self._trees = Trees(lens, scene.seed, farthest, 0.75 + 0.25 * min(scene.light.sun, 1.0))
+        by_day = 0.75 + 0.25 * min(scene.light.sun, 1.0)
+        self._trees = Trees(lens, scene.seed, farthest, _TREES_AT_NIGHT if scene.floodlights else by_day)
         self._sensor = Sensor(scene.conditions, lens, scene.seed)
         self._cloth = Cloth.of(scene.seed)
 
@@ -86,15 +88,21 @@ class Renderer:
         self._backdrop.paint(level, pose, scene.path.heading_rad(state.s_m), rows, offset)
         placed = self._placed(t_s, state)
         self._uneven(level, placed, pose, state, offset)
+        night = scene.floodlights
+        if night is not None:
+            night.darken(level, pose, self._lens, state.s_m, offset[1])
         layers: list[tuple[float, Any]] = [(p.distance_m, p) for p in placed]
         layers += self._standing_beside(state)
         for _, item in sorted(layers, key=lambda layer: -layer[0]):
             if isinstance(item, Placed):
-                self._paint(level, item, pose, offset)
+                self._paint(level, item, pose, offset, self._light_on(item, t_s))
             elif isinstance(item, Panel):
-                paint_panel(level, item, pose, self._lens, self._brightness(), offset, 0.0)
+                beside = _TREES_AT_NIGHT if night else self._brightness(scene.light)
+                paint_panel(level, item, pose, self._lens, beside, offset, 0.0)
             else:
                 self._trees.paint(level, item, pose, scene.path, state.s_m, offset)
+        if night is not None:
+            night.paint_lamps(level, pose, self._lens, scene.path, state.s_m, offset)
         picture = self._roll(level, pose, offset)
         picture = self._sensor.expose(picture, pose, rates, seq)
         return picture, tuple(truth(p.thing, scene, t_s, state, self._box(p.shape, pose)) for p in placed)
@@ -140,9 +148,13 @@ class Renderer:
         middles = ((p.corners()[:2].mean(axis=0), p) for p in panels if p is not None)
         return [(math.hypot(at[0], at[2]), p) for at, p in middles]
 
-    def _brightness(self) -> float:
+    def _light_on(self, placed: Placed, t_s: float) -> Light:
+        night = self._scene.floodlights
+        return night.light(placed.thing.motion.at(t_s)[0]) if night else self._scene.light
+
+    @staticmethod
+    def _brightness(light: Light) -> float:
         """Of what carries its own light, against a sunny day's."""
-        light = self._scene.light
         return min(1.0, (light.sky * 0.8 + light.sun * 0.4) / (_SUNNY.sky * 0.8 + _SUNNY.sun * 0.4))
 
     def _blank(self, pose: Pose) -> tuple[Image, tuple[int, int]]:
@@ -177,18 +189,17 @@ class Renderer:
             (b.roll_rad - a.roll_rad) / span,
         )
 
-    def _paint(self, level: Image, placed: Placed, pose: Pose, offset: tuple[int, int]) -> None:
-        scene = self._scene
+    def _paint(self, level: Image, placed: Placed, pose: Pose, offset: tuple[int, int], light: Light) -> None:
         fog = 1 - math.exp(-placed.distance_m / HAZE_M)
         for mesh in placed.shape.meshes:
             if placed.thing.kind not in STEPS:
                 self._shadow(level, placed, pose, offset)
             cloth = self._cloth if placed.shape.soft else None
-            paint_mesh(level, mesh, pose, self._lens, scene.light, offset, cloth, fog)
+            paint_mesh(level, mesh, pose, self._lens, light, offset, cloth, fog)
         for panel in placed.shape.panels:
             if self._looks and placed.thing.kind in _STANDS_ON_FEET:
                 self._shadow_of(level, panel.corners()[None], pose, offset)
-            brightness = self._brightness() if self._looks else scene.light.sky * 0.8 + scene.light.sun * 0.4
+            brightness = self._brightness(light) if self._looks else light.sky * 0.8 + light.sun * 0.4
             paint_panel(level, panel, pose, self._lens, brightness, offset, fog)
 
     def _shadow(self, level: Image, placed: Placed, pose: Pose, offset: tuple[int, int]) -> None:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from rearguard.lab.world.mesh import Light
+from rearguard.lab.world.night import Floodlights
 from rearguard.lab.world.path import Path
 from rearguard.lab.world.sensor import Conditions
 from rearguard.lab.world.things import Thing
@@ -28,6 +29,7 @@ class Scene:
     conditions: Conditions = field(default_factory=Conditions)
     seed: int = 0
     marks: bool = False  # lines, numbers, shadows and leaves on it
+    floodlights: Floodlights | None = None  # at night
 
     @property
     def duration_s(self) -> float:
