@@ -27,6 +27,9 @@ from rearguard.lab.tasks.pool import Task
 pytest.importorskip("pyarrow", reason="pyarrow is not installed (extra `export`)")
 
 
+_ALL_FINISHED_S = 10.0
+
+
 class Simple(msgspec.Struct, frozen=True, kw_only=True):
     number: float
     left: float | None
@@ -88,7 +91,7 @@ def test_the_folders_of_two_machines_merge_by_copying(tmp_path: Path, counted: P
 def test_a_key_names_all_that_a_result_depends_on() -> None:
     plan = Plan((Cell("STAND-0", 2.5, 10.0, 0.0, True),), 40)
     keys = [t.key for t in plan_tasks(plan, Config())]
-    assert len(set(keys)) == 4  # other seeds
+    assert len(set(keys)) == 8  # other seeds
     assert keys == [t.key for t in plan_tasks(plan, Config())]
     other = Config(judge=Judge(critical_ttc_s=1.9))
     assert not set(keys) & {t.key for t in plan_tasks(plan, other)}
@@ -107,7 +110,7 @@ def test_a_grid_is_the_same_from_one_process_from_two_and_from_what_was_kept(tmp
     alone = list(run_plan(PLAN, Config(), where=Where(1)))
     assert [c.seeds for c in alone] == [40, 40]
     assert list(run_plan(PLAN, Config(), where=Where(2, tmp_path / "out"))) == alone
-    assert len(list((tmp_path / "out").glob("*.parquet"))) == 8
+    assert len(list((tmp_path / "out").glob("*.parquet"))) == 16
     assert list(run_plan(PLAN, Config(), where=Where(2, tmp_path / "out"))) == alone
 
 
@@ -124,8 +127,8 @@ def test_a_task_that_fails_is_named_and_left_out(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(grid, "run", broken)
     failures = Failures()
     found = list(run_plan(PLAN, Config(), where=Where(1, tmp_path), failures=failures))
-    assert [c.seeds for c in found] == [30, 40]
-    assert failures.lines == ["STAND-0 2.5 m/s, seeds 20 to 29: not this one"]
+    assert [c.seeds for c in found] == [35, 40]
+    assert failures.lines == ["STAND-0 2.5 m/s, seeds 25 to 29: not this one"]
 
 
 # ── on a cluster ────────────────────────────────────────────────────────────────────────────────────────
@@ -172,7 +175,21 @@ def test_a_cluster_gives_the_same_table_although_a_worker_is_killed(tmp_path: Pa
         found = run_plan(PLAN, Config(), where=Where(out=tmp_path, cluster=address))
         os.kill(victim, signal.SIGKILL)
         assert list(found) == alone
-    assert len(list(tmp_path.glob("*.parquet"))) == 8
+    assert len(list(tmp_path.glob("*.parquet"))) == 16
+
+
+@pytest.mark.slow
+def test_what_a_killed_worker_had_finished_is_computed_again(tmp_path: Path) -> None:
+    """Results lie on the workers until they are asked for."""
+    alone = list(run_plan(PLAN, Config(), where=Where(1)))
+    with cluster(2) as (address, _):
+        victims = worker_pids(address, 2)
+        found = run_plan(PLAN, Config(), where=Where(out=tmp_path, cluster=address))
+        first = next(found)
+        time.sleep(_ALL_FINISHED_S)
+        for victim in victims:
+            os.kill(victim, signal.SIGKILL)
+        assert [first, *found] == alone
 
 
 def test_a_scheduler_that_does_not_answer_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ BOX_SEEDS, BOX_SHARE = 200, 0.95
 RENDERED_SEEDS, RENDERED_SHARE = 7, 5 / 7
 # Goals are set for this pace, and for detections as good and as frequent as these.
 GOAL_SPEED_M_S, GOAL_RATE_HZ, GOAL_NOISE = 2.5, 10.0, OWN_NOISE
-_CHUNK = 10  # seeds a task: a few seconds, so that little is lost with a worker
+_CHUNK = 5  # seeds a task: a few seconds, in a crowd ten, so that little is lost with a worker
 _RENDERED_CHUNK = 1
 _HERE = Where()
 _ROUNDING = 1e-9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -33,6 +34,7 @@ def run_on_cluster(
         client = Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as e:
         raise PartFailed(f"{address}: no Dask scheduler answers there: {e}") from e
+    logging.getLogger("distributed.client").setLevel(logging.ERROR)  # lost results come again; nobody need know
     with client:
         client.run_on_scheduler(_allow_deaths)
         known = {f"rearguard-{task.key}": task for task in tasks}
@@ -42,9 +44,11 @@ def run_on_cluster(
         ]
         for future in as_completed(futures, loop=client.loop):
             task = known[future.key]
-            if future.status == "finished":
+            # What a worker had finished and dies with is computed again: both calls wait for that.
+            error = future.exception()
+            if error is None:
                 yield Done(task, *future.result())
-            elif isinstance(error := future.exception(), KilledWorker):
+            elif isinstance(error, KilledWorker):
                 yield Done(task, None, f"{MAX_DEATHS} workers died of it ({error.last_worker.address})")
             else:
                 yield Done(task, None, f"{type(error).__name__}: {error}")
@@ -62,5 +66,9 @@ def _call_there(program: str, function: Callable[[Any], R], what: Any) -> tuple[
 
 
 def _allow_deaths(dask_scheduler: Any) -> None:
-    """A task is given up after as many deaths as on one machine; Dask counts those that it forgives."""
+    """A task is given up after as many deaths as on one machine; Dask counts those that it forgives.
+
+    It counts also those of workers that had the task only in their queue: so there is none.
+    """
     dask_scheduler.allowed_failures = MAX_DEATHS - 1
+    dask_scheduler.WORKER_SATURATION = 1.0
