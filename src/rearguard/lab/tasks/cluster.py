@@ -34,7 +34,8 @@ def run_on_cluster(
         client = Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as e:
         raise PartFailed(f"{address}: no Dask scheduler answers there: {e}") from e
-    logging.getLogger("distributed.client").setLevel(logging.ERROR)  # lost results come again; nobody need know
+    # Results that are lost come again; nobody need know.
+    logging.getLogger("distributed.client").setLevel(logging.ERROR)
     with client:
         client.run_on_scheduler(_allow_deaths)
         known = {f"rearguard-{task.key}": task for task in tasks}
