@@ -162,7 +162,7 @@ def pair(a: Case, b: Case) -> Case:
         first.within_s + 1.0,
         "fault",
         strikes=(a.name, b.name),
-        lasts_s=max(a.lasts_s, b.lasts_s),
+        lasts_s=max(a.lasts_s, b.lasts_s) + 4.0,  # both are told again before what is over is
         may_be_silent_s=a.may_be_silent_s + b.may_be_silent_s,
     )
 
