@@ -20,7 +20,6 @@ PULLED_HIGH = range(9)
 # What moves and hits hardest; whoever ignores one of these is not warned of it.
 NEVER_IGNORED = ("person", "bicycle", "motorcycle", "car", "bus", "truck")
 
-
 # Of the picture: a thinner part hides nothing, and of less than the rest no turn can be told.
 _LEAST_SIDE, _MOST_IGNORED = 0.01, 0.4
 

@@ -15,7 +15,7 @@ import numpy as np
 from rearguard.ego.pinhole import Array, Pinhole
 from rearguard.types import Box, Image
 
-SMALL_WIDTH_PX = 320
+_WIDTH_PX = 320
 _MOST_HFOV_DEG = 70.0  # about the usual lens, 66°, at which both were measured
 
 
@@ -37,8 +37,8 @@ class SmallView:
             (self._left + width) / frame.width_px,
             (self._top + height) / frame.height_px,
         )
-        self._zoom = SMALL_WIDTH_PX / width
-        self.lens = Pinhole(SMALL_WIDTH_PX, max(16, round(height * self._zoom)), frame.focal_px * self._zoom)
+        self._zoom = _WIDTH_PX / width
+        self.lens = Pinhole(_WIDTH_PX, max(16, round(height * self._zoom)), frame.focal_px * self._zoom)
 
     def shrink(self, image: Image) -> Image:
         """The small grey picture of a frame."""

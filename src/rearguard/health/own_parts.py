@@ -28,10 +28,8 @@ from rearguard.types import Image, Region
 Floats = NDArray[np.floating[Any]]
 
 _EACH_S = 0.5  # pictures closer together differ by less than tells
-_LEAST, _MOST = (
-    40,
-    60,
-)  # pictures compared: 20 s of moving before anything is proposed, the last 30 s count most
+# Pictures compared: 20 s of moving before anything is proposed, the last 30 s count most.
+_LEAST, _MOST = 40, 60
 _WIDTH_PX = 80  # straps sway: half a pixel of this is half a percent of the picture
 _MOVES_PX, _STAYS_PX = 1.0, 0.45  # by the median, the world; at most, an outline of one's own
 _LEAST_SLOPE = 3.0  # grey levels per pixel; less is sky, haze, a soft shadow

@@ -96,9 +96,8 @@ class Points:
         """New corners where there are none: every cell near the path, every few beside it."""
         corner = cv2.cornerMinEigenVal(grey, 5)
         if self._seen is not None:
-            corner[self._seen == 0] = (
-                np.nan
-            )  # and with it the cells it reaches into: they are not plain, nobody knows
+            # And with it the cells it reaches into: they are not plain, nobody knows.
+            corner[self._seen == 0] = np.nan
         rows, columns = (n // CELL_PX for n in grey.shape)
         cells = corner[: rows * CELL_PX, : columns * CELL_PX].reshape(rows, CELL_PX, columns, CELL_PX)
         cells = cells.transpose(0, 2, 1, 3).reshape(rows, columns, -1)

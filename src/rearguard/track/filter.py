@@ -44,9 +44,8 @@ class ThingFilter:
     def __init__(self, mean: list[float], cov: Array) -> None:
         self.mean = mean
         self.cov = cov
-        self._aside_s = (
-            0.0  # for how long it has been further to the right than expected; to the left: negative
-        )
+        # For how long it has been further to the right than expected; to the left: negative.
+        self._aside_s = 0.0
 
     @classmethod
     def begin(

@@ -231,24 +231,21 @@ def crowd(name: str, v: Values) -> Scene:
     return make_scene(name, v, things, 15.0)
 
 
-def weather(**over: float) -> Callable[[str, Values], Scene]:
+def weather(
+    conditions: Callable[[float], Mapping[str, float]],
+    *,
+    overcast: bool = True,
+    floodlights: Floodlights | None = None,
+) -> Callable[[str, Values], Scene]:
+    """Someone walks up in bad light or weather: `conditions` by its strength, on an overcast sky unless said."""
+
     def build(name: str, v: Values) -> Scene:
         base = _meeting(name, v, Kind.PERSON, v["pace"])
-        amount = v["strength"]
-        settings = {
-            key: (int(value * amount) if key == "drops" else value * amount) for key, value in over.items()
-        }
-        if name == "dusk":
-            settings = {"gain": 0.26 / max(amount, 0.3), "noise": 7.0 * amount, "exposure_s": 0.004}
-        if name == "night-lit":  # 100 lux below a mast: 8 ms at f/1.8 and a gain of 8 all but do for that
-            settings = {"gain": 0.8 / max(amount, 0.3), "noise": 9.0 * amount, "exposure_s": 0.008}
-        conditions = _conditions(v, **settings)
-        overcast = Light(sun=0.0, sky=1.0)
         return replace(
             base,
-            conditions=conditions,
-            light=base.light if name == "glare" else overcast,
-            floodlights=Floodlights() if name == "night-lit" else None,
+            conditions=_conditions(v, **conditions(v["strength"])),
+            light=Light(sun=0.0, sky=1.0) if overcast else base.light,
+            floodlights=floodlights,
         )
 
     return build

@@ -11,6 +11,7 @@ from rearguard.errors import BadInput
 from rearguard.lab.world import build, encounters
 from rearguard.lab.world.build import Values
 from rearguard.lab.world.camera_faults import ONSET_S, Wanted
+from rearguard.lab.world.night import Floodlights
 from rearguard.lab.world.scene import Scene
 from rearguard.lab.world.things import Kind
 
@@ -260,22 +261,26 @@ WORLDS: dict[str, World] = {
     ),
     "dusk": World(
         "someone walks up at dusk",
-        build.weather(),
+        build.weather(lambda x: {"gain": 0.26 / max(x, 0.3), "noise": 7.0 * x, "exposure_s": 0.004}),
         {**_PERSON, "pace": _pace(1.4), "strength": Parameter(1, 0, 3, "how dark")},
     ),
     "night-lit": World(
         "someone walks up at night, on a track under floodlights",
-        build.weather(),
+        # 100 lux below a mast: 8 ms at f/1.8 and a gain of 8 all but do for that.
+        build.weather(
+            lambda x: {"gain": 0.8 / max(x, 0.3), "noise": 9.0 * x, "exposure_s": 0.008},
+            floodlights=Floodlights(),
+        ),
         {**_PERSON, "pace": _pace(1.4), "strength": Parameter(1, 0, 3, "how dark")},
     ),
     "glare": World(
         "someone walks up against a low sun",
-        build.weather(glare=0.8),
+        build.weather(lambda x: {"glare": 0.8 * x}, overcast=False),
         {**_PERSON, "pace": _pace(1.4), "strength": Parameter(1, 0, 3, "how strong")},
     ),
     "rain": World(
         "someone walks up in rain, with drops on the lens",
-        build.weather(drops=34, haze=0.28),
+        build.weather(lambda x: {"drops": int(34 * x), "haze": 0.28 * x}),
         {**_PERSON, "pace": _pace(1.4), "strength": Parameter(1, 0, 3, "how heavy")},
     ),
 }
