@@ -36,8 +36,11 @@ FACTORS = (0.5, 2.0)
 # No quantities: places in a state, formats, and what only keeps a division from failing.
 STRUCTURE = frozenset({"_STATES", "_KINDS", "_TINY", "_FAR", "_NEVER_S"})
 FPS = 10.0
-BOX_RUNS = ((2.5, 5), (5.0, 1))  # speed (m/s), seeds of every row
-PICTURES = ("WALL", "POST", "HURDLE", "STAND-0", "PASS-BY-1.5")
+BOX_RUNS = ((2.5, 3), (5.0, 1))  # speed (m/s), seeds of every row
+PICTURES = (
+    *("WALL", "POST", "HURDLE", "STAND-0", "RUN-TOWARD", "PASS-BY-1.5", "BEND-20", "TRUNK-TURNED"),
+    *("BALL", "BRANCH"),
+)
 # What works on pictures is judged by them; nothing of it is run by boxes.
 ON_PICTURES = ("looming/", "ego/", "track/patches.py", "track/texture_scale.py", "config/looming.py")
 NOT_ON_BOXES = ("looming/", "ego/flow.py", "track/texture_scale.py", "config/looming.py")
@@ -217,13 +220,13 @@ class _Kept:
 
 def _picture_runs(folder: Path) -> Iterator[dict[str, Any]]:
     from rearguard.config import Config
-    from rearguard.lab.scenarios.run import Cell, outcome_of, scene_values
+    from rearguard.lab.scenarios.run import Cell, configured, outcome_of, scene_values
     from rearguard.lab.scenarios.table import BY_NAME
     from rearguard.lab.world import catalogue
 
-    config = Config()
     for name in PICTURES:
         row = BY_NAME[name]
+        config = configured(row, Config())
         scene = catalogue.scene(row.world, **scene_values(Cell(name, 2.5, FPS, 0.0, True, "rendered"), 0))
         stream = _again(scene, folder / name, config)
         yield _told(name, row.must_warn, outcome_of(row, 2.5, stream, config))

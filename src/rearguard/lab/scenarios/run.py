@@ -77,11 +77,7 @@ def run(cell: Cell, seed: int, config: Config, photos: str = "") -> Outcome:
     cell that wants them.
     """
     scenario = BY_NAME[cell.scenario]
-    if scenario.low:
-        config = msgspec.structs.replace(config, looming=msgspec.structs.replace(config.looming, low=True))
-    if scenario.hfov_deg is not None:
-        camera = msgspec.structs.replace(config.camera, hfov_deg=scenario.hfov_deg)
-        config = msgspec.structs.replace(config, camera=camera)
+    config = configured(scenario, config)
     scene = catalogue.scene(scenario.world, **scene_values(cell, seed))
     if cell.pictures:
         from rearguard.lab.scenarios.rendered import verdicts
@@ -90,6 +86,16 @@ def run(cell: Cell, seed: int, config: Config, photos: str = "") -> Outcome:
     else:
         stream = _on_boxes(scene, cell, scenario, seed, config)
     return outcome_of(scenario, cell.speed_m_s, stream, config)
+
+
+def configured(scenario: Scenario, config: Config) -> Config:
+    """The configuration with what a row of the table has of its own: its lens, its low things."""
+    if scenario.low:
+        config = msgspec.structs.replace(config, looming=msgspec.structs.replace(config.looming, low=True))
+    if scenario.hfov_deg is not None:
+        camera = msgspec.structs.replace(config.camera, hfov_deg=scenario.hfov_deg)
+        config = msgspec.structs.replace(config, camera=camera)
+    return config
 
 
 def _on_boxes(
