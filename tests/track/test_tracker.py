@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from statistics import median
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,18 @@ from rearguard.track import clipping
 from rearguard.track.boxes import BoxModel
 from rearguard.track.filter import BEARING
 from rearguard.track.tracker import Tracker
-from rearguard.types import Box, Detection, EgoMotion, EgoState, Level, Observation, Speed, Track, Verdict
+from rearguard.types import (
+    Box,
+    Detection,
+    EgoMotion,
+    EgoState,
+    Growth,
+    Level,
+    Observation,
+    Speed,
+    Track,
+    Verdict,
+)
 from rearguard.vision.rules import Rules
 
 CONFIG = Config()
@@ -334,3 +346,26 @@ def test_who_steps_aside_is_seen_to_do_so_within_three_boxes() -> None:
     off = [*stream[:30], (3.0, [person(4.5, -0.4)]), *stream[31:]]
     (track,) = run(off)[-1][0]
     assert abs(track.motion.mean[3]) * track.range_m < 0.3
+
+
+def test_a_car_that_brakes_is_told_without_much_delay() -> None:
+    """It goes as fast as the wearer, 15 m ahead, and slows down at 2 m/s²; its boxes err as a detector's do."""
+    shares, box_error, noise = [], 0.0, random.Random(3)
+    follow, gap_m, before_m, closing_m_s = tracker(), 15.0, 15.0, 0.0
+    for seq in range(60):
+        at_s = seq / FPS
+        closing_m_s += 0.2 if at_s > 1 else 0.0
+        before_m, gap_m = gap_m, gap_m - closing_m_s / FPS
+        if gap_m < 4:
+            break
+        box_error = 0.6 * box_error + noise.gauss(0.0, 0.025)
+        high = LENS.focal_px * 1.5 / gap_m * math.exp(box_error)
+        foot = 360 + EYE_M * LENS.focal_px / gap_m
+        car = Detection(Box(640 - 0.6 * high, foot - high, 640 + 0.6 * high, foot), "car", 0.7)
+        grown = Growth(0, math.log(before_m / gap_m) + noise.gauss(0.0, 0.01), 0.01)
+        seen = Observation(seq, round((at_s + 1) * NS_PER_S), (car,), STEADY, growth=(grown,))
+        told = follow.update(seen, EgoState(speed_m_s=2.5, speed_sd_m_s=0.9))
+        if closing_m_s > 1 and gap_m / closing_m_s < 8:
+            shares.append(gap_m / closing_m_s * told[0].closing_per_s)
+    assert len(shares) > 10
+    assert 0.75 < median(shares) < 1.3
