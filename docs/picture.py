@@ -15,8 +15,8 @@ from rearguard.camera.catalogue import open_source
 from rearguard.config import Config
 from rearguard.detect.detector import Detector
 from rearguard.ego.pinhole import Pinhole
-from rearguard.vision.pipeline import Pipeline, age_of_file
 from rearguard.vision.live_view import draw_boxes
+from rearguard.vision.pipeline import Pipeline, age_of_file
 
 OUT = Path(__file__).with_name("demo.png")
 WIDTH_PX, HEIGHT_PX = 800, 450

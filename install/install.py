@@ -340,7 +340,10 @@ def manual() -> list[str]:
     """The manual pages; a convenience, so that nothing fails without them."""
     before = {path: path.read_bytes() for path in MANUAL.glob("rearguard*.1")}
     if not _try([str(LINK), "man", str(MANUAL)], {}):
-        print("rearguard: the manual pages could not be written; rearguard COMMAND --help tells all", file=sys.stderr)
+        print(
+            "rearguard: the manual pages could not be written; rearguard COMMAND --help tells all",
+            file=sys.stderr,
+        )
         return []
     after = {path: path.read_bytes() for path in MANUAL.glob("rearguard*.1")}
     return [f"wrote the manual pages in {MANUAL}"] if before != after else []
@@ -357,7 +360,9 @@ def uninstall() -> list[str]:
         _systemctl("disable", "-q", UNIT)
     _systemctl("stop", UNIT, timeout=20)
     if _changed_settings():
-        print(f"your settings stay in {CONFIG}: a new installation goes on with them; sudo rm {CONFIG} forgets them")
+        print(
+            f"your settings stay in {CONFIG}: a new installation goes on with them; sudo rm {CONFIG} forgets them"
+        )
     elif CONFIG.exists():
         CONFIG.unlink()
         changed.append(f"removed {CONFIG}")

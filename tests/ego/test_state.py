@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import random
+from collections.abc import Callable
 from statistics import median
 
 import numpy as np
@@ -14,7 +16,7 @@ from rearguard.clock import NS_PER_S
 from rearguard.ego.level import Direction, axes, depth_share, direction, pixel
 from rearguard.ego.pinhole import Pinhole
 from rearguard.ego.state import EgoEstimator
-from rearguard.types import EgoMotion, EgoState, Speed
+from rearguard.types import EgoMotion, EgoState, Heading, Speed
 
 LENS = Pinhole.from_fov(1280, 720, 66.0)
 
@@ -49,6 +51,53 @@ def test_on_a_bend_the_direction_of_travel_turns_along_and_the_bend_is_known(rad
     assert median([math.degrees(abs(s.swing_rad - true)) for s, true in told]) < 1.5
     assert median([s.turn_rate_rad_s for s, _ in told[-40:]]) == pytest.approx(bend, rel=0.15)
     assert told[-1][0].curvature_per_m == pytest.approx(min(max(1 / radius_m, -0.2), 0.2), rel=0.2)
+
+
+def headed(trunk: Callable[[float], float], bend_rad_s: float = 0.0, *, told: bool = True,
+           seconds: float = 8.0) -> list[tuple[float, EgoState, float]]:  # fmt: skip
+    """(time, state, true angle off the path) of a camera on a trunk that swings about `trunk(t)`; where the picture
+    expands from is `told` in every frame, off by a degree, in the mean over the last third of a second."""
+    ego, out, was, off = EgoEstimator(), [], 0.0, random.Random(1)
+    for i in range(round(10 * seconds)):
+        t = i / 10
+        swing = 0.17 * math.sin(2 * math.pi * 1.5 * t + 0.4) + trunk(t)
+        yaw = bend_rad_s * t + swing
+        state = ego.add_turn(EgoMotion(yaw_rad=yaw - was, quality=0.9), round(t * NS_PER_S))
+        was = yaw
+        if told:
+            seen = -swing - 0.5 * 0.33 * bend_rad_s + off.gauss(0.0, 0.017)
+            ego.add_heading(Heading(seen, 0.025, 0.33))
+        out.append((t, state, swing))
+    return out
+
+
+@pytest.mark.parametrize("bend_rad_s", [0.0, 0.07, -0.2])
+@pytest.mark.parametrize("askew_deg", [-15.0, 5.0, 10.0])
+def test_a_pod_that_hangs_askew_is_found_out_by_where_the_picture_expands_from(
+    askew_deg: float, bend_rad_s: float
+) -> None:
+    def errors(*, told: bool) -> list[float]:
+        run = headed(lambda _: math.radians(askew_deg), bend_rad_s, told=told)
+        return [math.degrees(abs(s.swing_rad - true)) for t, s, true in run if t > 2]
+
+    assert median(errors(told=True)) < 1.5
+    assert median(errors(told=False)) > 0.7 * abs(askew_deg)
+
+
+def test_a_trunk_that_turns_aside_and_stays_so_is_no_bend() -> None:
+    told = headed(lambda t: math.radians(20.0) * min(max((t - 3) / 0.8, 0.0), 1.0))
+    assert max(abs(s.turn_rate_rad_s) for t, s, _ in told if t > 4) < 0.1
+    assert max(math.degrees(abs(s.swing_rad - true)) for t, s, true in told if t > 5) < 4.0
+
+
+def test_somebody_who_walks_through_the_picture_moves_the_path_by_little() -> None:
+    """Whoever crosses near the camera can seem to be where the picture expands from, for half a second."""
+    ego = EgoEstimator()
+    for i in range(60):
+        state = ego.add_turn(EgoMotion(quality=0.9), i * NS_PER_S // 10)
+        ego.add_heading(Heading(0.4 if 40 <= i < 45 else 0.0, 0.025, 0.33))
+    assert math.degrees(abs(state.swing_rad)) < 3.0
+    assert abs(state.turn_rate_rad_s) < 0.02
 
 
 def test_a_straight_is_not_taken_for_a_bend() -> None:

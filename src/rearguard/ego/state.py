@@ -1,7 +1,8 @@
 """One ego state a frame: how the camera points against the path, how the path turns, how fast the wearer is.
 
 The camera's turns, composed from frame to frame, are the path's turns plus the swing of the trunk; `swing` tells the
-two apart.
+two apart. About where the swing goes to and fro, the mean, it can tell nothing: a pod that hangs five degrees aside, or
+a trunk that stays turned, looks beside the path for as long. That offset is told by where the wearer is heading.
 """
 
 from __future__ import annotations
@@ -9,15 +10,19 @@ from __future__ import annotations
 import math
 
 from rearguard.clock import NS_PER_S
+from rearguard.ego.path_turn import PathTurn
 from rearguard.ego.pinhole import Rows, axes_of, turn_rows
 from rearguard.ego.swing import SwingBank
-from rearguard.types import EgoMotion, EgoState, Speed
+from rearguard.types import EgoMotion, EgoState, Heading, Speed
 
 _FORGET_S = 8.0  # summed pitch and roll drift: what is older is let go
 _LONGEST_GAP_S = 1.0
 _SPEED_LASTS_S = 4.0
 _SPEED_PRIOR = 0.35  # of the usual pace
-_SPEED_GATE = 3.5
+_GATE = 3.5
+_OFFSET_SD_RAD = 0.1  # of the mean of the swing from the path: a pod on a vest hangs six degrees aside
+_MOST_OFFSET_RAD = 0.6
+_OFFSET_WANDERS_RAD_RS = 0.006  # and slips, or the trunk turns and stays turned
 
 
 class EgoEstimator:
@@ -32,6 +37,8 @@ class EgoEstimator:
         self._usual = (usual_pace_m_s, (_SPEED_PRIOR * usual_pace_m_s) ** 2)
         self._speed, self._speed_var = self._usual
         self._bank = SwingBank()
+        self._turn = PathTurn()
+        self._offset_rad, self._offset_var = 0.0, _OFFSET_SD_RAD**2
         self._angles = (0.0, 0.0, 0.0)
         self._last_ns: int | None = None
         self.state = EgoState(
@@ -57,7 +64,14 @@ class EgoEstimator:
         keep = math.exp(-dt / _SPEED_LASTS_S)
         self._speed = self._usual[0] + keep * (self._speed - self._usual[0])
         self._speed_var = keep**2 * self._speed_var + (1 - keep**2) * self._usual[1]
-        swing_rad = math.remainder(yaw_.off_rad, 2 * math.pi)
+        self._turn.predict(dt)
+        rate_rad_s, rate_sd_rad_s = self._turn.corrected(yaw_.rate_rad_s, yaw_.rate_sd_rad_s)
+        # What the path did not turn, the trunk did.
+        by_trunk = (yaw_.rate_rad_s - rate_rad_s) * dt
+        self._offset_rad += by_trunk
+        self._offset_var += by_trunk**2 + _OFFSET_WANDERS_RAD_RS**2 * dt
+        self._offset_var = min(self._offset_var, _OFFSET_SD_RAD**2)
+        swing_rad = math.remainder(yaw_.off_rad + self._offset_rad, 2 * math.pi)
         self.state = EgoState(
             swing_rad=swing_rad,
             swing_sd_rad=yaw_.off_sd_rad,
@@ -65,8 +79,8 @@ class EgoEstimator:
             pitch_sd_rad=pitch_.off_sd_rad,
             roll_rad=math.remainder(roll_.off_rad, 2 * math.pi),
             roll_sd_rad=roll_.off_sd_rad,
-            turn_rate_rad_s=yaw_.rate_rad_s,
-            turn_rate_sd_rad_s=yaw_.rate_sd_rad_s,
+            turn_rate_rad_s=rate_rad_s,
+            turn_rate_sd_rad_s=rate_sd_rad_s,
             speed_m_s=self._speed,
             speed_sd_m_s=math.sqrt(self._speed_var),
             path_turned_rad=math.remainder(steps[0] + self.state.swing_rad - swing_rad, 2 * math.pi),
@@ -78,12 +92,27 @@ class EgoEstimator:
         if speed is None:
             return
         error, variance = speed.m_s - self._speed, self._speed_var + speed.sd_m_s**2
-        if abs(error) > _SPEED_GATE * math.sqrt(variance):  # a start or a stop, or a bad frame: half believed
+        if abs(error) > _GATE * math.sqrt(variance):  # a start or a stop, or a bad frame: half believed
             self._speed_var += 0.25 * error**2
             variance = self._speed_var + speed.sd_m_s**2
         gain = self._speed_var / variance
         self._speed = max(0.0, self._speed + gain * error)
         self._speed_var *= 1 - gain
+
+    def add_heading(self, heading: Heading | None) -> None:
+        """Where the newest frame told that the wearer is heading; it counts from the next one on."""
+        if heading is None:
+            return
+        self._turn.measure(self._angles[0], heading)
+        now_rad = heading.bearing_rad + 0.5 * heading.over_s * self.state.turn_rate_rad_s
+        error = math.remainder(-now_rad - self.state.swing_rad, 2 * math.pi)
+        variance = self._offset_var + heading.sd_rad**2
+        most = _GATE * math.sqrt(variance)  # the rest is more likely somebody who moves than news
+        gain = self._offset_var / variance
+        self._offset_rad = min(
+            max(self._offset_rad + gain * min(max(error, -most), most), -_MOST_OFFSET_RAD), _MOST_OFFSET_RAD
+        )
+        self._offset_var *= 1 - gain
 
 
 def _turned(angles: tuple[float, float, float], turn: Rows) -> tuple[float, float, float]:

@@ -23,12 +23,12 @@ from rearguard.config.camera import Camera
 from rearguard.config.looming import Looming as Settings
 from rearguard.ego.ignored import Ignored
 from rearguard.ego.level import axes
-from rearguard.ego.pinhole import Array, Pinhole, turn
+from rearguard.ego.pinhole import Array, Pinhole, axes_of, turn
 from rearguard.ego.small_view import SmallView
 from rearguard.looming import ground, parallax
 from rearguard.looming.features import CELL_PX, Points
 from rearguard.looming.parallax import Attitude
-from rearguard.types import Box, EgoMotion, EgoState, Image, LoomingPatch, Speed, Track
+from rearguard.types import Box, EgoMotion, EgoState, Heading, Image, LoomingPatch, Speed, Track
 
 MOST_BACK = 12  # frames kept; with the least spacing below they reach back for any baseline there is
 LEAST_SPACING_S = 0.045  # faster frames are skipped: they cost time and tell little
@@ -42,6 +42,12 @@ _LEARN_GRADE = 0.3  # of a frame's own say: a near wall reaches down into the gr
 _SPEED_SD = 0.12  # of the speed that the ground's flow tells, as measured on rendered grounds
 _LEAST_SPEED_SD_M_S = 0.15
 _MANY_POINTS = 25.0
+_MOST_HEADING_SD_RAD = 0.1  # of a heading that is told at all
+_MOST_HEADING = (
+    0.5  # a tangent: the picture's edge is little further, and beyond it nothing tells whence it expands
+)
+_LEAST_HEADING_M_S = 1.0  # who turns on the spot carries the camera sideways nearly as fast
+_SWAYS_RAD = 0.012  # from step to step, about where the wearer is heading: measured on rendered and photographed worlds
 _LEAST_MOVE_M_S = 0.4  # slower than this the wearer stands, and nothing is approached
 _LOOK_AHEAD_M = 6.0  # where the path must show texture
 # Of the path's cells, clear tracks and textured things show it in 0.8 and more, a blank wall in 0.5 or less.
@@ -59,11 +65,12 @@ class _Moment:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What one frame showed: patches that stand up from the ground, None where it could not be looked at; and the
-    wearer's speed, where the ground told it."""
+    """What one frame showed: patches that stand up from the ground, None where it could not be looked at; the wearer's
+    speed, where the ground told it; and where the wearer is heading."""
 
     patches: tuple[LoomingPatch, ...] | None = None
     speed: Speed | None = None
+    heading: Heading | None = None
 
 
 class LoomingDetector:
@@ -183,16 +190,18 @@ class LoomingDetector:
         told = ground.grade(seen, self._usual * span / height, expected)
         g = expected if told is None else expected + _LEARN_GRADE * (told[0] - expected)
         speed_m_s = (g if told is None else told[0]) * height / span
-        speed = None
+        speed, heading = None, None
         if told is not None:
             few = max(1.0, _MANY_POINTS / max(told[1], 1.0))  # a handful of points may be anything that moves
             speed = Speed(min(speed_m_s, 15.0), few * max(_SPEED_SD * speed_m_s, _LEAST_SPEED_SD_M_S))
+            if speed_m_s >= _LEAST_HEADING_M_S:
+                heading = _heading(seen, ego, span, few * math.sqrt(back))
         if g * height / span < _LEAST_MOVE_M_S:
             return Sight((), speed)
         clusters = ground.standing(
             seen, g, height, half_width_m=self._settings.half_width_m, least=span / self._settings.reach_s
         )
-        return Sight(tuple(self._patch(c, now, g, span, back) for c in clusters), speed)
+        return Sight(tuple(self._patch(c, now, g, span, back) for c in clusters), speed, heading)
 
     def _patch(self, c: ground.Cluster, now: Array, g: float, span: float, back: int) -> LoomingPatch:
         at = self._view.to_frame(now[c.members])
@@ -235,6 +244,18 @@ class LoomingDetector:
         share = float((path > _LEAST_TEXTURE).mean()) if path.size else 1.0
         self._textured += min(1.0, dt / self._settings.blind_s) * (share - self._textured)
         self.blind = self._textured < (_TEXTURED_AGAIN if self.blind else _LEAST_TEXTURED)
+
+
+def _heading(seen: parallax.Parallax, ego: EgoState, span_s: float, unsure: float) -> Heading | None:
+    """Where the wearer is heading, as the picture alone tells it, in the mean over the span that it compares; with
+    `unsure` times the deviation that the fit has."""
+    aside, sd = seen.aside
+    attitude = _attitude(ego)
+    if sd > _MOST_HEADING_SD_RAD or abs(attitude.x + aside) > _MOST_HEADING:
+        return None
+    right, down, forward = axes_of(0.0, ego.pitch_rad, ego.roll_rad)
+    x, z = ((attitude.x + aside) * right[i] + attitude.y * down[i] + forward[i] for i in (0, 2))
+    return Heading(math.atan2(x, z), unsure * math.hypot(_SWAYS_RAD, sd), span_s)
 
 
 def _attitude(ego: EgoState) -> Attitude:

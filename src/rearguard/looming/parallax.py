@@ -10,6 +10,7 @@ read is one more unknown.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -22,6 +23,7 @@ _SIGMA_PX = 0.35  # of a followed point, across
 _TURN_SD_RAD = 0.006  # what a chain of flow fits may be off by
 _FOE_SD = (0.04, 0.05)  # rad: swing left over, bob left over
 _CAUCHY = 2.0
+_MEDIAN = 0.6745  # of the size of a normal error, in deviations
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class Attitude:
 @dataclass(frozen=True, slots=True)
 class Parallax:
     """Per point (n,): `nearness` k = s/Z with standard deviation `sd`, `across_px` what the fit leaves across,
-    and the level place from the heading as tangents: `side` right, `down`. `readout_s` as fitted."""
+    and the level place from the heading as tangents: `side` right, `down`. `readout_s` as fitted. `aside`: how far
+    to the right of what was supposed the points alone put the heading, a tangent, with its deviation."""
 
     nearness: Array
     sd: Array
@@ -44,6 +47,7 @@ class Parallax:
     side: Array
     down: Array
     readout_s: float
+    aside: tuple[float, float]
 
 
 def solve(
@@ -106,7 +110,17 @@ def solve(
         c * away[:, 0] - s * away[:, 1],
         s * away[:, 0] + c * away[:, 1],
         float(unknown[3]),
+        _without_prior(
+            float(unknown[4]), float(np.linalg.inv(lhs)[4, 4]), float(np.median(np.abs(across))) / sigma
+        ),
     )
+
+
+def _without_prior(found: float, variance: float, left: float) -> tuple[float, float]:
+    """What the points alone say of the heading, with its deviation: the fit less what was supposed before it. `left`:
+    what it leaves in the median, in deviations; people who walk about leave more."""
+    told = max(1.0 / variance - 1.0 / _FOE_SD[0] ** 2, 1e-3)
+    return found / variance / told, max(1.0, left / _MEDIAN) / math.sqrt(told)
 
 
 def _field(ray: Array) -> Array:

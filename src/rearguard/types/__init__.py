@@ -19,7 +19,7 @@ from rearguard.types.bounds import (
     Share,
     Spread,
 )
-from rearguard.types.ego import EgoMotion, EgoState, Speed
+from rearguard.types.ego import EgoMotion, EgoState, Heading, Speed
 from rearguard.types.observation import Observation
 from rearguard.types.picture import Box, Detection, Frame, Image, Region, TrueThing, hidden_share
 from rearguard.types.record import Cue, FaultSpan, NearMiss, Passage, TracePoint
@@ -41,6 +41,7 @@ __all__ = [
     "FaultSpan",
     "Frame",
     "Growth",
+    "Heading",
     "Image",
     "Label",
     "Level",

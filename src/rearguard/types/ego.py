@@ -54,6 +54,19 @@ class Speed(msgspec.Struct, frozen=True, array_like=True):
     sd_m_s: Annotated[float, msgspec.Meta(gt=0, le=50)]
 
 
+class Heading(msgspec.Struct, frozen=True, array_like=True):
+    """Where the wearer was heading as the camera sees it now, level, positive to picture-right: whence the picture
+    expands. With its standard deviation, rad, in the mean over so many seconds."""
+
+    bearing_rad: Angle
+    sd_rad: Annotated[float, msgspec.Meta(gt=0, le=3.2)]
+    over_s: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.0
+
+    def rounded(self) -> Heading:
+        """The same to the precision that is stored."""
+        return Heading(round(self.bearing_rad, 5), max(round(self.sd_rad, 5), 1e-5), round(self.over_s, 4))
+
+
 _USUAL_BEND_PER_M = 0.1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from rearguard.types.bounds import Nanoseconds, Number
-from rearguard.types.ego import EgoMotion, Speed
+from rearguard.types.ego import EgoMotion, Heading, Speed
 from rearguard.types.picture import Box, Detection
 from rearguard.types.track import Growth, LoomingPatch
 from rearguard.types.words import Fault
@@ -15,7 +15,7 @@ class Observation(msgspec.Struct, frozen=True, array_like=True):
     """One frame as numbers: all that the rules are told of it.
 
     `looming` is what expands, of no known class: None where nothing could be looked at in this frame. `speed` is
-    the wearer's, where the ground told it.
+    the wearer's, where the ground told it, and `heading` where the picture did.
     """
 
     seq: Number
@@ -26,6 +26,7 @@ class Observation(msgspec.Struct, frozen=True, array_like=True):
     looming: tuple[LoomingPatch, ...] | None = None
     speed: Speed | None = None
     faults: tuple[Fault, ...] = ()
+    heading: Heading | None = None
 
     def rounded(self) -> Observation:
         """The same to the precision that is stored: what is judged live and what is replayed are the same numbers."""
@@ -42,6 +43,7 @@ class Observation(msgspec.Struct, frozen=True, array_like=True):
             None if self.looming is None else tuple(_rounded(p) for p in self.looming),
             self.speed and Speed(round(self.speed.m_s, 4), max(round(self.speed.sd_m_s, 4), 1e-4)),
             self.faults,
+            self.heading and self.heading.rounded(),
         )
 
 

@@ -128,6 +128,7 @@ class Pipeline:
             sight.patches,
             sight.speed,
             faults,
+            sight.heading,
         ).rounded()
         t3 = clock()
         tracks, verdict = self._rules.judge_frame(observed, self._age_s(frame))
@@ -156,7 +157,7 @@ class Pipeline:
         if self._low is None or self._grey is None:
             return sight
         low = self._low.detect(self._grey, frame.captured_ns, look.fitted, look.ego)
-        return sight if low is None else Sight((*(sight.patches or ()), *low), sight.speed)
+        return sight if low is None else Sight((*(sight.patches or ()), *low), sight.speed, sight.heading)
 
     def _hints(self, ego: EgoMotion) -> Hints:
         """Where the tracks should be in this frame, most urgent first, for the detector's closer look."""

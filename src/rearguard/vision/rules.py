@@ -62,6 +62,7 @@ class Rules:
         self.tracks = tuple(self._tracker.update(seen, ego))
         tracks = (*self.tracks, *self._patches.update(seen, ego, self.tracks))
         self._ego.add_speed(seen.speed)
+        self._ego.add_heading(seen.heading)
         self._memory, verdict = judge(
             self._memory,
             tracks,

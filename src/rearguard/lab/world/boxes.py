@@ -22,7 +22,7 @@ from rearguard.lab.world.scene import CLOSING_FLOOR_M_S, Scene
 from rearguard.lab.world.things import Kind, Thing
 from rearguard.lab.world.wearer import Course
 from rearguard.sense.fusion import GyroFusion
-from rearguard.types import Box, Detection, EgoMotion, Observation, Speed, TrueThing
+from rearguard.types import Box, Detection, EgoMotion, Heading, Observation, Speed, TrueThing
 
 Array = NDArray[np.floating[Any]]
 _SEEN_KINDS = frozenset({Kind.PERSON, Kind.CYCLIST, Kind.DOG})  # what a COCO detector has a class for
@@ -38,6 +38,9 @@ _STILL_RAD_RS = (
 )
 _SPEED_LASTS_S = 0.33  # the looming channel compares pictures this far apart
 _SPEED_SD = 0.12  # as it says itself
+_HEADING_SD_RAD = 0.025  # as it says itself
+_HEADING_LASTS_S = 0.1  # on rendered pictures its errors add up like those of 0.05 to 0.15 s
+_LEAST_HEADING_M_S = 1.0  # who is slower tells none
 # Height in pixels → deviation of ln height of the detector's boxes, its closer look included: measured on rendered
 # and photographed people against their outlines.
 _BOX_SD = ((35.0, 55.0, 80.0, 115.0, 165.0, 230.0), (0.085, 0.065, 0.045, 0.040, 0.035, 0.030))
@@ -66,6 +69,7 @@ class Noise:
     turn_known: bool = True
     speed: float = 0.08  # share of the wearer's speed that the ground's flow is off by; it lasts as long
     speed_known: bool = True
+    heading_rad: float = 0.012  # on rendered pictures 0.008, in the rhythm of the strides
     gyro: gyro.Errors | None = None  # of a gyroscope beside the camera; None: there is none
 
 
@@ -102,6 +106,8 @@ def observe(
         fusion = known_gyro(scene, 1 / fps, noise.gyro, seed, math.radians(camera.pitch_deg))
         felt = [fusion.fuse(e, round(t * NS_PER_S)) for t, e in zip(times.tolist(), egos, strict=True)]
         egos = [egos[0], *felt[1:]]
+    turn_rad_s = course.speed_m_s * scene.path.curvature_per_m
+    headings = _headings(poses, course, turn_rad_s, fps, noise, np.random.default_rng([seed, 0xEAD]))
     speeds = _speeds(course.speed_m_s, fps, noise, np.random.default_rng([seed, 0x5BEED]))
     told = [
         _observe_thing(thing, scene, times, course, poses, lens, noise, in_gap, rng) for thing in scene.things
@@ -111,7 +117,8 @@ def observe(
         found = [one for _, founds in told if (one := founds[seq]) is not None]
         detections = (*found, *_ghosts(noise, lens, rng))
         at_ns = round(t * NS_PER_S)
-        yield Simulated(Observation(seq, at_ns, detections, ego, speed=speeds[seq]).rounded(), facts)
+        seen = Observation(seq, at_ns, detections, ego, speed=speeds[seq], heading=headings[seq])
+        yield Simulated(seen.rounded(), facts)
 
 
 def _observe_thing(
@@ -213,7 +220,14 @@ def _lasting(draws: Array, memory: float) -> Array:
 def without_noise(noise: Noise | None = None) -> Noise:
     """The same with every error set to nothing."""
     return replace(
-        noise or Noise(), box=0.0, missed=0.0, dropout_s=0.0, ghosts=0.0, turn_rad_rs=0.0, speed=0.0
+        noise or Noise(),
+        box=0.0,
+        missed=0.0,
+        dropout_s=0.0,
+        ghosts=0.0,
+        turn_rad_rs=0.0,
+        speed=0.0,
+        heading_rad=0.0,
     )
 
 
@@ -261,6 +275,23 @@ def _speeds(speed_m_s: Array, fps: float, noise: Noise, rng: np.random.Generator
     wave = _lasting(rng.normal(0, 1, (len(speed_m_s), 1)), math.exp(-1 / (fps * _SPEED_LASTS_S)))[:, 0]
     told = np.maximum(speed_m_s * (1 + noise.speed * wave), 0.0)
     return [Speed(v, max(_SPEED_SD * v, 0.15)) for v in told.tolist()]
+
+
+def _headings(
+    poses: list[Pose], course: Course, turn_rad_s: Array, fps: float, noise: Noise, rng: np.random.Generator
+) -> list[Heading | None]:
+    """Where the wearer heads as the camera sees it, as the picture's expansion would tell it."""
+    if not noise.speed_known:
+        return [None] * len(poses)
+    wave = _lasting(rng.normal(0, 1, (len(poses), 1)), math.exp(-1 / (fps * _HEADING_LASTS_S)))[:, 0]
+    yaws = np.array([pose.yaw_rad for pose in poses])
+    told = np.arctan2(course.lateral_m_s, np.maximum(course.speed_m_s, 1e-3)) - yaws
+    told += noise.heading_rad * wave - 0.5 * _SPEED_LASTS_S * turn_rad_s
+    moves = course.speed_m_s >= _LEAST_HEADING_M_S
+    return [
+        Heading(h, _HEADING_SD_RAD, _SPEED_LASTS_S) if m else None
+        for h, m in zip(told.tolist(), moves, strict=True)
+    ]
 
 
 def _ghosts(noise: Noise, lens: Lens, rng: np.random.Generator) -> list[Detection]:

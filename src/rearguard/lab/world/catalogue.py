@@ -38,6 +38,9 @@ COMMON: dict[str, Parameter] = {
     "noise": Parameter(2.0, 0, 30, "sensor noise, grey levels"),
     "drop": Parameter(0.0, 0, 0.9, "share of frames lost on the way from the camera"),
     "light": Parameter(1.0, 0.02, 1.5, "brightness: 1 sun, 0.6 shade, 0.15 dusk"),
+    "aside": Parameter(
+        0.0, -30, 30, "degrees by which the camera looks to the right of the path: a pod hangs askew"
+    ),
     "path": Parameter(0, 0, 1, "on: a grey park path instead of a running track"),
 }
 FAULT_TIMES: dict[str, Parameter] = {
@@ -226,6 +229,11 @@ WORLDS: dict[str, World] = {
         "somebody stands on a bending path",
         encounters.bend,
         {"radius": Parameter(20.0, 4, 200, "its radius, m")},
+    ),
+    "trunk-stays": World(
+        "the wearer's trunk turns aside by 20 degrees and stays so",
+        encounters.trunk_stays,
+        {"lateral": _LATERAL},
     ),
     "trunk-turned": World(
         "the wearer's trunk turns aside and back before somebody", encounters.trunk_turned, {}

@@ -91,15 +91,27 @@ def bend(name: str, v: Values) -> Scene:
 
 def trunk_turned(name: str, v: Values) -> Scene:
     """The wearer's trunk turns by 35 degrees to one side and back while somebody stands in the lane."""
-    seed, side = int(v["seed"]), _side(v)
-    gap = max(v["speed"] * 7.0, _LEAST_GAP_M)
+    turn = _side(v) * math.radians(35.0)
+    return _turning(name, v, 0.0, (-4.0, 0.0), (-3.2, turn), (-2.4, 0.0))
+
+
+def trunk_stays(name: str, v: Values) -> Scene:
+    """The wearer's trunk turns by 20 degrees, as if to look over the shoulder, and stays so; somebody stands in the
+    lane or `lateral` metres beside it, on the side that the camera then looks to."""
+    side = _side(v)
+    return _turning(name, v, side * v["lateral"], (-5.0, 0.0), (-4.2, side * math.radians(20.0)))
+
+
+def _turning(name: str, v: Values, lateral_m: float, *trunk: tuple[float, float]) -> Scene:
+    """Somebody stands ahead while the trunk turns by (seconds from the meeting, rad)."""
+    seed, gap = int(v["seed"]), max(v["speed"] * 7.0, _LEAST_GAP_M)
     meets = (gap - CONTACT_M) / max(v["speed"], 0.1)
-    turn = side * math.radians(35.0)
-    trunk = ((0.0, 0.0), (meets - 4.0, 0.0), (meets - 3.2, turn), (meets - 2.4, 0.0))
+    turns = [(0.0, 0.0), *((meets + at_s, turn) for at_s, turn in trunk)]
     wearer = Wearer.programme(
-        ((0.0, v["speed"]),), meets, Gait(seed=seed), shaking=bool(v["gait"]), trunk=trunk
+        ((0.0, v["speed"]),), meets, Gait(seed=seed), shaking=bool(v["gait"]), trunk=turns
     )
-    return make_scene(name, v, [_person("person", Motion.still(gap + 0.15, 0.0), seed)], meets, wearer=wearer)
+    standing = _person("person", Motion.still(gap + 0.15, lateral_m), seed)
+    return make_scene(name, v, [standing], meets, wearer=wearer)
 
 
 def dog_runs(name: str, v: Values) -> Scene:

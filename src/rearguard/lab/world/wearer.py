@@ -108,6 +108,11 @@ class Wearer:
         """The same motion with another gait's shake; what does not shake stays so."""
         return Wearer(self._t, self._s, self._n, self._v, gait, shaking=self._shaking, trunk_rad=self._trunk)
 
+    def turned_by(self, yaw_rad: float) -> Wearer:
+        """The same motion with the camera turned to the right on the trunk."""
+        trunk = self._trunk + yaw_rad
+        return Wearer(self._t, self._s, self._n, self._v, self._gait, shaking=self._shaking, trunk_rad=trunk)
+
     def state(self, t_s: float) -> State:
         """The mean motion at a time, gait left out."""
         course = self.course(np.array([t_s]))
