@@ -31,7 +31,10 @@ _RANGE_SD = 0.2  # ln: as unsure as the wearer's speed
 _INERT = 0.3  # m/s per root s: the wearer's pace wanders
 _MEAN = 0.7  # weight of the past in the smoothed place
 _PART = 0.6  # a patch this far inside a detected thing's box is that thing
-_AS_NEAR = 1.5  # of a low thing's range; a thing told to be further away than that is not told in time
+# What is told to be further away than this times a low thing's range is something else. Feet of who comes move as what
+# is nearer, up to 1/(1 - 0.7/1.35) = 2.1 times (`looming.low`); who lies 0.45 m high, taken for 1.7, is told 3.8 times
+# too far.
+_AS_NEAR = 2.8
 _RATE = row(radial=1.0)
 _BEARING = row(bearing=1.0)
 
@@ -52,6 +55,7 @@ class Live:
     hits: int = 1
     frames: int = 1
     known: bool = False
+    inside: float = 0.0  # how far inside a box that the detector follows it lies, 0 to 1, smoothed
     past: list[tuple[float, float]] = field(default_factory=list)  # (time s, TTC s) as seen, until known
 
 
@@ -91,7 +95,11 @@ class Patches:
             elif patch.support >= self._settings.min_points:
                 self._begin(patch, at_ns, ego)
         self._live = [x for x in self._live if self._stays(x, at_ns)]
-        return [_tell(x, at_ns) for x in self._live if x.known and not any(_is_part(x, t) for t in detected)]
+        for live in self._live:
+            if live.seen_ns == at_ns:  # only then its box is of this picture, as those of `detected` are
+                inside = max((_inside(live, t) for t in detected), default=0.0)
+                live.inside = inside if live.hits == 1 else _MEAN * live.inside + (1 - _MEAN) * inside
+        return [_tell(x, at_ns) for x in self._live if x.known and x.inside <= _PART]
 
     def _begin(self, patch: LoomingPatch, at_ns: int, ego: EgoState) -> None:
         thing = ThingFilter.begin(
@@ -172,13 +180,14 @@ def _gate(live: Live, patch: LoomingPatch) -> float:
     return min(_GATE + _GATE_SIGMAS * sd / max(patch.rate_per_s, 1e-3), 2 * _GATE)
 
 
-def _is_part(live: Live, track: Track) -> bool:
-    """Whether a patch is part of what the detector follows, such as somebody's legs.
+def _inside(live: Live, track: Track) -> float:
+    """How much of a patch lies inside what the detector follows, as somebody's legs do.
 
-    Who lies is as small as somebody far away: where the ground says that a thing is nearer, it is told.
+    Who lies is as small as somebody far away: where the ground says that a thing is much nearer, it is told.
     """
-    inside = live.box.shared(track.box) > _PART * max(live.box.area, 1.0)
-    return inside and not (live.low and track.range_m > _AS_NEAR * live.thing.range_m)
+    if live.low and track.range_m > _AS_NEAR * live.thing.range_m:
+        return 0.0
+    return live.box.shared(track.box) / max(live.box.area, 1.0)
 
 
 def _tell(live: Live, at_ns: int) -> Track:
