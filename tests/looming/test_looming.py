@@ -234,7 +234,7 @@ class Follower:
     """Patches at frames of a fifteenth of a second, or those of the numbers given."""
 
     def __init__(self) -> None:
-        self._patches = Patches(CONFIG.looming)
+        self._patches = Patches(CONFIG.looming, focal_px=250.0)
 
     def update(self, at_ns: int, found: list[LoomingPatch], detected: tuple[Track, ...] = ()) -> list[Track]:
         seen = Observation(0, at_ns, (), EgoMotion(quality=0.9), looming=tuple(found))
@@ -321,7 +321,7 @@ def test_feet_of_who_comes_seem_nearer_than_they_are_and_are_theirs() -> None:
 
 @pytest.mark.parametrize(
     ("box", "times_as_far"),
-    [(Box(90, 20, 150, 108), 1.5), (Box(90, 105, 150, 125), 4.0)],
+    [(Box(90, 20, 150, 108), 1.5), (Box(90, 112, 150, 124), 4.0)],
     ids=["a ball before somebody", "who lies, taken for somebody standing far away"],
 )
 def test_what_lies_nearer_than_somebody_is_told(box: Box, times_as_far: float) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from rearguard.clock import NS_PER_S
 from rearguard.config.looming import Looming as Settings
 from rearguard.track.filter import BEARING, RADIAL, ThingFilter, row
-from rearguard.types import Box, EgoState, LoomingPatch, Observation, Track
+from rearguard.types import HIGHEST_LOW_M, Box, EgoState, LoomingPatch, Observation, Track
 
 _SD_SHARE = 0.06  # of the rate: what the shutter and the bob leave, measured
 _GATE = 0.25  # ln: how far a rate may be from the expected one
@@ -31,10 +31,6 @@ _RANGE_SD = 0.2  # ln: as unsure as the wearer's speed
 _INERT = 0.3  # m/s per root s: the wearer's pace wanders
 _MEAN = 0.7  # weight of the past in the smoothed place
 _PART = 0.6  # a patch this far inside a detected thing's box is that thing
-# What is told to be further away than this times a low thing's range is something else. Feet of who comes move as what
-# is nearer, up to 1/(1 - 0.7/1.35) = 2.1 times (`looming.low`); who lies 0.45 m high, taken for 1.7, is told 3.8 times
-# too far.
-_AS_NEAR = 2.8
 _RATE = row(radial=1.0)
 _BEARING = row(bearing=1.0)
 
@@ -62,8 +58,9 @@ class Live:
 class Patches:
     """Matches patches to things and tells those that have proved themselves."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, focal_px: float) -> None:
         self._settings = settings
+        self._focal_px = focal_px
         self._live: list[Live] = []
         self._next = -1
         self._last_ns: int | None = None
@@ -97,7 +94,7 @@ class Patches:
         self._live = [x for x in self._live if self._stays(x, at_ns)]
         for live in self._live:
             if live.seen_ns == at_ns:  # only then its box is of this picture, as those of `detected` are
-                inside = max((_inside(live, t) for t in detected), default=0.0)
+                inside = max((_inside(live, t, self._focal_px) for t in detected), default=0.0)
                 live.inside = inside if live.hits == 1 else _MEAN * live.inside + (1 - _MEAN) * inside
         return [_tell(x, at_ns) for x in self._live if x.known and x.inside <= _PART]
 
@@ -180,12 +177,14 @@ def _gate(live: Live, patch: LoomingPatch) -> float:
     return min(_GATE + _GATE_SIGMAS * sd / max(patch.rate_per_s, 1e-3), 2 * _GATE)
 
 
-def _inside(live: Live, track: Track) -> float:
+def _inside(live: Live, track: Track, focal_px: float) -> float:
     """How much of a patch lies inside what the detector follows, as somebody's legs do.
 
-    Who lies is as small as somebody far away: where the ground says that a thing is much nearer, it is told.
+    What is no higher, where the ground says that it is, than low things are, is the low thing, whatever the detector
+    takes it for: somebody who lies, a ball for a dog. Feet of who comes seem up to 1/(1 - 0.7/1.35) = 2.1 times nearer
+    than they are (`looming.low`), and a body of 1.7 m then 0.8 m high: not so low.
     """
-    if live.low and track.range_m > _AS_NEAR * live.thing.range_m:
+    if live.low and track.box.height * live.thing.range_m < HIGHEST_LOW_M * focal_px:
         return 0.0
     return live.box.shared(track.box) / max(live.box.area, 1.0)
 
