@@ -197,7 +197,10 @@ class LowDetector:
         nearness = self._nearness(points, g)
         up_m = self._height_m * (1 - g * points.t / nearness)
         beside_m = points.u * g * self._height_m / nearness
-        sd = np.maximum(points.sd_px, 1.5 * float(np.median(np.abs(points.excess_px))))
+        # A thing may have more places with an edge than the ground around it; nothing is below the ground, so that what
+        # seems to be tells how far off places of the ground are.
+        lower = points.excess_px[points.excess_px < 0]
+        sd = np.maximum(points.sd_px, 1.5 * float(np.median(-lower)) if len(lower) else 0.0)
         stands = (points.excess_px > _SURE * sd) & (up_m > _LEAST_UP_M) & (up_m < HIGHEST_LOW_M)
         index = np.nonzero(stands & (np.abs(beside_m) < self._settings.half_width_m))[0]
         k = nearness[index]
