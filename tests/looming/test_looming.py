@@ -333,6 +333,21 @@ def test_what_lies_nearer_than_somebody_is_told(box: Box, times_as_far: float) -
     assert told > 10
 
 
+@pytest.mark.parametrize(
+    ("top_px", "kind"), [(40.0, "looming"), (105.0, "low"), (None, "low")], ids=["a gate", "a bag", "a kerb"]
+)
+def test_the_foot_of_what_is_higher_is_told_as_an_obstacle(top_px: float | None, kind: str) -> None:
+    """A gate is nothing to look down for, though its foot is believed in before its expansion is."""
+    follower, kinds = Follower(), set()
+    for i in range(15):
+        ttc_s = 3.5 - i / 15
+        found = [feet(ttc_s)]
+        if top_px is not None and i in (3, 8):
+            found.append(replace(patch(ttc_s), box=Box(100, top_px, 140, 115)))
+        kinds |= {t.kind for t in follower.update(i * NS // 15, found)}
+    assert kinds == {kind}
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_wall_is_warned_of_until_it_is_met(seed: int) -> None:
     config = Config()

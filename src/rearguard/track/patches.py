@@ -47,7 +47,8 @@ class Live:
     right_m: float
     box: Box
     support: float
-    low: bool = False
+    low: bool = False  # seen by the channel of low things
+    high: bool = False  # ... as the foot of something higher
     hits: int = 1
     frames: int = 1
     known: bool = False
@@ -84,13 +85,16 @@ class Patches:
                 )
             live.frames += seen.looming is not None
         free = list(self._live)
-        for patch in seen.looming or ():
+        patches = seen.looming or ()
+        for patch in patches:
             same = min((x for x in free if _fits(x, patch)), key=lambda x: _gap(x, patch), default=None)
             if same is not None:
                 free.remove(same)
                 self._update(same, patch, at_ns)
             elif patch.support >= self._settings.min_points:
-                self._begin(patch, at_ns, ego)
+                same = self._begin(patch, at_ns, ego)
+            if same is not None:
+                same.high |= any(_is_foot(patch, other, self._focal_px) for other in patches)
         self._live = [x for x in self._live if self._stays(x, at_ns)]
         for live in self._live:
             if live.seen_ns == at_ns:  # only then its box is of this picture, as those of `detected` are
@@ -98,7 +102,7 @@ class Patches:
                 live.inside = inside if live.hits == 1 else _MEAN * live.inside + (1 - _MEAN) * inside
         return [_tell(x, at_ns) for x in self._live if x.known and x.inside <= _PART]
 
-    def _begin(self, patch: LoomingPatch, at_ns: int, ego: EgoState) -> None:
+    def _begin(self, patch: LoomingPatch, at_ns: int, ego: EgoState) -> Live:
         thing = ThingFilter.begin(
             ln_range=math.log(max(patch.range_m, 0.3)),
             bearing_rad=_bearing(patch.left_m, patch.right_m, patch.range_m),
@@ -115,6 +119,7 @@ class Patches:
         self._measure(live, patch)
         self._live.append(live)
         self._next -= 1
+        return live
 
     def _measure(self, live: Live, patch: LoomingPatch) -> None:
         sd = math.hypot(patch.sd_per_s, _SD_SHARE * patch.rate_per_s)
@@ -171,6 +176,20 @@ def _fits(live: Live, patch: LoomingPatch) -> bool:
     return _gap(live, patch) <= (_LOW_GATE if live.low else _gate(live, patch))
 
 
+def _is_foot(low: LoomingPatch, other: LoomingPatch, focal_px: float) -> bool:
+    """Whether a low patch is the foot of what another one shows: met at the same moment, in one place, and together they
+    are higher than what one trips over."""
+    if (
+        not low.low
+        or other.low
+        or abs(math.log(max(other.rate_per_s, 1e-3) / max(low.rate_per_s, 1e-3))) > _GATE
+    ):
+        return False
+    beside = other.left_m > low.right_m + _LOW_SIDE_GATE_M or other.right_m < low.left_m - _LOW_SIDE_GATE_M
+    height_px = max(low.box.y1, other.box.y1) - min(low.box.y0, other.box.y0)
+    return not beside and height_px * low.range_m > HIGHEST_LOW_M * focal_px
+
+
 def _gate(live: Live, patch: LoomingPatch) -> float:
     """How far (ln) the rate of what is no low thing may be from the expected one."""
     sd = math.hypot(patch.sd_per_s, math.sqrt(live.thing.expected_variance(_RATE)))
@@ -184,7 +203,7 @@ def _inside(live: Live, track: Track, focal_px: float) -> float:
     takes it for: somebody who lies, a ball for a dog. Feet of who comes seem up to 1/(1 - 0.7/1.35) = 2.1 times nearer
     than they are (`looming.low`), and a body of 1.7 m then 0.8 m high: not so low.
     """
-    if live.low and track.box.height * live.thing.range_m < HIGHEST_LOW_M * focal_px:
+    if live.low and not live.high and track.box.height * live.thing.range_m < HIGHEST_LOW_M * focal_px:
         return 0.0
     return live.box.shared(track.box) / max(live.box.area, 1.0)
 
@@ -192,9 +211,10 @@ def _inside(live: Live, track: Track, focal_px: float) -> float:
 def _tell(live: Live, at_ns: int) -> Track:
     unseen_s = (at_ns - live.seen_ns) / NS_PER_S
     believed = live.support / (live.support + 1.0)
+    low = live.low and not live.high
     return Track(
         id=live.id,
-        label="low obstacle" if live.low else "obstacle",
+        label="low obstacle" if low else "obstacle",
         box=live.box,
         score=live.support / (live.support + 4.0),
         at_ns=at_ns,
@@ -203,5 +223,5 @@ def _tell(live: Live, at_ns: int) -> Track:
         hits=live.hits,
         existence=max(believed - 0.2 * unseen_s, 0.6),
         motion=live.thing.motion(),
-        kind="low" if live.low else "looming",
+        kind="low" if low else "looming",
     )
