@@ -177,8 +177,8 @@ def _fits(live: Live, patch: LoomingPatch) -> bool:
 
 
 def _is_foot(low: LoomingPatch, other: LoomingPatch, focal_px: float) -> bool:
-    """Whether a low patch is the foot of what another one shows: met at the same moment, in one place, and together they
-    are higher than what one trips over."""
+    """Whether a low patch is the foot of what another one shows: met at the same moment, in one place, and together
+    higher than what one trips over."""
     if (
         not low.low
         or other.low
