@@ -43,7 +43,6 @@ _NOISE_VAR = 8.0  # of the difference of two pixels, grey levels²
 _BLUR_SHARE = 0.2  # of a window's contrast that two pictures of the same thing may differ by
 _FLOOR_PX = 0.12  # what a place is off by, however sharp
 _SURE = 3.0  # deviations above the ground
-_TAIL, _TAIL_SDS = 0.8, 1.28  # of normal errors to one side this share is within so many deviations
 _LEAST_UP_M = 0.03
 _SAME_DEPTH = 0.05  # points whose nearness differs less are at one depth
 _RATE_SD = 0.04  # of the rate
@@ -199,9 +198,9 @@ class LowDetector:
         up_m = self._height_m * (1 - g * points.t / nearness)
         beside_m = points.u * g * self._height_m / nearness
         # A thing may have more places with an edge than the ground around it; nothing is below the ground, so that what
-        # seems to be tells how far off places of the ground are; far into its tail, as mistakes are larger than noise.
-        lower = -points.excess_px[points.excess_px < 0]
-        sd = np.maximum(points.sd_px, float(np.quantile(lower, _TAIL)) / _TAIL_SDS if len(lower) else 0.0)
+        # seems to be tells how far off places of the ground are.
+        lower = points.excess_px[points.excess_px < 0]
+        sd = np.maximum(points.sd_px, 1.5 * float(np.median(-lower)) if len(lower) else 0.0)
         stands = (points.excess_px > _SURE * sd) & (up_m > _LEAST_UP_M) & (up_m < HIGHEST_LOW_M)
         index = np.nonzero(stands & (np.abs(beside_m) < self._settings.half_width_m))[0]
         k = nearness[index]
