@@ -46,12 +46,12 @@ def test_rhythm_tells_strength_and_length() -> None:
 
 def test_what_a_broken_motor_changes_can_be_learnt() -> None:
     assert "##.##.##.##......##." in run("critical", "--moved").stdout
-    assert run().output.count("its motor being broken") == 3
+    assert run().output.count("its motor being broken") == 4
 
 
 def test_json_lists_every_cue_most_urgent_first() -> None:
     rows = json.loads(run("--json").stdout)
-    assert len(rows) == 12
+    assert len(rows) == 13
     assert rows[0]["cue"] == "CRITICAL"
     assert rows[0]["pattern"] == [[0.1, 0.05, "strong"]] * 4
 
@@ -75,7 +75,7 @@ def test_learning_teaches_and_quizzes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_play", lambda _o, row, *_a, **_k: played.append(row.name))
     monkeypatch.setattr(module.time, "sleep", lambda _s: None)
     monkeypatch.setattr(module.random, "shuffle", lambda names: None)  # noqa: ARG005
-    lessons = "\n" * 8
+    lessons = "\n" * 9
     text = run("--learn", answers=lessons + "notice\nCRITICAL\n3\n\n").output
     assert played[:4] == ["NOTICE", "NOTICE", "CAUTION", "CAUTION"]
     assert "That was CAUTION" in text
@@ -123,4 +123,4 @@ def test_learning_says_the_name_of_a_cue_the_second_time(monkeypatch: pytest.Mon
     monkeypatch.setattr(module.time, "sleep", lambda _s: None)
     run("--learn", answers="\n" * 20)
     assert said[:3] == [("NOTICE", False), ("NOTICE", True), ("CAUTION", False)]
-    assert not any(name for _, name in said[16:])  # the quiz gives nothing away
+    assert not any(name for _, name in said[18:])  # the quiz gives nothing away

@@ -83,6 +83,52 @@ def test_critical_is_felt_during_a_mute() -> None:
     assert times(felt) == [("MUTED", 0.0), ("CRITICAL", 5.0), ("CRITICAL", 5.6)]
 
 
+def test_a_low_thing_has_one_cue_from_caution_on_and_none_of_its_own_before() -> None:
+    def nearer(t: float) -> Situation:
+        level = Level.NOTICE if t < 1 else Level.CAUTION if t < 2 else Level.CRITICAL
+        return Situation(level, Side.RIGHT, track=-1, low=True)
+
+    felt = feel(arbiter(), nearer, 3.9)
+    assert times(felt) == [("NOTICE", 0.0), ("LOW", 1.0), ("LOW", 1.99), ("LOW", 2.98)]
+    assert {s.side for s in felt} == {Side.RIGHT}
+
+
+def test_somebody_is_told_over_a_low_thing_at_once() -> None:
+    def somebody_comes_behind_a_ball(t: float) -> Situation:
+        return Situation(Level.CAUTION, track=-1, low=True) if t < 0.2 else Situation(Level.CAUTION, track=1)
+
+    felt = feel(arbiter(), somebody_comes_behind_a_ball, 0.5)
+    assert times(felt) == [("LOW", 0.0), ("CAUTION", 0.2)]
+
+
+@pytest.mark.parametrize("before", [name for name in CueName if name not in (CueName.CRITICAL, CueName.LOW)])
+def test_a_critical_low_thing_wins_at_once_over_what_tells_of_nothing_critical(before: CueName) -> None:
+    a = arbiter()
+    a.announce(before, 0)
+    a.decide(0, Situation())
+    low = Situation(Level.CRITICAL, track=-1, low=True, faults=frozenset({Fault.COVERED}))
+    felt = feel(a, lambda _t: low, 1.5)
+    assert times(felt) == [("LOW", 0.0), ("LOW", 0.99)]
+
+
+def test_a_mute_holds_back_a_low_thing_until_it_is_critical() -> None:
+    a = arbiter()
+    a.mute(0)
+    felt = feel(
+        a, lambda t: Situation(Level.CRITICAL if 5 <= t < 6 else Level.CAUTION, track=-1, low=True), 8.0
+    )
+    assert times(felt) == [("MUTED", 0.0), ("LOW", 5.0), ("LOW", 5.99)]
+
+
+def test_a_failure_is_told_over_a_low_thing_that_leaves_time() -> None:
+    failed = frozenset({Fault.STAGE_FAILED})
+    low = Situation(Level.CAUTION, track=-1, low=True)
+    felt = feel(
+        arbiter(), lambda t: low if t < 0.3 else Situation(Level.CAUTION, low=True, faults=failed), 2.5
+    )
+    assert times(felt) == [("LOW", 0.0), ("FAULT", 0.3), ("LOW", 2.3)]
+
+
 def test_mute_ends_by_itself() -> None:
     a = arbiter()
     a.mute(0)
@@ -280,6 +326,7 @@ situations = st.builds(
     track=st.none() | st.integers(0, 3),
     faults=st.frozensets(st.sampled_from(Fault), max_size=3),
     watching=st.booleans(),
+    low=st.booleans(),
 )
 
 
@@ -288,8 +335,8 @@ situations = st.builds(
 def test_critical_is_never_late_and_cues_never_overlap_wrongly(
     script: list[tuple[int, Situation, bool]],
 ) -> None:
-    """Whatever comes in whatever order: CRITICAL is playing right after each look at a CRITICAL situation;
-    a cue only ever cuts off a lesser one, or one past its hold."""
+    """Whatever comes in whatever order: CRITICAL, or LOW for a low thing, is playing right after each look at a
+    CRITICAL situation; a cue only ever cuts off a lesser one, or one past its hold."""
     a, now_ns, last = arbiter(), 0, None
     for wait_ms, situation, mute in script:
         now_ns += wait_ms * 1_000_000
@@ -298,11 +345,12 @@ def test_critical_is_never_late_and_cues_never_overlap_wrongly(
         start = a.decide(now_ns, situation)
         if start is not None:
             if last is not None and now_ns < last.at_ns + seconds(CUES[last.cue].min_hold_s):
-                assert CUES[start.cue].priority > CUES[last.cue].priority
+                critical = situation.level is Level.CRITICAL and last.cue is not CueName.CRITICAL
+                assert critical or CUES[start.cue].priority > CUES[last.cue].priority
             last = start
         if situation.level is Level.CRITICAL:
             assert last is not None
-            assert last.cue is CueName.CRITICAL
+            assert last.cue in {CueName.CRITICAL, situation.threat_cue}
             assert now_ns < last.at_ns + seconds(CUES[last.cue].length_s)
 
 

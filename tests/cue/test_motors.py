@@ -174,7 +174,7 @@ def play_out(player: Player, row: CueRow, side: Side) -> None:
 
 
 @pytest.mark.parametrize("side", [Side.LEFT, Side.CENTRE])
-@pytest.mark.parametrize("name", [CueName.CRITICAL, CueName.CAUTION, CueName.NOTICE])
+@pytest.mark.parametrize("name", [CueName.CRITICAL, CueName.CAUTION, CueName.LOW, CueName.NOTICE])
 def test_a_cue_of_a_broken_motor_is_felt_on_the_other_at_once_and_never_as_that_ones(
     name: CueName, side: Side
 ) -> None:

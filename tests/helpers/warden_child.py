@@ -33,9 +33,10 @@ def judged(level: int, side: str, track: int | None, faults: list[str], at_ns: i
     global seq
     now = time.monotonic_ns()
     note(sent_ns=now, seq=seq, level=level)
-    worst = (
-        Threat(track, "thing", "detected", Level(level), Side(side), Box(0, 0, 1, 1), WHY) if track else None
-    )
+    worst = None
+    if track:  # below zero: something to trip over
+        kind = "detected" if track > 0 else "low"
+        worst = Threat(track, "thing", kind, Level(level), Side(side), Box(0, 0, 1, 1), WHY)
     message = ipc.Judged(seq, now if at_ns is None else at_ns, level, side, worst, tuple(faults))
     while not ipc.send(sock, message):
         time.sleep(0.001)

@@ -153,6 +153,16 @@ def test_the_most_urgent_comes_first() -> None:
     assert [t.track for t in verdict.threats] == [2, 3, 1]
 
 
+def test_of_one_level_somebody_comes_before_something_to_trip_over_however_near() -> None:
+    ball = msgspec.structs.replace(track(1.2, id_=-1), kind="low")
+    verdict = once(ball, track(1.9, id_=2))
+    assert [t.track for t in verdict.threats] == [2, -1]
+    verdict = once(ball, track(2.8, id_=2))
+    assert [t.track for t in verdict.threats] == [-1, 2]
+    assert verdict.worst is not None
+    assert verdict.worst.low
+
+
 def test_a_level_is_let_go_only_after_the_release_time() -> None:
     memory, first = judge(Memory(), [track(1.8)], SETTINGS, STEADY, seq=0, captured_ns=0)
     assert first.level is Level.CRITICAL

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from no_detector import Looked
 
 from rearguard.camera.catalogue import open_source
@@ -238,7 +239,7 @@ class Follower:
     """Patches at frames of a fifteenth of a second, or those of the numbers given."""
 
     def __init__(self) -> None:
-        self._patches = Patches(CONFIG.looming)
+        self._patches = Patches(CONFIG.looming, focal_px=250.0)
 
     def update(self, at_ns: int, found: list[LoomingPatch], detected: tuple[Track, ...] = ()) -> list[Track]:
         seen = Observation(0, at_ns, (), EgoMotion(quality=0.9), looming=tuple(found))
@@ -284,6 +285,72 @@ def test_somebodys_legs_are_told_once_as_somebody() -> None:
     follower = Follower()
     for i in range(30):
         assert not follower.update(i * NS // 15, [patch(3.5 - i / 15)], (person,))
+
+
+def somebody(box: Box, range_m: float, ttc_s: float = 3.0) -> Track:
+    motion = Motion((math.log(range_m), 0.0, -1 / ttc_s, 0.0), AHEAD.covariance)
+    return Track(1, "person", box, 0.9, 0, 0, 0, 9, 0.9, motion)
+
+
+def feet(ttc_s: float, x0: float = 100.0, y1: float = 120.0) -> LoomingPatch:
+    """What of somebody is told from the ground: a few pixels, of which some are below their box."""
+    return replace(patch(ttc_s), box=Box(x0, y1 - 10, x0 + 30, y1), low=True)
+
+
+def test_feet_are_somebodys_in_a_frame_too_in_which_they_are_not_found_and_the_picture_moves_on() -> None:
+    follower = Follower()
+    for i in range(40):
+        ttc_s, aside = 3.5 - i / 15, 40.0 * i  # the camera turns
+        person = somebody(Box(90 + aside, 20, 150 + aside, 125), 2.5 * ttc_s, ttc_s)
+        found = [] if i > 20 and i % 4 == 0 else [feet(ttc_s, 100.0 + aside)]
+        assert not follower.update(i * NS // 15, found, (person,))
+    assert not follower.update(43 * NS // 15, [], ())  # who has passed has taken their feet along
+
+
+def test_feet_are_somebodys_though_a_box_now_and_then_ends_above_them() -> None:
+    follower = Follower()
+    for i in range(40):
+        ttc_s = 3.5 - i / 15
+        person = somebody(Box(90, 20, 150, 113 if i % 3 == 0 else 121), 2.5 * ttc_s, ttc_s)
+        assert not follower.update(i * NS // 15, [feet(ttc_s)], (person,))
+
+
+def test_feet_of_who_comes_seem_nearer_than_they_are_and_are_theirs() -> None:
+    """At 2.5 m/s towards who walks at 2 m/s: the ground seems to be met after 2.5 m of each 4.5 m."""
+    follower = Follower()
+    for i in range(30):
+        ttc_s = 3.5 - i / 15
+        person = somebody(Box(90, 20, 150, 125), 4.5 * ttc_s, ttc_s)
+        assert not follower.update(i * NS // 15, [feet(ttc_s)], (person,))
+
+
+@pytest.mark.parametrize(
+    ("box", "times_as_far"),
+    [(Box(90, 20, 150, 108), 1.5), (Box(90, 112, 150, 124), 4.0)],
+    ids=["a ball before somebody", "who lies, taken for somebody standing far away"],
+)
+def test_what_lies_nearer_than_somebody_is_told(box: Box, times_as_far: float) -> None:
+    follower, told = Follower(), 0
+    for i in range(30):
+        ttc_s = 3.5 - i / 15
+        far = somebody(box, 2.5 * ttc_s * times_as_far, ttc_s)
+        told += len(follower.update(i * NS // 15, [feet(ttc_s)], (far,)))
+    assert told > 10
+
+
+@pytest.mark.parametrize(
+    ("top_px", "kind"), [(40.0, "looming"), (105.0, "low"), (None, "low")], ids=["a gate", "a bag", "a kerb"]
+)
+def test_the_foot_of_what_is_higher_is_told_as_an_obstacle(top_px: float | None, kind: str) -> None:
+    """A gate is nothing to look down for, though its foot is believed in before its expansion is."""
+    follower, kinds = Follower(), set()
+    for i in range(15):
+        ttc_s = 3.5 - i / 15
+        found = [feet(ttc_s)]
+        if top_px is not None and i in (3, 8):
+            found.append(replace(patch(ttc_s), box=Box(100, top_px, 140, 115)))
+        kinds |= {t.kind for t in follower.update(i * NS // 15, found)}
+    assert kinds == {kind}
 
 
 @pytest.mark.parametrize("seed", [1, 2])

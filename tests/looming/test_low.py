@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import no_detector
 import numpy as np
@@ -14,7 +15,7 @@ from rearguard.config import Config
 from rearguard.ego.ignored import Ignored
 from rearguard.ego.pinhole import Pinhole
 from rearguard.lab.scenarios.table import LOW_LEAD_S
-from rearguard.looming.low import LowDetector
+from rearguard.looming.low import LowDetector, _Points
 from rearguard.looming.plane import Ground
 from rearguard.types import EgoMotion, EgoState, Level
 
@@ -75,6 +76,26 @@ def test_who_stands_sees_nothing_low_and_no_picture_breaks_it() -> None:
             assert not low.detect(grey, (10 * n + back + 20) * NS // 10, turned, state)
     small = LowDetector(CONFIG.looming, Pinhole.from_fov(160, 120, 66.0), CONFIG.camera)
     assert small.detect(np.zeros((120, 160), np.uint8), 0, EgoMotion(), EgoState()) is None
+
+
+def test_a_thing_with_more_edges_than_the_smooth_ground_around_it_is_no_noise():
+    """Somebody who lies on concrete: most of what can be compared is theirs."""
+    rng = np.random.default_rng(5)
+    lens = Pinhole.from_fov(1280, 720, 66.0)
+    low = LowDetector(CONFIG.looming, lens, CONFIG.camera)
+    g, nearness, sharp_px = 0.55, 0.124, 0.1
+    t = np.concatenate([rng.uniform(0.18, 0.21, 60), rng.uniform(0.15, 0.4, 20)])
+    moved = np.where(np.arange(80) < 60, (nearness - g * t) * lens.focal_px * t, 0.0)
+    points = _Points(
+        rng.uniform(-0.05, 0.05, 80), t, *np.zeros((2, 80)), moved + rng.normal(0, sharp_px, 80),
+        np.full(80, 0.12),
+    )  # fmt: skip
+    found = low._nearest(points, g)
+    assert found is not None
+    assert len(found) > 50
+    assert found.max() < 60
+    flat = replace(points, excess_px=rng.normal(0, sharp_px, 80))
+    assert low._nearest(flat, g) is None
 
 
 def test_ground_behind_an_ignored_part_is_not_looked_at():

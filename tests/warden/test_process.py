@@ -354,9 +354,9 @@ def test_a_fault_nobody_knows_is_still_a_fault(outing) -> None:
     assert [(f.cue, f.faults) for f in run.felt] == [("FAULT", ("stage_failed",))]
 
 
-def film(level: int, from_tenth: int, to_tenth: int) -> list[list[object]]:
+def film(level: int, from_tenth: int, to_tenth: int, track: int = 1) -> list[list[object]]:
     """Ten frames a second of a file, up to and without the last tenth."""
-    return [["frame", level, "left", 1, tenth / 10] for tenth in range(from_tenth, to_tenth)]
+    return [["frame", level, "left", track, tenth / 10] for tenth in range(from_tenth, to_tenth)]
 
 
 FILE = [["arm"], *film(0, 0, 10), *film(2, 10, 21), *film(3, 21, 41), *film(0, 41, 201), ["end", 0]]
@@ -372,6 +372,17 @@ def test_a_file_is_felt_on_its_own_time_exactly(outing) -> None:
         (1.0, (1.0,)), (1.05, (0.62,)), (1.1, (0.0,)), (1.18, (1.0,)), (1.23, (0.62,)), (1.28, (0.0,)),
     ]  # fmt: skip
     assert run.pins[-1][1] == (0.0,)
+
+
+def test_something_to_trip_over_is_felt_as_that_until_somebody_is_as_urgent(outing) -> None:
+    run = outing(
+        [["arm"], *film(0, 0, 10), *film(2, 10, 21, -1), *film(3, 21, 25, -1), *film(3, 25, 30), ["end", 0]],
+        realtime=False,
+    )
+    felt = [(f.cue, f.at_ns / 1e9) for f in run.felt if f.at_ns < 3e9]
+    assert felt == [("READY", 0.0), ("LOW", 1.0), ("LOW", 1.99), ("CRITICAL", 2.5)]
+    on = [at / 1e9 for at, duties in run.pins if 1.0 <= at / 1e9 < 1.99 and duties == (1.0,)]
+    assert on == [1.0, 1.22, 1.44]
 
 
 def test_what_a_broken_motor_should_have_told_is_felt_on_the_other_as_nothing_else(outing) -> None:

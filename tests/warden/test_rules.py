@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rearguard.config.warden import Warden
 from rearguard.cue.arbiter import Situation
 from rearguard.ipc import Judged
-from rearguard.types import Fault, Level, Side
+from rearguard.types import Box, Fault, Level, Reason, ReasonCode, Side, Threat
 from rearguard.warden.heartbeat import Heartbeat
 from rearguard.warden.situation import situation_of
 from rearguard.warden.systemd import Supervisor, Watchdog
@@ -128,6 +128,14 @@ def test_any_message_becomes_a_situation(
 def test_what_is_not_believed_warns_of_nothing_but_faults() -> None:
     found = situation_of(Judged(1, 1, 3), {Fault.VISION_DIED}, believed=False, watching=True)
     assert found == Situation(faults=frozenset({Fault.VISION_DIED}))
+
+
+@pytest.mark.parametrize(("kind", "low"), [("detected", False), ("looming", False), ("low", True)])
+def test_what_the_worst_threat_is_says_whether_to_look_down(kind: str, low: bool) -> None:
+    threat = Threat(-2, "", kind, Level.CAUTION, Side.LEFT, Box(0, 0, 9, 9), Reason(code=ReasonCode.SOON))
+    sent = msgspec.msgpack.encode(Judged(4, 5, Level.CAUTION, Side.LEFT, threat))
+    message = msgspec.msgpack.decode(sent, type=Judged)
+    assert situation_of(message, set(), believed=True, watching=True).low is low
 
 
 class Ears(Supervisor):

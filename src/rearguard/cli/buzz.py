@@ -24,8 +24,8 @@ from rearguard.warden.sound_process import SoundGuard
 
 _PAUSE_S = 0.6
 _CELL_S = 0.05  # one character of the rhythm shown in the terminal
-_LEARNED = [CueName.NOTICE, CueName.CAUTION, CueName.CRITICAL, CueName.BLIND, CueName.FAULT, CueName.DEGRADED,
-            CueName.READY, CueName.ALIVE]  # fmt: skip
+_LEARNED = [CueName.NOTICE, CueName.CAUTION, CueName.CRITICAL, CueName.LOW, CueName.BLIND, CueName.FAULT,
+            CueName.DEGRADED, CueName.READY, CueName.ALIVE]  # fmt: skip
 _SOUND_STARTS_S = 5.0
 _SOUND_ENDS_S = 0.15  # what the device still has in its buffers
 _MOVED = ", ".join(row.name for row in CUES.values() if row.moved)

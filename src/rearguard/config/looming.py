@@ -14,7 +14,7 @@ class Looming(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     low: Annotated[
         bool,
         about(
-            "on trial: watch the path's ground for what stands up a few centimetres; costs time, warns of nothing too"
+            "on trial: watch the path's ground for what one trips over, told by LOW; costs time, warns of nothing too"
         ),
     ] = False
     baseline_s: Annotated[

@@ -2,7 +2,8 @@
 
 The rules, in the order they matter:
 
-1. CRITICAL starts at once, over anything, and is never muted, delayed or rate-limited.
+1. What is CRITICAL starts at once, over anything, and is never muted, delayed or rate-limited: LOW, too, while the low
+   thing that it tells of is.
 2. A more urgent cue cuts off a less urgent one at once. A cue whose reason is gone gives way to any other
    after its minimum hold; otherwise a cue that has begun plays to its end.
 3. A lasting threat is re-armed when its pattern ends; NOTICE of the same thing only after `notice_gap_s`.
@@ -22,7 +23,7 @@ from msgspec.structs import replace
 
 from rearguard.clock import NS_PER_S
 from rearguard.config.cue import Cue as CueConfig
-from rearguard.cue.table import CUES, FAULTS, LEVEL_CUE, Kind
+from rearguard.cue.table import CUES, FAULTS, Kind, threat_cue
 from rearguard.types import Cue, CueName, Fault, Level, Reason, Side
 
 # A fault that flickers is not told more often than this, from the end of one telling to the next.
@@ -31,7 +32,7 @@ _FLICKER_GAP_S = 1.0
 _NOTICE_APART_S = 2.0
 # An announcement that could not be played within this time is no longer news.
 _STALE_S = 3.0
-_NEVER_MUTED = {CueName.CRITICAL, CueName.ALIVE, CueName.MUTED, CueName.SHUTDOWN}
+_NEVER_MUTED = {CueName.ALIVE, CueName.MUTED, CueName.SHUTDOWN}
 _NO_SIGHT = {CueName.BLIND, CueName.FAULT}
 
 
@@ -43,7 +44,8 @@ def _ns(seconds: float) -> int:
 class Situation:
     """The present state, from the newest judged frame and the warden's own knowledge.
 
-    `watching`: the self-test passed and fresh frames arrive; only then does the alive tick play.
+    `watching`: the self-test passed and fresh frames arrive; only then does the alive tick play. `low`: the level is
+    that of something to trip over.
     """
 
     level: Level = Level.CLEAR
@@ -53,6 +55,12 @@ class Situation:
     seq: int | None = None
     faults: frozenset[Fault] = frozenset()
     watching: bool = False
+    low: bool = False
+
+    @property
+    def threat_cue(self) -> CueName | None:
+        """The cue that its level calls for."""
+        return threat_cue(self.level, self.low)
 
 
 def fault_cues(faults: frozenset[Fault]) -> dict[CueName, tuple[Fault, ...]]:
@@ -61,6 +69,16 @@ def fault_cues(faults: frozenset[Fault]) -> dict[CueName, tuple[Fault, ...]]:
     for fault in sorted(faults):
         found[FAULTS[fault].cue] = (*found.get(FAULTS[fault].cue, ()), fault)
     return found
+
+
+def _is_critical(cue: CueName, situation: Situation) -> bool:
+    """Whether a cue tells of something CRITICAL now."""
+    return situation.level is Level.CRITICAL and cue is situation.threat_cue
+
+
+def _rank(cue: CueName, situation: Situation) -> int:
+    """How urgent a cue is now."""
+    return CUES[CueName.CRITICAL if _is_critical(cue, situation) else cue].priority
 
 
 class Arbiter:
@@ -113,7 +131,7 @@ class Arbiter:
         """The cue to start now, replacing what plays, or None to leave things as they are."""
         self._note_changes(now_ns, situation)
         due = [start for at_ns, start in self._wanted(now_ns, situation) if at_ns <= now_ns]
-        best = max(due, key=lambda start: CUES[start.cue].priority, default=None)
+        best = max(due, key=lambda start: _rank(start.cue, situation), default=None)
         if best is None or not self._may_start(best, now_ns, situation):
             return None
         best = replace(best, at_ns=now_ns, repeat=self._is_repeat(best, now_ns))
@@ -149,14 +167,14 @@ class Arbiter:
     def _wanted(self, now_ns: int, situation: Situation) -> Iterator[tuple[int, Cue]]:
         """Every cue there is a reason for, with the time it is due (in the past: at once)."""
         for at_ns, start in self._reasons(situation):
-            if not self.muted(now_ns) or start.cue in _NEVER_MUTED or self._is_new_blindness(start.cue):
+            if not self.muted(now_ns) or self._is_never_muted(start.cue, situation):
                 yield at_ns, start
             elif self._muted_until_ns is not None:
                 yield max(at_ns, self._muted_until_ns), start
 
     def _reasons(self, situation: Situation) -> Iterator[tuple[int, Cue]]:
-        if situation.level in LEVEL_CUE:
-            cue = LEVEL_CUE[situation.level]
+        cue = situation.threat_cue
+        if cue is not None:
             start = Cue(
                 at_ns=0,
                 cue=cue,
@@ -167,10 +185,10 @@ class Arbiter:
             )
             yield (self._notice_due_ns(situation.track) if cue is CueName.NOTICE else 0), start
         cues = fault_cues(situation.faults)
-        for cue, faults in cues.items():
-            yield self._fault_due_ns(cue, faults), Cue(at_ns=0, cue=cue, seq=situation.seq, faults=faults)
-        for cue in self._news:
-            yield 0, Cue(at_ns=0, cue=cue)
+        for told, faults in cues.items():
+            yield self._fault_due_ns(told, faults), Cue(at_ns=0, cue=told, seq=situation.seq, faults=faults)
+        for news in self._news:
+            yield 0, Cue(at_ns=0, cue=news)
         if situation.watching and not _NO_SIGHT & cues.keys():
             due = 0 if self._felt_ns is None else self._felt_ns + self._alive_ns
             yield due, Cue(at_ns=0, cue=CueName.ALIVE, seq=situation.seq)
@@ -187,15 +205,20 @@ class Arbiter:
         gap_s = self._repeat_s * factor if self._standing.get(cue) else _FLICKER_GAP_S
         return self._ended[cue] + _ns(gap_s)
 
+    def _is_never_muted(self, cue: CueName, situation: Situation) -> bool:
+        return cue in _NEVER_MUTED or _is_critical(cue, situation) or self._is_new_blindness(cue)
+
     def _is_new_blindness(self, cue: CueName) -> bool:
         return cue in _NO_SIGHT and not self._standing.get(cue, False)
 
     def _may_start(self, start: Cue, now_ns: int, situation: Situation) -> bool:
         if self._playing is None or now_ns >= self._ends_ns:
             return True
-        if CUES[start.cue].priority > CUES[self._playing.cue].priority:
+        if start.cue is self._playing.cue:
+            return False
+        if _rank(start.cue, situation) > _rank(self._playing.cue, situation):
             return True
-        return now_ns >= self._hold_ns and start.cue != self._playing.cue and not self._still_due(situation)
+        return now_ns >= self._hold_ns and not self._still_due(situation)
 
     def _still_due(self, situation: Situation) -> bool:
         """Whether there is still a reason for what plays."""
@@ -204,7 +227,7 @@ class Arbiter:
             return True
         if CUES[playing.cue].kind is Kind.FAULT:
             return playing.cue in fault_cues(situation.faults)
-        return LEVEL_CUE.get(situation.level) is playing.cue
+        return situation.threat_cue is playing.cue
 
     def _is_repeat(self, start: Cue, now_ns: int) -> bool:
         if CUES[start.cue].kind is Kind.FAULT:

@@ -92,6 +92,9 @@ _ROWS: tuple[CueRow, ...] = (
     CueRow(CueName.CAUTION, Kind.THREAT, 70, (Pulse(0.10, 0.08), Pulse(0.10, 0.40)), 0.6, 0.0, True,
            "Something is coming into your path: slow down and look.",
            moved=(Pulse(0.10, 0.08), Pulse(0.10, 0.40), Pulse(0.10, 0.40))),
+    CueRow(CueName.LOW, Kind.THREAT, 65, (*_times(2, Pulse(0.15, 0.07)), Pulse(0.15, 0.40)), 0.6, 0.0, True,
+           "Something low lies in your path: look down, lift your feet or step aside.",
+           moved=(*_times(2, Pulse(0.15, 0.07)), *_times(2, Pulse(0.15, 0.40)))),
     CueRow(CueName.SHUTDOWN, Kind.INFO, 60, (Pulse(0.90, 0.20), Pulse(0.60, 0.20), Pulse(0.40, 0.20)), 2.5,
            None, False, "rearguard is switching off; from here on there is no warning."),
     CueRow(CueName.DEGRADED, Kind.FAULT, 50, (Pulse(0.60, 0.20),), 0.6, 6.0, False,
@@ -118,6 +121,14 @@ LEVEL_CUE: dict[Level, CueName] = {
     Level.CAUTION: CueName.CAUTION,
     Level.CRITICAL: CueName.CRITICAL,
 }
+
+
+def threat_cue(level: Level, low: bool) -> CueName | None:
+    """The cue that tells of a threat; `low`: it is something to trip over. None when all is clear.
+
+    From CAUTION on, low things have one cue for both levels: what helps is the same, and there is no time to learn two.
+    """
+    return CueName.LOW if low and level >= Level.CAUTION else LEVEL_CUE.get(level)
 
 
 @dataclass(frozen=True, slots=True)

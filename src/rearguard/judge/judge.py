@@ -117,8 +117,11 @@ def _seen(past: Seen | None, track: Track, ego: EgoState) -> Seen:
     return Seen(past.at_ns, Motion(mean, tuple(map(tuple, rows))))  # type: ignore[arg-type]
 
 
-def _urgency(threat: Threat) -> tuple[int, float, int]:
-    return (-threat.level, threat.ttc_s if threat.ttc_s is not None else math.inf, threat.track)
+def _urgency(threat: Threat) -> tuple[int, bool, float, int]:
+    """By level; of one level what is low comes last: who stops and looks round does not trip, who looks down is hit."""
+    return (
+        -threat.level, threat.low, threat.ttc_s if threat.ttc_s is not None else math.inf, threat.track,
+    )  # fmt: skip
 
 
 def _weigh(

@@ -24,7 +24,7 @@ from rearguard.ego.level import axes
 from rearguard.ego.pinhole import Array, Pinhole, turn
 from rearguard.looming.detector import LEAST_SPACING_S, LONGEST_GAP_S, MOST_BACK
 from rearguard.looming.plane import Ground, Plane, View, best_of_cells
-from rearguard.types import Box, EgoMotion, EgoState, Image, LoomingPatch
+from rearguard.types import HIGHEST_LOW_M, Box, EgoMotion, EgoState, Image, LoomingPatch
 
 Windows = NDArray[np.float32]
 _LEAST_FOCAL_PX = 250.0  # with less, a kerb moves by less than a pixel
@@ -43,7 +43,7 @@ _NOISE_VAR = 8.0  # of the difference of two pixels, grey levels²
 _BLUR_SHARE = 0.2  # of a window's contrast that two pictures of the same thing may differ by
 _FLOOR_PX = 0.12  # what a place is off by, however sharp
 _SURE = 3.0  # deviations above the ground
-_LEAST_UP_M, _MOST_UP_M = 0.03, 0.7
+_LEAST_UP_M = 0.03
 _SAME_DEPTH = 0.05  # points whose nearness differs less are at one depth
 _RATE_SD = 0.04  # of the rate
 
@@ -197,8 +197,11 @@ class LowDetector:
         nearness = self._nearness(points, g)
         up_m = self._height_m * (1 - g * points.t / nearness)
         beside_m = points.u * g * self._height_m / nearness
-        sd = np.maximum(points.sd_px, 1.5 * float(np.median(np.abs(points.excess_px))))
-        stands = (points.excess_px > _SURE * sd) & (up_m > _LEAST_UP_M) & (up_m < _MOST_UP_M)
+        # A thing may have more places with an edge than the ground around it; nothing is below the ground, so that what
+        # seems to be tells how far off places of the ground are.
+        lower = points.excess_px[points.excess_px < 0]
+        sd = np.maximum(points.sd_px, 1.5 * float(np.median(-lower)) if len(lower) else 0.0)
+        stands = (points.excess_px > _SURE * sd) & (up_m > _LEAST_UP_M) & (up_m < HIGHEST_LOW_M)
         index = np.nonzero(stands & (np.abs(beside_m) < self._settings.half_width_m))[0]
         k = nearness[index]
         # Nothing is below the ground: as many as seem to be are mistakes, and so are as many above it.

@@ -22,6 +22,7 @@ from rearguard.sound.synthesis import render
 from rearguard.types import CueName, Side
 
 _STALE_NS = NS_PER_S // 2  # a cue is not begun later than this: its motor may be still by then
+_HEARD_AT_NIGHT = {CueName.CRITICAL, CueName.LOW}  # LOW may tell of what is CRITICAL
 _BEAT_S = 0.1
 _SURE_S = (
     0.3  # of sound must be taken before the device is said to work: the first blocks fill a buffer, no more
@@ -84,7 +85,7 @@ class Playing:
     def _begin(self, heard: ipc.Heard, mixer: Mixer, speaker: Speaker, rate_hz: int) -> None:
         speaker.drop()
         quiet = quiet_now(self._config, self._now(), synced=clock_synced())
-        if heard.cue is None or (quiet and heard.cue is not CueName.CRITICAL):
+        if heard.cue is None or (quiet and heard.cue not in _HEARD_AT_NIGHT):
             mixer.hush()
             return
         mixer.play(render(CUES[heard.cue], heard.side, rate_hz))

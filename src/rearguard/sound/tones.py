@@ -50,6 +50,7 @@ _THREAT_DB, _FAULT_DB, _NEWS_DB = -12.0, -14.0, -18.0
 TONES: dict[CueName, Tone] = {
     CueName.CRITICAL: Tone(880, 1.6, 1.0, _RICH, _THREAT_DB, rough_hz=70),
     CueName.CAUTION: Tone(620, 1.35, 1.0, _FULL, _THREAT_DB),
+    CueName.LOW: Tone(330, 1.5, 0.8, _RICH, _THREAT_DB),  # each pulse lower than the one before: down
     CueName.NOTICE: Tone(415, 1.25, 1.0, _FIFTH, _THREAT_DB - 2),
     CueName.BLIND: Tone(520, 0.5, 1.0, _ODD, _FAULT_DB, rough_hz=30),
     CueName.FAULT: Tone(311, 0.75, 0.85, _ODD, _FAULT_DB),

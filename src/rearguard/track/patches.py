@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from rearguard.clock import NS_PER_S
 from rearguard.config.looming import Looming as Settings
 from rearguard.track.filter import BEARING, RADIAL, ThingFilter, row
-from rearguard.types import Box, EgoState, LoomingPatch, Observation, Track
+from rearguard.types import HIGHEST_LOW_M, Box, EgoState, LoomingPatch, Observation, Track
 
 _SD_SHARE = 0.06  # of the rate: what the shutter and the bob leave, measured
 _GATE = 0.25  # ln: how far a rate may be from the expected one
@@ -31,7 +31,6 @@ _RANGE_SD = 0.2  # ln: as unsure as the wearer's speed
 _INERT = 0.3  # m/s per root s: the wearer's pace wanders
 _MEAN = 0.7  # weight of the past in the smoothed place
 _PART = 0.6  # a patch this far inside a detected thing's box is that thing
-_AS_NEAR = 1.5  # of a low thing's range; a thing told to be further away than that is not told in time
 _RATE = row(radial=1.0)
 _BEARING = row(bearing=1.0)
 
@@ -48,18 +47,21 @@ class Live:
     right_m: float
     box: Box
     support: float
-    low: bool = False
+    low: bool = False  # seen by the channel of low things
+    high: bool = False  # ... as the foot of something higher
     hits: int = 1
     frames: int = 1
     known: bool = False
+    inside: float = 0.0  # how far inside a box that the detector follows it lies, 0 to 1, smoothed
     past: list[tuple[float, float]] = field(default_factory=list)  # (time s, TTC s) as seen, until known
 
 
 class Patches:
     """Matches patches to things and tells those that have proved themselves."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, focal_px: float) -> None:
         self._settings = settings
+        self._focal_px = focal_px
         self._live: list[Live] = []
         self._next = -1
         self._last_ns: int | None = None
@@ -83,17 +85,24 @@ class Patches:
                 )
             live.frames += seen.looming is not None
         free = list(self._live)
-        for patch in seen.looming or ():
+        patches = seen.looming or ()
+        for patch in patches:
             same = min((x for x in free if _fits(x, patch)), key=lambda x: _gap(x, patch), default=None)
             if same is not None:
                 free.remove(same)
                 self._update(same, patch, at_ns)
             elif patch.support >= self._settings.min_points:
-                self._begin(patch, at_ns, ego)
+                same = self._begin(patch, at_ns, ego)
+            if same is not None:
+                same.high |= any(_is_foot(patch, other, self._focal_px) for other in patches)
         self._live = [x for x in self._live if self._stays(x, at_ns)]
-        return [_tell(x, at_ns) for x in self._live if x.known and not any(_is_part(x, t) for t in detected)]
+        for live in self._live:
+            if live.seen_ns == at_ns:  # only then its box is of this picture, as those of `detected` are
+                inside = max((_inside(live, t, self._focal_px) for t in detected), default=0.0)
+                live.inside = inside if live.hits == 1 else _MEAN * live.inside + (1 - _MEAN) * inside
+        return [_tell(x, at_ns) for x in self._live if x.known and x.inside <= _PART]
 
-    def _begin(self, patch: LoomingPatch, at_ns: int, ego: EgoState) -> None:
+    def _begin(self, patch: LoomingPatch, at_ns: int, ego: EgoState) -> Live:
         thing = ThingFilter.begin(
             ln_range=math.log(max(patch.range_m, 0.3)),
             bearing_rad=_bearing(patch.left_m, patch.right_m, patch.range_m),
@@ -110,6 +119,7 @@ class Patches:
         self._measure(live, patch)
         self._live.append(live)
         self._next -= 1
+        return live
 
     def _measure(self, live: Live, patch: LoomingPatch) -> None:
         sd = math.hypot(patch.sd_per_s, _SD_SHARE * patch.rate_per_s)
@@ -166,27 +176,45 @@ def _fits(live: Live, patch: LoomingPatch) -> bool:
     return _gap(live, patch) <= (_LOW_GATE if live.low else _gate(live, patch))
 
 
+def _is_foot(low: LoomingPatch, other: LoomingPatch, focal_px: float) -> bool:
+    """Whether a low patch is the foot of what another one shows: met at the same moment, in one place, and together
+    higher than what one trips over."""
+    if (
+        not low.low
+        or other.low
+        or abs(math.log(max(other.rate_per_s, 1e-3) / max(low.rate_per_s, 1e-3))) > _GATE
+    ):
+        return False
+    beside = other.left_m > low.right_m + _LOW_SIDE_GATE_M or other.right_m < low.left_m - _LOW_SIDE_GATE_M
+    height_px = max(low.box.y1, other.box.y1) - min(low.box.y0, other.box.y0)
+    return not beside and height_px * low.range_m > HIGHEST_LOW_M * focal_px
+
+
 def _gate(live: Live, patch: LoomingPatch) -> float:
     """How far (ln) the rate of what is no low thing may be from the expected one."""
     sd = math.hypot(patch.sd_per_s, math.sqrt(live.thing.expected_variance(_RATE)))
     return min(_GATE + _GATE_SIGMAS * sd / max(patch.rate_per_s, 1e-3), 2 * _GATE)
 
 
-def _is_part(live: Live, track: Track) -> bool:
-    """Whether a patch is part of what the detector follows, such as somebody's legs.
+def _inside(live: Live, track: Track, focal_px: float) -> float:
+    """How much of a patch lies inside what the detector follows, as somebody's legs do.
 
-    Who lies is as small as somebody far away: where the ground says that a thing is nearer, it is told.
+    What is no higher, where the ground says that it is, than low things are, is the low thing, whatever the detector
+    takes it for: somebody who lies, a ball for a dog. Feet of who comes seem up to 1/(1 - 0.7/1.35) = 2.1 times nearer
+    than they are (`looming.low`), and a body of 1.7 m then 0.8 m high: not so low.
     """
-    inside = live.box.shared(track.box) > _PART * max(live.box.area, 1.0)
-    return inside and not (live.low and track.range_m > _AS_NEAR * live.thing.range_m)
+    if live.low and not live.high and track.box.height * live.thing.range_m < HIGHEST_LOW_M * focal_px:
+        return 0.0
+    return live.box.shared(track.box) / max(live.box.area, 1.0)
 
 
 def _tell(live: Live, at_ns: int) -> Track:
     unseen_s = (at_ns - live.seen_ns) / NS_PER_S
     believed = live.support / (live.support + 1.0)
+    low = live.low and not live.high
     return Track(
         id=live.id,
-        label="low obstacle" if live.low else "obstacle",
+        label="low obstacle" if low else "obstacle",
         box=live.box,
         score=live.support / (live.support + 4.0),
         at_ns=at_ns,
@@ -195,5 +223,5 @@ def _tell(live: Live, at_ns: int) -> Track:
         hits=live.hits,
         existence=max(believed - 0.2 * unseen_s, 0.6),
         motion=live.thing.motion(),
-        kind="low" if live.low else "looming",
+        kind="low" if low else "looming",
     )

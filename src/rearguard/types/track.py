@@ -13,6 +13,11 @@ from rearguard.types.picture import Box
 STILL_PER_S = 0.02  # a thing that expands more slowly than this is 50 s away: it keeps its distance
 
 
+HIGHEST_LOW_M = (
+    0.7  # the middle of a thigh: over what is higher one does not trip, and its expansion tells it
+)
+
+
 class Growth(msgspec.Struct, frozen=True, array_like=True):
     """How much a thing's texture grew since the last frame: ln of the scale, with its standard deviation.
 

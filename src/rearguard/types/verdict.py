@@ -63,6 +63,11 @@ class Threat(msgspec.Struct, frozen=True):
     reason: Reason
 
     @property
+    def low(self) -> bool:
+        """Whether it is something to trip over: what helps is to look down, not to look round."""
+        return self.kind == "low"
+
+    @property
     def ttc_s(self) -> float | None:
         """The time left as felt."""
         return self.reason.ttc_s

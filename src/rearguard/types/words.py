@@ -37,6 +37,7 @@ class CueName(StrEnum):
 
     CRITICAL = "CRITICAL"
     CAUTION = "CAUTION"
+    LOW = "LOW"
     NOTICE = "NOTICE"
     CLEAR = "CLEAR"
     BLIND = "BLIND"

@@ -34,7 +34,7 @@ class Rules:
         self._ego = EgoEstimator(math.radians(config.camera.pitch_deg), config.track.usual_pace_m_s)
         own = Ignored(config.camera.ignore, (lens.width_px, lens.height_px))
         self._tracker = Tracker(config.track, lens, known, min_score=config.detect.min_score, own=own)
-        self._patches = Patches(config.looming)
+        self._patches = Patches(config.looming, lens.focal_px)
         self._memory = Memory()
         earlier_s = config.judge.lead_s + config.gyro.earlier_s
         self._levels = config.judge, replace(config.judge, lead_s=earlier_s)

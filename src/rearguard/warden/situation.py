@@ -75,4 +75,5 @@ def situation_of(judged: Judged | None, own: Set[Fault], *, believed: bool, watc
         judged.seq,
         frozenset({*judged.faults, *own}),
         watching,
+        low=judged.worst is not None and judged.worst.low,
     )

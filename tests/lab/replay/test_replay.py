@@ -28,8 +28,8 @@ from rearguard.judge.judge import Memory, judge
 from rearguard.lab.replay import record as seeing
 from rearguard.lab.replay import recording as rec
 from rearguard.lab.replay.compare import changes
+from rearguard.lab.replay.rejudge import felt, verdicts
 from rearguard.lab.replay.rejudge import replay as again
-from rearguard.lab.replay.rejudge import verdicts
 from rearguard.lab.world import boxes, catalogue
 from rearguard.types import (
     Box,
@@ -37,10 +37,16 @@ from rearguard.types import (
     EgoMotion,
     EgoState,
     Growth,
+    Level,
     LoomingPatch,
     Motion,
     Observation,
+    Reason,
+    ReasonCode,
+    Side,
+    Threat,
     Track,
+    Verdict,
 )
 from rearguard.vision.pipeline import FrameResult, Pipeline
 
@@ -64,6 +70,17 @@ def test_a_standing_person_is_felt_again_level_by_level() -> None:
     assert named.index("CRITICAL") == max(named.index(n) for n in set(named))
     assert result.frames == sum(result.levels.values()) > 40
     assert result.levels["CRITICAL"] >= 10
+
+
+def test_a_low_thing_is_felt_as_one_and_somebody_behind_it_when_they_are_as_near() -> None:
+    reason = Reason(code=ReasonCode.SOON, ttc_s=2.0)
+    where = Side.CENTRE, Box(600, 500, 640, 540), reason
+    kerb = Threat(-2, "low obstacle", "low", Level.CAUTION, *where)
+    person = Threat(7, "person", "detected", Level.CAUTION, *where)
+    seen = [(Level.CAUTION, (kerb,))] * 12 + [(Level.CAUTION, (person, kerb))] * 12
+    frames = [Verdict(n, n * NS_PER_S // 10, level, Side.CENTRE, t) for n, (level, t) in enumerate(seen)]
+    told = [(cue.cue, cue.label) for cue in felt(frames, Config()).cues]
+    assert told == [("LOW", "low obstacle"), ("CAUTION", "person")]
 
 
 def test_other_settings_move_the_warning() -> None:

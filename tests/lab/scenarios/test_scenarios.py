@@ -19,8 +19,8 @@ from rearguard.lab.scenarios.grid import summarise
 from rearguard.lab.scenarios.page import page
 from rearguard.lab.scenarios.pictures import pictures
 from rearguard.lab.scenarios.rendered import verdicts
-from rearguard.lab.scenarios.run import Cell, Outcome, run
-from rearguard.lab.scenarios.table import SCENARIOS
+from rearguard.lab.scenarios.run import Cell, Outcome, outcome_of, run
+from rearguard.lab.scenarios.table import BY_NAME, SCENARIOS
 from rearguard.lab.world import catalogue
 from rearguard.types import Box, Level, Reason, ReasonCode, Side, Threat, TrueThing, Verdict
 
@@ -206,6 +206,15 @@ def test_accuracy_is_measured_against_the_truth() -> None:
     assert mean_mid(sums, 0) == pytest.approx(1e4 * (math.log(2.2 / 2.3) - math.log(2.0 / 2.1)), abs=0.1)
     assert mean_mid(sums, 1) is None
     assert (sums.said[8], sums.so[8]) == (2, 1)
+
+
+@pytest.mark.parametrize(("kind", "passed"), [("low", True), ("looming", False), ("detected", False)])
+def test_something_to_trip_over_passes_only_with_the_cue_that_says_so(kind: str, passed: bool) -> None:
+    ball = TrueThing("ball", "sports ball", Box(600, 500, 640, 540), 6.0, 0.0, 2.4, 0.0)
+    reason = Reason(code=ReasonCode.SOON, ttc_s=2.2, probability=0.9, limit_s=3.4)
+    threat = Threat(-2, "low obstacle", kind, Level.CAUTION, Side.CENTRE, Box(605, 505, 635, 535), reason)
+    verdict = Verdict(9, 3_000_000_000, Level.CAUTION, Side.CENTRE, (threat,))
+    assert outcome_of(BY_NAME["BALL"], 2.5, iter([(verdict, (ball,))]), Config()).passed is passed
 
 
 @pytest.mark.parametrize(

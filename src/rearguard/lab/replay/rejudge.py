@@ -92,4 +92,5 @@ def _situation(verdict: Verdict) -> Situation:
         verdict.seq,
         frozenset(verdict.faults),
         watching=True,
+        low=worst is not None and worst.low,
     )

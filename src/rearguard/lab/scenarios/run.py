@@ -9,6 +9,7 @@ import msgspec
 
 from rearguard.clock import NS_PER_S
 from rearguard.config import Config
+from rearguard.cue.table import threat_cue
 from rearguard.ego.pinhole import Pinhole
 from rearguard.lab.scenarios.accuracy import Accuracy, Gathering
 from rearguard.lab.scenarios.table import APPEARING_S, BY_NAME, LATENCY_S, Scenario
@@ -17,7 +18,7 @@ from rearguard.lab.world.camera import Lens
 from rearguard.lab.world.gyro import Errors
 from rearguard.lab.world.scene import Scene
 from rearguard.lab.world.things import HARMLESS
-from rearguard.types import Box, Level, Threat, TrueThing, Verdict
+from rearguard.types import Box, CueName, Level, Threat, TrueThing, Verdict
 from rearguard.vision.rules import Rules
 
 _SAME_THING_IOU = 0.1
@@ -113,10 +114,12 @@ def _on_boxes(
 
 @dataclass(frozen=True, slots=True)
 class _Alarm:
-    """A frame at CAUTION or more: about which thing, with how much time left; `rise` when it was not so before."""
+    """A frame at CAUTION or more: about which thing, with how much time left; `rise` when it was not so before; `cue`
+    is the one that it calls for."""
 
     t_s: float
     level: Level
+    cue: CueName | None
     about: str | None
     ttc_s: float | None
     rise: Level | None
@@ -148,15 +151,14 @@ def outcome_of(
                 needed_at_s = t_s
         if verdict.level >= Level.CAUTION:
             rise = verdict.level if verdict.level > was else None
-            alarms.append(
-                _Alarm(
-                    t_s, verdict.level, thing.name if thing else None, thing.ttc_s if thing else None, rise
-                )
-            )
+            cue = threat_cue(verdict.level, verdict.worst is not None and verdict.worst.low)
+            about, left_s = (thing.name, thing.ttc_s) if thing else (None, None)
+            alarms.append(_Alarm(t_s, verdict.level, cue, about, left_s, rise))
         was = verdict.level
 
     def lead(level: Level) -> float | None:
-        left = (a.ttc_s for a in alarms if a.level >= level and a.about in dangers)
+        due = (a for a in alarms if a.cue is CueName.LOW or not scenario.look_down)
+        left = (a.ttc_s for a in due if a.level >= level and a.about in dangers)
         first = next((ttc for ttc in left if ttc is not None), None)
         return None if first is None else first - late_s
 
