@@ -1,8 +1,8 @@
 """One ego state a frame: how the camera points against the path, how the path turns, how fast the wearer is.
 
 The camera's turns, composed from frame to frame, are the path's turns plus the swing of the trunk; `swing` tells the
-two apart. About where the swing goes to and fro, the mean, it can tell nothing: a pod that hangs five degrees aside, or
-a trunk that stays turned, looks beside the path for as long. That offset is told by where the wearer is heading.
+two apart. Which mean it swings about they cannot tell: a pod that hangs five degrees askew, or a trunk that stays
+turned, looks beside the path for as long. That offset is told by where the wearer is heading.
 """
 
 from __future__ import annotations
