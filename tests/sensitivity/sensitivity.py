@@ -370,7 +370,8 @@ Made by `make sensitivity`. Each number was halved and doubled, and {len(base["b
 {len(base["pictures"])} on drawn pictures made again with the same seeds. "+2 missed": in two more of these runs the
 warning came late or not at all; "lead" is how much earlier (+) CRITICAL came in the mean; MiD is that of `score`.
 "–": figures changed by less than a wearer could notice. Pictures and detections are those of the program as it is.
-So few runs say what a number breaks, not that it breaks nothing: bad light, gaps, crowds and real footage are not among them.
+So few runs say what a number breaks, not that it breaks nothing: bad light, gaps, crowds and real footage are not
+among them.
 
 | Place | Number | Value | What it is | Halved | Doubled |
 |---|---|---|---|---|---|
