@@ -23,7 +23,7 @@ from typing import Literal
 import msgspec
 
 from rearguard.config import Config
-from rearguard.types import Cue, CueName, Fault, Level, Side, Threat
+from rearguard.types import Cue, CueName, Fault, Level, Side, Threat, Verdict
 
 MAX_MESSAGE = 64 * 1024
 MAX_DRAIN = 256
@@ -66,6 +66,13 @@ class Judged(msgspec.Struct, frozen=True, tag="judged"):
     side: Side = Side.CENTRE
     worst: Threat | None = None
     faults: tuple[Fault, ...] = ()
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> Judged:
+        """What the warden needs of a verdict."""
+        return cls(
+            verdict.seq, verdict.captured_ns, verdict.level, verdict.side, verdict.worst, verdict.faults
+        )
 
 
 class NoFrame(msgspec.Struct, frozen=True, tag="no_frame"):

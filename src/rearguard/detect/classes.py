@@ -99,8 +99,8 @@ _ROWS = (
 # own pace wanders.
 _STEADY, _DARTS, _INERT, _PACE = 0.35, 1.7, 0.3, 0.55
 _DARTING = frozenset({"cat", "dog"})
-# Drivers slow down at 1.5 m/s², give or take, for about a second at a time (they find 3 m/s² hard, Long 2000): by
-# Singer (1970) a velocity that wanders by 1.5 · sqrt(2 · 1 s). A fraction of a braking car's lateness is left with it.
+# An estimate: drivers slow down at 1.5 m/s² or so, for about a second at a time; by Singer (1970) that is a velocity
+# that wanders by 1.5 · sqrt(2 · 1 s).
 _DRIVES = 2.0
 _DRIVEN = frozenset({"car", "motorcycle", "bus", "truck"})
 # Who rides a bicycle is boxed as a person, so that people are as fast as these.

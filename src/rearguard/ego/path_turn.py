@@ -20,9 +20,13 @@ class PathTurn:
     """A Kalman filter over the path's direction, in the frame of the summed camera turns, and its rate of turning."""
 
     def __init__(self) -> None:
+        self._begin(0.0, 0.0)
         self._since_s = math.inf
-        self._direction_rad, self._rate_rad_s = 0.0, 0.0
-        self._pp, self._pr, self._rr = 0.0, 0.0, _FIRST_SD_RAD_S**2
+
+    def _begin(self, direction_rad: float, sd_rad: float) -> None:
+        self._since_s = 0.0
+        self._direction_rad, self._rate_rad_s = direction_rad, 0.0
+        self._pp, self._pr, self._rr = sd_rad**2, 0.0, _FIRST_SD_RAD_S**2
 
     def predict(self, dt: float) -> None:
         """`dt` seconds on."""
@@ -36,9 +40,7 @@ class PathTurn:
     def measure(self, yaw_rad: float, heading: Heading) -> None:
         """Where the wearer is heading in the picture of a camera whose turns add up to `yaw_rad`."""
         if self._since_s > _LASTS_S:  # what was known is stale
-            self._direction_rad, self._rate_rad_s = yaw_rad + heading.bearing_rad, 0.0
-            self._pp, self._pr, self._rr = heading.sd_rad**2, 0.0, _FIRST_SD_RAD_S**2
-            self._since_s = 0.0
+            self._begin(yaw_rad + heading.bearing_rad, heading.sd_rad)
             return
         self._since_s, ago_s = 0.0, 0.5 * heading.over_s
         expected = self._direction_rad - self._rate_rad_s * ago_s
@@ -63,6 +65,4 @@ class PathTurn:
         if abs(rate_rad_s - self._rate_rad_s) > _CONTRADICTS * math.sqrt(both):
             share = 1.0
         own = min(max(self._rate_rad_s, min(rate_rad_s, 0.0)), max(rate_rad_s, 0.0))
-        return rate_rad_s + share * (own - rate_rad_s), math.sqrt(
-            self._rr if share == 1.0 else share * self._rr
-        )
+        return rate_rad_s + share * (own - rate_rad_s), math.sqrt(share * self._rr)

@@ -21,7 +21,7 @@ _SPEED_LASTS_S = 4.0
 _SPEED_PRIOR = 0.35  # of the usual pace
 _GATE = 3.5
 _OFFSET_SD_RAD = 0.1  # of the mean of the swing from the path: a pod on a vest hangs six degrees aside
-_MOST_OFFSET_RAD = 0.6
+_MOST_OFFSET_RAD = 0.6  # with more, the path is out of the picture
 _OFFSET_WANDERS_RAD_RS = 0.006  # and slips, or the trunk turns and stays turned
 
 
@@ -109,9 +109,8 @@ class EgoEstimator:
         variance = self._offset_var + heading.sd_rad**2
         most = _GATE * math.sqrt(variance)  # the rest is more likely somebody who moves than news
         gain = self._offset_var / variance
-        self._offset_rad = min(
-            max(self._offset_rad + gain * min(max(error, -most), most), -_MOST_OFFSET_RAD), _MOST_OFFSET_RAD
-        )
+        offset_rad = self._offset_rad + gain * min(max(error, -most), most)
+        self._offset_rad = min(max(offset_rad, -_MOST_OFFSET_RAD), _MOST_OFFSET_RAD)
         self._offset_var *= 1 - gain
 
 

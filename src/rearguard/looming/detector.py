@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,8 +22,8 @@ from rearguard.clock import NS_PER_S
 from rearguard.config.camera import Camera
 from rearguard.config.looming import Looming as Settings
 from rearguard.ego.ignored import Ignored
-from rearguard.ego.level import axes
-from rearguard.ego.pinhole import Array, Pinhole, axes_of, turn
+from rearguard.ego.level import axes, direction
+from rearguard.ego.pinhole import Array, Pinhole, turn
 from rearguard.ego.small_view import SmallView
 from rearguard.looming import ground, parallax
 from rearguard.looming.features import CELL_PX, Points
@@ -43,9 +43,8 @@ _SPEED_SD = 0.12  # of the speed that the ground's flow tells, as measured on re
 _LEAST_SPEED_SD_M_S = 0.15
 _MANY_POINTS = 25.0
 _MOST_HEADING_SD_RAD = 0.1  # of a heading that is told at all
-_MOST_HEADING = (
-    0.5  # a tangent: the picture's edge is little further, and beyond it nothing tells whence it expands
-)
+# A tangent: the picture's edge is little further, and beyond it nothing tells whence it expands.
+_MOST_HEADING = 0.5
 _LEAST_HEADING_M_S = 1.0  # who turns on the spot carries the camera sideways nearly as fast
 _SWAYS_RAD = 0.012  # from step to step, about where the wearer is heading: measured on rendered and photographed worlds
 _LEAST_MOVE_M_S = 0.4  # slower than this the wearer stands, and nothing is approached
@@ -195,7 +194,7 @@ class LoomingDetector:
             few = max(1.0, _MANY_POINTS / max(told[1], 1.0))  # a handful of points may be anything that moves
             speed = Speed(min(speed_m_s, 15.0), few * max(_SPEED_SD * speed_m_s, _LEAST_SPEED_SD_M_S))
             if speed_m_s >= _LEAST_HEADING_M_S:
-                heading = _heading(seen, ego, span, few * math.sqrt(back))
+                heading = self._heading(seen.aside, attitude, ego, span, few * math.sqrt(back))
         if g * height / span < _LEAST_MOVE_M_S:
             return Sight((), speed)
         clusters = ground.standing(
@@ -216,6 +215,18 @@ class LoomingDetector:
             box=Box(float(x0), float(y0), float(x1), float(y1)),
             support=c.support,
         )
+
+    def _heading(
+        self, aside: tuple[float, float], supposed: Attitude, ego: EgoState, span_s: float, unsure: float
+    ) -> Heading | None:
+        """Where the wearer is heading, as the picture alone tells it, in the mean over the span that it compares; with
+        `unsure` times the deviation that the fit has."""
+        off, sd = aside
+        if sd > _MOST_HEADING_SD_RAD or abs(supposed.x + off) > _MOST_HEADING:
+            return None
+        place = self._pixel(replace(supposed, x=supposed.x + off))
+        bearing_rad = direction(*place, axes(ego), self._lens).bearing_rad - ego.swing_rad
+        return Heading(math.remainder(bearing_rad, 2 * math.pi), unsure * math.hypot(_SWAYS_RAD, sd), span_s)
 
     def _of_tracks(self, points: Array, tracks: Sequence[Track]) -> ground.Flags:
         """Points on what the detector follows already; people also move by themselves."""
@@ -244,18 +255,6 @@ class LoomingDetector:
         share = float((path > _LEAST_TEXTURE).mean()) if path.size else 1.0
         self._textured += min(1.0, dt / self._settings.blind_s) * (share - self._textured)
         self.blind = self._textured < (_TEXTURED_AGAIN if self.blind else _LEAST_TEXTURED)
-
-
-def _heading(seen: parallax.Parallax, ego: EgoState, span_s: float, unsure: float) -> Heading | None:
-    """Where the wearer is heading, as the picture alone tells it, in the mean over the span that it compares; with
-    `unsure` times the deviation that the fit has."""
-    aside, sd = seen.aside
-    attitude = _attitude(ego)
-    if sd > _MOST_HEADING_SD_RAD or abs(attitude.x + aside) > _MOST_HEADING:
-        return None
-    right, down, forward = axes_of(0.0, ego.pitch_rad, ego.roll_rad)
-    x, z = ((attitude.x + aside) * right[i] + attitude.y * down[i] + forward[i] for i in (0, 2))
-    return Heading(math.atan2(x, z), unsure * math.hypot(_SWAYS_RAD, sd), span_s)
 
 
 def _attitude(ego: EgoState) -> Attitude:

@@ -55,6 +55,11 @@ class Live:
     inside: float = 0.0  # how far inside a box that the detector follows it lies, 0 to 1, smoothed
     past: list[tuple[float, float]] = field(default_factory=list)  # (time s, TTC s) as seen, until known
 
+    @property
+    def trips(self) -> bool:
+        """Whether it is something to trip over."""
+        return self.low and not self.high
+
 
 class Patches:
     """Matches patches to things and tells those that have proved themselves."""
@@ -164,14 +169,22 @@ def _bearing(left_m: float, right_m: float, range_m: float) -> float:
 
 
 def _gap(live: Live, patch: LoomingPatch) -> float:
-    return abs(math.log(max(patch.rate_per_s, 1e-3) / max(-float(live.thing.mean[RADIAL]), 1e-3)))
+    return _ln_apart(patch.rate_per_s, -float(live.thing.mean[RADIAL]))
+
+
+def _ln_apart(rate_per_s: float, other_per_s: float) -> float:
+    return abs(math.log(max(rate_per_s, 1e-3) / max(other_per_s, 1e-3)))
+
+
+def _beside(a: Live | LoomingPatch, b: LoomingPatch, gate_m: float) -> bool:
+    """Whether one is further to the side of the other than that."""
+    return b.left_m > a.right_m + gate_m or b.right_m < a.left_m - gate_m
 
 
 def _fits(live: Live, patch: LoomingPatch) -> bool:
     if live.low is not patch.low:
         return False
-    aside_m = _LOW_SIDE_GATE_M if live.low else _SIDE_GATE_M
-    if patch.left_m > live.right_m + aside_m or patch.right_m < live.left_m - aside_m:
+    if _beside(live, patch, _LOW_SIDE_GATE_M if live.low else _SIDE_GATE_M):
         return False
     return _gap(live, patch) <= (_LOW_GATE if live.low else _gate(live, patch))
 
@@ -179,15 +192,10 @@ def _fits(live: Live, patch: LoomingPatch) -> bool:
 def _is_foot(low: LoomingPatch, other: LoomingPatch, focal_px: float) -> bool:
     """Whether a low patch is the foot of what another one shows: met at the same moment, in one place, and together
     higher than what one trips over."""
-    if (
-        not low.low
-        or other.low
-        or abs(math.log(max(other.rate_per_s, 1e-3) / max(low.rate_per_s, 1e-3))) > _GATE
-    ):
+    if not low.low or other.low or _ln_apart(other.rate_per_s, low.rate_per_s) > _GATE:
         return False
-    beside = other.left_m > low.right_m + _LOW_SIDE_GATE_M or other.right_m < low.left_m - _LOW_SIDE_GATE_M
     height_px = max(low.box.y1, other.box.y1) - min(low.box.y0, other.box.y0)
-    return not beside and height_px * low.range_m > HIGHEST_LOW_M * focal_px
+    return not _beside(low, other, _LOW_SIDE_GATE_M) and height_px * low.range_m > HIGHEST_LOW_M * focal_px
 
 
 def _gate(live: Live, patch: LoomingPatch) -> float:
@@ -203,7 +211,7 @@ def _inside(live: Live, track: Track, focal_px: float) -> float:
     takes it for: somebody who lies, a ball for a dog. Feet of who comes seem up to 1/(1 - 0.7/1.35) = 2.1 times nearer
     than they are (`looming.low`), and a body of 1.7 m then 0.8 m high: not so low.
     """
-    if live.low and not live.high and track.box.height * live.thing.range_m < HIGHEST_LOW_M * focal_px:
+    if live.trips and track.box.height * live.thing.range_m < HIGHEST_LOW_M * focal_px:
         return 0.0
     return live.box.shared(track.box) / max(live.box.area, 1.0)
 
@@ -211,10 +219,9 @@ def _inside(live: Live, track: Track, focal_px: float) -> float:
 def _tell(live: Live, at_ns: int) -> Track:
     unseen_s = (at_ns - live.seen_ns) / NS_PER_S
     believed = live.support / (live.support + 1.0)
-    low = live.low and not live.high
     return Track(
         id=live.id,
-        label="low obstacle" if low else "obstacle",
+        label="low obstacle" if live.trips else "obstacle",
         box=live.box,
         score=live.support / (live.support + 4.0),
         at_ns=at_ns,
@@ -223,5 +230,5 @@ def _tell(live: Live, at_ns: int) -> Track:
         hits=live.hits,
         existence=max(believed - 0.2 * unseen_s, 0.6),
         motion=live.thing.motion(),
-        kind="low" if low else "looming",
+        kind="low" if live.trips else "looming",
     )

@@ -53,6 +53,10 @@ class Speed(msgspec.Struct, frozen=True, array_like=True):
     m_s: Annotated[float, msgspec.Meta(ge=0, le=50)]
     sd_m_s: Annotated[float, msgspec.Meta(gt=0, le=50)]
 
+    def rounded(self) -> Speed:
+        """The same to the precision that is stored."""
+        return Speed(round(self.m_s, 4), max(round(self.sd_m_s, 4), 1e-4))
+
 
 class Heading(msgspec.Struct, frozen=True, array_like=True):
     """Where the wearer was heading as the camera sees it now, level, positive to picture-right: whence the picture

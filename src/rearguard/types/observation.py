@@ -41,7 +41,7 @@ class Observation(msgspec.Struct, frozen=True, array_like=True):
             self.ego.rounded(),
             tuple(Growth(g.detection, round(g.ln_scale, 7), max(round(g.sd, 7), 1e-6)) for g in self.growth),
             None if self.looming is None else tuple(_rounded(p) for p in self.looming),
-            self.speed and Speed(round(self.speed.m_s, 4), max(round(self.speed.sd_m_s, 4), 1e-4)),
+            self.speed and self.speed.rounded(),
             self.faults,
             self.heading and self.heading.rounded(),
         )

@@ -13,9 +13,8 @@ from rearguard.types.picture import Box
 STILL_PER_S = 0.02  # a thing that expands more slowly than this is 50 s away: it keeps its distance
 
 
-HIGHEST_LOW_M = (
-    0.7  # the middle of a thigh: over what is higher one does not trip, and its expansion tells it
-)
+# The middle of a thigh: over what is higher one does not trip, and its expansion tells it.
+HIGHEST_LOW_M = 0.7
 
 
 class Growth(msgspec.Struct, frozen=True, array_like=True):

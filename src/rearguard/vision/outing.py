@@ -217,16 +217,13 @@ class Outing:
 
     def _send_verdict(self, step: FrameResult) -> None:
         """The verdict goes out before anything else is done with the frame."""
-        verdict = step.verdict
-        message = ipc.Judged(
-            verdict.seq, verdict.captured_ns, verdict.level, verdict.side, verdict.worst, verdict.faults
-        )
+        message = ipc.Judged.of(step.verdict)
         self._last = step
         # A camera goes on whatever happens; of a file, no frame may be lost.
         live = self._machine is not None
         sent = ipc.send(self._wire, message) if live else ipc.send_waiting(self._wire, message, _FELT_WAIT_S)
         if not sent:
-            _log.warning("the warden did not take frame %d", verdict.seq)
+            _log.warning("the warden did not take frame %d", message.seq)
 
     def _listen(self) -> None:
         """Hear what the warden says; leave when it is gone."""

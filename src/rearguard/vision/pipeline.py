@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable
@@ -157,7 +158,7 @@ class Pipeline:
         if self._low is None or self._grey is None:
             return sight
         low = self._low.detect(self._grey, frame.captured_ns, look.fitted, look.ego)
-        return sight if low is None else Sight((*(sight.patches or ()), *low), sight.speed, sight.heading)
+        return sight if low is None else dataclasses.replace(sight, patches=(*(sight.patches or ()), *low))
 
     def _hints(self, ego: EgoMotion) -> Hints:
         """Where the tracks should be in this frame, most urgent first, for the detector's closer look."""

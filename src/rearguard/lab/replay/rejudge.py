@@ -15,9 +15,11 @@ from rearguard.cue.ledger import CueLine
 from rearguard.cue.motors import Motors
 from rearguard.cue.table import CUES, Kind
 from rearguard.ego.pinhole import Pinhole
+from rearguard.ipc import Judged
 from rearguard.lab.replay.recording import Recording
 from rearguard.types import Cue, CueName, Level, Verdict
 from rearguard.vision.rules import Rules
+from rearguard.warden.situation import situation_of
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +73,7 @@ def felt(stream: Iterable[Verdict], config: Config) -> Replayed:
         if verdict.threats:
             labels |= {t.track: t.label for t in verdict.threats}
         if not idle:
-            situation = _situation(verdict)
+            situation = situation_of(Judged.of(verdict), frozenset(), believed=True, watching=True)
             haptics.play_due(situation)
             until_ns = haptics.next_ns(situation) if quiet else None
         levels[verdict.level.name] += 1
@@ -79,18 +81,4 @@ def felt(stream: Iterable[Verdict], config: Config) -> Replayed:
         last_ns = verdict.captured_ns
     return Replayed(
         frames=frames, duration_s=round((last_ns - first_ns) / NS_PER_S, 3), cues=cues, levels=levels
-    )
-
-
-def _situation(verdict: Verdict) -> Situation:
-    worst = verdict.worst
-    return Situation(
-        verdict.level,
-        verdict.side,
-        worst.track if worst else None,
-        worst.reason if worst else None,
-        verdict.seq,
-        frozenset(verdict.faults),
-        watching=True,
-        low=worst is not None and worst.low,
     )

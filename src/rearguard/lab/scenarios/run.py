@@ -157,7 +157,7 @@ def outcome_of(
         was = verdict.level
 
     def lead(level: Level) -> float | None:
-        due = (a for a in alarms if a.cue is CueName.LOW or not scenario.look_down)
+        due = (a for a in alarms if a.cue is CueName.LOW or not scenario.low)
         left = (a.ttc_s for a in due if a.level >= level and a.about in dangers)
         first = next((ttc for ttc in left if ttc is not None), None)
         return None if first is None else first - late_s

@@ -34,7 +34,7 @@ class Scenario:
     `world` and `values` name the simulated world (`values` may depend on the wearer's speed); `boxes`: the
     detector has classes for everything in it, so that it can be run on noisy boxes; `pictures`: all in it can be drawn;
     `missed` is the share of detections lost beyond the grid's; `appears_ttc_s` the time left when it first comes into
-    view; `look_down`: only LOW is the cue that is due.
+    view.
     """
 
     name: str
@@ -47,8 +47,7 @@ class Scenario:
     missed: float = 0.0
     appears_ttc_s: Callable[[float], float] | None = None  # by the wearer's speed
     hfov_deg: float | None = None  # another camera than the configured one
-    low: bool = False  # with `looming.low`, whatever is configured
-    look_down: bool = False
+    low: bool = False  # with `looming.low`, whatever is configured; the cue that is due is LOW
     goal: bool = True  # without one a failure is expected, and its reason is `about`
     due: Level = Level.CRITICAL
     lead_s: float = NEEDED_LEAD_S
@@ -62,7 +61,7 @@ def _low(name: str, about: str, *, goal: bool = True) -> Scenario:
     """A row of something that one trips over."""
     world = name.lower().removeprefix("person-")
     return Scenario(name, world, about, True, boxes=False, goal=goal, due=Level.CAUTION, lead_s=LOW_LEAD_S,
-                    low=True, look_down=True)  # fmt: skip
+                    low=True)  # fmt: skip
 
 
 SCENARIOS: tuple[Scenario, ...] = (

@@ -106,8 +106,9 @@ def observe(
         fusion = known_gyro(scene, 1 / fps, noise.gyro, seed, math.radians(camera.pitch_deg))
         felt = [fusion.fuse(e, round(t * NS_PER_S)) for t, e in zip(times.tolist(), egos, strict=True)]
         egos = [egos[0], *felt[1:]]
-    turn_rad_s = course.speed_m_s * scene.path.curvature_per_m
-    headings = _headings(poses, course, turn_rad_s, fps, noise, np.random.default_rng([seed, 0xEAD]))
+    headings = _headings(
+        poses, course, scene.path.curvature_per_m, fps, noise, np.random.default_rng([seed, 0xEAD])
+    )
     speeds = _speeds(course.speed_m_s, fps, noise, np.random.default_rng([seed, 0x5BEED]))
     told = [
         _observe_thing(thing, scene, times, course, poses, lens, noise, in_gap, rng) for thing in scene.things
@@ -217,6 +218,12 @@ def _lasting(draws: Array, memory: float) -> Array:
     return wave
 
 
+def _wave(count: int, lasts_s: float, fps: float, rng: np.random.Generator) -> Array:
+    """(count,) of one error of unit deviation that lasts so long."""
+    wave: Array = _lasting(rng.normal(0, 1, (count, 1)), math.exp(-1 / (fps * lasts_s)))[:, 0]
+    return wave
+
+
 def without_noise(noise: Noise | None = None) -> Noise:
     """The same with every error set to nothing."""
     return replace(
@@ -272,21 +279,26 @@ def _speeds(speed_m_s: Array, fps: float, noise: Noise, rng: np.random.Generator
     """The wearer's speed as the ground's flow would tell it."""
     if not noise.speed_known:
         return [None] * len(speed_m_s)
-    wave = _lasting(rng.normal(0, 1, (len(speed_m_s), 1)), math.exp(-1 / (fps * _SPEED_LASTS_S)))[:, 0]
+    wave = _wave(len(speed_m_s), _SPEED_LASTS_S, fps, rng)
     told = np.maximum(speed_m_s * (1 + noise.speed * wave), 0.0)
     return [Speed(v, max(_SPEED_SD * v, 0.15)) for v in told.tolist()]
 
 
 def _headings(
-    poses: list[Pose], course: Course, turn_rad_s: Array, fps: float, noise: Noise, rng: np.random.Generator
+    poses: list[Pose],
+    course: Course,
+    curvature_per_m: float,
+    fps: float,
+    noise: Noise,
+    rng: np.random.Generator,
 ) -> list[Heading | None]:
     """Where the wearer heads as the camera sees it, as the picture's expansion would tell it."""
     if not noise.speed_known:
         return [None] * len(poses)
-    wave = _lasting(rng.normal(0, 1, (len(poses), 1)), math.exp(-1 / (fps * _HEADING_LASTS_S)))[:, 0]
+    wave = _wave(len(poses), _HEADING_LASTS_S, fps, rng)
     yaws = np.array([pose.yaw_rad for pose in poses])
     told = np.arctan2(course.lateral_m_s, np.maximum(course.speed_m_s, 1e-3)) - yaws
-    told += noise.heading_rad * wave - 0.5 * _SPEED_LASTS_S * turn_rad_s
+    told += noise.heading_rad * wave - 0.5 * _SPEED_LASTS_S * (course.speed_m_s * curvature_per_m)
     moves = course.speed_m_s >= _LEAST_HEADING_M_S
     return [
         Heading(h, _HEADING_SD_RAD, _SPEED_LASTS_S) if m else None
