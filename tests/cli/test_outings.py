@@ -282,16 +282,17 @@ def test_a_journal_that_is_being_written_is_a_line(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
 def test_who_may_not_change_a_journal_is_told_who_may(journal: Path) -> None:
-    def change() -> None:
-        with change_journal(journal):
-            pass
-
     os.chown(journal, 54321, 54321)
     os.chown(journal / DATABASE, 54321, 54321)
     let_in(journal.parent)
     for gid in (54321, 54322):  # in the group, and not even that
         with pytest.raises(BadInput, match="try: sudo -u '#54321' rearguard"):
-            as_stranger(gid, change)
+            as_stranger(gid, _change, journal)
+
+
+def _change(journal: Path) -> None:
+    with change_journal(journal):
+        pass
 
 
 def test_there_must_be_a_journal_to_change(tmp_path: Path) -> None:

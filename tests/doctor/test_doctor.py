@@ -202,9 +202,9 @@ def test_a_healthy_journal_is_not_sent_away_by_who_may_only_read_it(tmp_path):
         os.chown(path, 0, 54321)
     let_in(tmp_path)
     who = CheckContext(Config(journal=Journal(folder=str(folder))))
-    in_the_group = as_stranger(54321, lambda: hardware.journal(who))
+    in_the_group = as_stranger(54321, hardware.journal, who)
     assert (in_the_group.state, in_the_group.numbers) == (State.OK, {"near_misses": 1})
-    outside = as_stranger(54322, lambda: hardware.journal(who))
+    outside = as_stranger(54322, hardware.journal, who)
     assert outside.state is State.WARN
     assert "Permission denied" in outside.measured
     assert "group may" in outside.remedy

@@ -6,19 +6,20 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from msgspec.structs import replace
 
 from rearguard.clock import Stamp
 from rearguard.config import Config
-from rearguard.errors import RearguardError
 from rearguard.journal.db.rows import OutingStart, outing_start
 from rearguard.journal.writer import JournalWriter
 from rearguard.types import Box, Fault, Level, NearMiss, Reason, ReasonCode, Side, TracePoint
 
 WALL_S = float(int(time.time()) - 3600)  # an hour ago: nothing has expired
+P = ParamSpec("P")
 T = TypeVar("T")
 MONO_NS = 5_000_000_000_000
 
@@ -101,25 +102,18 @@ def let_in(folder: Path) -> None:
         path.chmod(path.stat().st_mode | 0o011)
 
 
-def as_stranger(gid: int, ask: Callable[[], T]) -> T:
-    """What somebody in this group gets; forked, because becoming somebody else is for good. For root only."""
-    context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe(duplex=False)
+def as_stranger(gid: int, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What `ask`, a function of a module, gives somebody in this group. For root only.
 
-    def run() -> None:
-        os.setgroups([])
-        os.setgid(gid)
-        os.setuid(54399)
-        try:
-            theirs.send((ask(), None))
-        except RearguardError as e:
-            theirs.send((None, e))
+    In a process of its own, because becoming somebody else is for good; not a forked one, which
+    would begin with locks that threads of this one hold.
+    """
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_ask_as, gid, ask, *args, **kwargs).result(60)
 
-    process = context.Process(target=run)
-    process.start()
-    assert ours.poll(20)
-    answer, error = ours.recv()
-    process.join()
-    if error is not None:
-        raise error
-    return answer  # type: ignore[no-any-return]
+
+def _ask_as(gid: int, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    os.setgroups([])
+    os.setgid(gid)
+    os.setuid(54399)
+    return ask(*args, **kwargs)

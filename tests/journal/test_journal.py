@@ -414,12 +414,19 @@ def test_a_reader_without_the_right_to_write_reads_all_the_same(tmp_path: Path) 
 
 def _rows_as(gid: int, folder: Path) -> int:
     """Near misses read by a stranger in this group."""
+    return as_stranger(gid, _rows, folder)
 
-    def read() -> int:
-        with Journal.open(folder, readonly=True) as journal:
-            return len(journal.near_misses())
 
-    return as_stranger(gid, read)
+def _rows(folder: Path) -> int:
+    with Journal.open(folder, readonly=True) as journal:
+        return len(journal.near_misses())
+
+
+def _rows_found(service: Path) -> int:
+    """Near misses in the journal that is found where the service keeps its own in this folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rearguard.journal.paths.SYSTEM_FOLDER", service)
+        return _rows(journal_folder(Settings(), reading=True))
 
 
 def test_the_services_journal_is_found_by_who_may_not_read_it(
@@ -431,16 +438,10 @@ def test_the_services_journal_is_found_by_who_may_not_read_it(
     folder = tmp_path / "service"
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setattr("rearguard.journal.paths.SYSTEM_FOLDER", folder)
-
-    def read() -> int:
-        with Journal.open(journal_folder(Settings(), reading=True), readonly=True) as journal:
-            return len(journal.near_misses())
-
     let_in(tmp_path)
-    assert as_stranger(54322, read) == 0, "no service here: the user's own, which is empty"
+    assert as_stranger(54322, _rows_found, folder) == 0, "no service here: the user's own, which is empty"
     writer = a_writer(folder)
     writer.near_miss(a_near_miss()).result(5)
     writer.close(5)
     with pytest.raises(PartFailed, match="owner's group"):
-        as_stranger(54322, read)
+        as_stranger(54322, _rows_found, folder)
