@@ -100,6 +100,21 @@ def test_somebody_who_walks_through_the_picture_moves_the_path_by_little() -> No
     assert abs(state.turn_rate_rad_s) < 0.02
 
 
+def test_what_nobody_saw_of_a_turn_is_the_trunks_not_the_paths() -> None:
+    """In one frame of a swing no turn can be fitted: the path has not jumped aside for that."""
+    ego, was = EgoEstimator(), 0.0
+    for i in range(60):
+        t = i / 10
+        yaw = 0.17 * math.sin(2 * math.pi * 1.5 * t + 0.4)
+        lost = i in {43, 51}
+        turned = EgoMotion() if lost else EgoMotion(yaw_rad=yaw - was, quality=0.9)
+        state = ego.add_turn(turned, round(t * NS_PER_S))
+        was = yaw
+        if lost:
+            assert abs(math.degrees(state.swing_rad - yaw)) < 4.0, "the rhythm of the strides tells it"
+            assert abs(math.degrees(state.path_turned_rad)) < 0.5
+
+
 def test_a_straight_is_not_taken_for_a_bend() -> None:
     assert max(abs(s.turn_rate_rad_s) for s, _ in run(0.0)) < 0.02
 

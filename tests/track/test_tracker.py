@@ -7,6 +7,8 @@ import random
 from collections.abc import Sequence
 from statistics import median
 
+import msgspec
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -369,3 +371,19 @@ def test_a_car_that_brakes_is_told_without_much_delay() -> None:
             shares.append(gap_m / closing_m_s * told[0].closing_per_s)
     assert len(shares) > 10
     assert 0.75 < median(shares) < 1.3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nobody_is_lost_when_a_turn_of_the_camera_goes_unseen(seed: int) -> None:
+    """In every seventh frame of somebody's coming, with a trunk that swings by ten degrees, no turn can be fitted."""
+    rules = Rules(CONFIG, LENS)
+    scene = catalogue.scene("pass-by", lateral=2.0, seed=seed, duration=5.5)
+    names = set()
+    for seen, truth in boxes.observe(scene, CONFIG.camera, fps=FPS, noise=boxes.Noise(missed=0.0), seed=seed):
+        if seen.seq % 7 == 6:
+            seen = msgspec.structs.replace(seen, ego=EgoMotion())
+        tracks, verdict = rules.judge_frame(seen)
+        if seen.seq > 20 and truth and truth[0].box is not None:
+            names |= {t.id for t in tracks if t.box.iou(truth[0].box) > 0.3}
+            assert verdict.level < Level.CRITICAL
+    assert len(names) == 1

@@ -83,7 +83,10 @@ class EgoEstimator:
             turn_rate_sd_rad_s=rate_sd_rad_s,
             speed_m_s=self._speed,
             speed_sd_m_s=math.sqrt(self._speed_var),
-            path_turned_rad=math.remainder(steps[0] + self.state.swing_rad - swing_rad, 2 * math.pi),
+            # A turn that nobody saw was the trunk's: the path goes on as it did.
+            path_turned_rad=math.remainder(steps[0] + self.state.swing_rad - swing_rad, 2 * math.pi)
+            if known
+            else rate_rad_s * dt,
         )
         return self.state
 

@@ -42,10 +42,7 @@ _COMES_INTO_VIEW_S = 0.8  # for so long at the most, and no longer than it takes
 _SPEED_KNOWN_M_S = 0.4  # a speed known better than this has changed when it seems to have
 _GROWTH_SD_FACTOR = 1.5  # the fit's own deviation is too small by so much, as measured with true boxes
 _NOISE_GAIN, _LEAST_NOISE, _MOST_NOISE = 0.1, 0.7, 3.0
-_BEARING_STRAYS_RAD, _TURN_UNKNOWN_RAD = (
-    0.015,
-    0.15,
-)  # between two frames; so far may a turn be that nobody saw
+_BEARING_STRAYS_RAD = 0.015  # between two frames
 
 
 @dataclass(slots=True)
@@ -143,7 +140,6 @@ class Tracker:
     def _predict(self, dt: float, was: EgoState, ego: EgoState, boxes: BoxModel, *, known: bool) -> None:
         """Carry everything on to now, `was` the ego state of the frame before; `known`: the camera's turn is."""
         faster_m_s = ego.speed_m_s - was.speed_m_s
-        unseen_rad = 0.0 if known else _TURN_UNKNOWN_RAD
         both_known = max(was.speed_sd_m_s, ego.speed_sd_m_s) < _SPEED_KNOWN_M_S
         known_m_s = faster_m_s if both_known else 0.0
         for t in self._live:
@@ -160,10 +156,12 @@ class Tracker:
                     box_error_lasts_s=BOX_ERROR_LASTS_S,
                     faster_m_s=known_m_s,
                 )
+            if not known:  # the rhythm of the strides tells a turn that nobody saw only so well
+                t.thing.cov[BEARING, BEARING] += ego.swing_sd_rad**2
             t.down *= min(range_was / t.thing.range_m, 2.0)
             t.box = boxes.box_of(t.thing, t.down, t.ln_aspect)
             size_sd = math.sqrt(boxes.size_variance(t.thing, max(t.box.height, 1.0)))
-            bearing_sd = math.sqrt(t.thing.cov[BEARING, BEARING] + _BEARING_STRAYS_RAD**2) + unseen_rad
+            bearing_sd = math.sqrt(t.thing.cov[BEARING, BEARING] + _BEARING_STRAYS_RAD**2)
             t.expected = Expected(
                 t.label,
                 t.box,

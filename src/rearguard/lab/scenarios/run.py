@@ -107,7 +107,8 @@ def _on_boxes(
     lens = Pinhole(sight.width_px, sight.height_px, sight.focal_px)
     rules = Rules(config, lens)
     errors = Errors() if cell.gyro else None
-    noise = boxes.Noise(box=cell.noise or None, missed=0.1 + scenario.missed, gyro=errors)
+    missed = 0.1 + scenario.missed
+    noise = boxes.Noise(cell.noise or None, missed=missed, turn_lost=scenario.turn_lost, gyro=errors)
     for seen, truth in boxes.observe(scene, camera, fps=cell.fps, noise=noise, seed=seed):
         yield rules.judge_frame(seen, LATENCY_S)[1], truth
 

@@ -33,7 +33,8 @@ class Scenario:
 
     `world` and `values` name the simulated world (`values` may depend on the wearer's speed); `boxes`: the
     detector has classes for everything in it, so that it can be run on noisy boxes; `pictures`: all in it can be drawn;
-    `missed` is the share of detections lost beyond the grid's; `appears_ttc_s` the time left when it first comes into
+    `missed` is the share of detections lost beyond the grid's, `turn_lost` that of the frames whose turn nobody saw;
+    `appears_ttc_s` the time left when it first comes into
     view.
     """
 
@@ -45,6 +46,7 @@ class Scenario:
     boxes: bool = True
     pictures: bool = True
     missed: float = 0.0
+    turn_lost: float = 0.0
     appears_ttc_s: Callable[[float], float] | None = None  # by the wearer's speed
     hfov_deg: float | None = None  # another camera than the configured one
     low: bool = False  # with `looming.low`, whatever is configured; the cue that is due is LOW
@@ -106,6 +108,10 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("POD-ASKEW", "stand", "the camera hangs 8 degrees askew", True, _fixed(aside=8.0)),
     Scenario("POD-ASKEW-PASSED", "pass-by", "the same, past somebody 1.5 m beside", False,
              _fixed(lateral=1.5, aside=8.0)),
+    Scenario("TURNS-LOST", "cross", "as CROSS-NEAR-50, one turn of the camera in seven unseen", True,
+             _fixed(lateral=0.0), pictures=False, turn_lost=1 / 7),
+    Scenario("TURNS-LOST-PASSED", "crowd", "as CROWD-PASSED, one turn of the camera in seven unseen", False,
+             pictures=False, turn_lost=1 / 7),
     Scenario("DETECTED-1-OF-3", "stand", "found in one frame of three", True, missed=0.567, goal=False),
     Scenario("DOG-RUNS", "dog-runs", "a dog runs towards the wearer", True, pictures=False, goal=False),
     Scenario("EDGE-ENTRY", "edge-entry", "someone walks in over the edge", True, appears_ttc_s=lambda _: 3.0),

@@ -55,8 +55,8 @@ class Noise:
     for the detector's own, which grows as things get smaller; `lasts_s` how long such an error lasts; `missed` the
     share of detections lost at random; `dropout_s` the length of a gap with none at all, once per run at a random
     time; `ghosts` false detections per frame; `turn_rad_rs` by how much each ego-motion angle, summed up, is off
-    after a second (it wanders: rad per root second), `turn_known` False leaves it unknown. `speed` is by which share
-    the wearer's speed is off.
+    after a second (it wanders: rad per root second), `turn_lost` the share of frames in which no turn can be fitted.
+    `speed` is by which share the wearer's speed is off.
     """
 
     box: float | None = None
@@ -66,7 +66,7 @@ class Noise:
     ghosts: float = 0.0
     # On rendered pictures the yaw so measured is off by 0.0043 after a second at 10 fps, by 0.0052 at 30.
     turn_rad_rs: float = 0.0063
-    turn_known: bool = True
+    turn_lost: float = 0.0  # of rendered pictures none, but a fifth of those that a wall fills
     speed: float = 0.08  # share of the wearer's speed that the ground's flow is off by; it lasts as long
     speed_known: bool = True
     heading_rad: float = 0.012  # on rendered pictures 0.008, in the rhythm of the strides
@@ -252,15 +252,15 @@ def _egos(
 ) -> list[EgoMotion]:
     """How the camera turned since the frame before, each angle off by `turn_sd`; unknown at the first."""
     error = rng.normal(0, 1, (len(poses), 3)) * turn_sd
-    if not noise.turn_known:
-        return [EgoMotion() for _ in poses]
     was, now = rotations(poses)[:-1], rotations(poses, np.diff(headings, prepend=headings[0]))[1:]
     step = was @ now.transpose(0, 2, 1)  # columns: the new right, down and forward in the old camera's axes
     yaw = np.arctan2(step[:, 0, 2], step[:, 2, 2])
     pitch = np.arctan2(step[:, 1, 2], np.hypot(step[:, 0, 2], step[:, 2, 2]))
     roll = np.arctan2(step[:, 1, 0], step[:, 1, 1])
     turns = np.stack([yaw, pitch, roll], axis=1) + error[1:]
-    return [EgoMotion(), *(EgoMotion(y, p, r, _TURN_QUALITY) for y, p, r in turns.tolist())]
+    lost = rng.random(len(turns)) < noise.turn_lost if noise.turn_lost else np.zeros(len(turns), bool)
+    seen = (EgoMotion(y, p, r, _TURN_QUALITY) for y, p, r in turns.tolist())
+    return [EgoMotion(), *(EgoMotion() if gone else turn for turn, gone in zip(seen, lost, strict=True))]
 
 
 def known_gyro(scene: Scene, step_s: float, errors: gyro.Errors, seed: int, pitch_rad: float) -> GyroFusion:
