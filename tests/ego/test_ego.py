@@ -6,6 +6,7 @@ import math
 from statistics import median
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -86,6 +87,17 @@ def test_the_turn_is_read_off_a_rendered_track() -> None:
     assert len(errors) == 2 * 37
     assert math.degrees(max(sizes)) > 2  # it did swing
     assert math.degrees(median(errors)) < 0.2
+
+
+@pytest.mark.parametrize("pitch_deg", [-10.0, 6.0])
+def test_a_camera_that_points_up_or_down_still_tells_its_turns(pitch_deg: float) -> None:
+    """What is far enough to tell a turn by is above the horizon, wherever in the picture that is."""
+    scene = catalogue.scene("pass-by", duration=6.0, lateral=1.5)
+    lens = Lens.from_fov(640, 360, 66.0)
+    pitch_rad = math.radians(pitch_deg)
+    renderer, flow = Renderer(scene, lens, 1.35, pitch_rad), FlowEgo(Pinhole(lens.width_px, lens.height_px, lens.focal_px))
+    told = [flow.estimate_turn(renderer.frame(i / 10, i)[0], (), pitch_rad) for i in range(60)]
+    assert all(turned.known for turned in told[1:])
 
 
 def test_a_picture_without_texture_tells_no_turn() -> None:

@@ -8,6 +8,8 @@ would overlap itself from frame to frame.
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,7 @@ Points = NDArray[np.float32]
 
 _MAX_CORNERS = 160
 _MIN_POINTS = 12
+_NEAR_RAD = 0.11  # below the horizon: what is lower is ground or near, and mostly moves because the wearer does
 _COARSE = 2  # the whole picture's shift is found at this fraction of the small size
 _HUBER_PX = 1.0
 _INLIER_PX = 1.5
@@ -39,38 +42,41 @@ class FlowEgo:
         self._previous: Image | None = None
         self._own = (own or Ignored()).within(self._view.part)
         self._seen = self._own.seen((self._lens.width_px, self._lens.height_px), _WINDOW_PX // 2)
-        self._window: NDArray[np.float32] | None = None
 
-    def estimate_turn(self, image: Image, moving: tuple[Box, ...] = ()) -> EgoMotion:
-        """The turn since the last call; `moving` are boxes (frame pixels) whose flow is not background."""
+    def estimate_turn(
+        self, image: Image, moving: tuple[Box, ...] = (), pitch_rad: float = 0.0
+    ) -> EgoMotion:
+        """The turn since the last call; `moving` are boxes (frame pixels) whose flow is not background, `pitch_rad` how
+        far down the camera pointed then."""
         grey = self._view.shrink(image)
         previous, self._previous = self._previous, grey
         if previous is None:
             return EgoMotion()
-        before, after = self._flow(previous, grey, moving, self._shift(previous, grey))
+        horizon = _horizon(self._lens, pitch_rad)
+        before, after = self._flow(previous, grey, moving, self._shift(previous, grey, horizon))
         if len(before) < _MIN_POINTS:
             return EgoMotion()
-        return fit_turn(before, after, self._lens)
+        return fit_turn(before, after, self._lens, pitch_rad)
 
     @property
     def grey(self) -> Image | None:
         """The last picture looked at, as `SmallView` has it; not to be written to."""
         return self._previous
 
-    def _shift(self, before: Image, after: Image) -> tuple[float, float]:
+    def _shift(self, before: Image, after: Image, horizon: float) -> tuple[float, float]:
         """By how many small pixels the far part of the picture moved as a whole (phase correlation).
 
         A swing of 8 deg between two frames is 40 pixels here, further than sparse flow finds by itself.
         """
-        rows = int(0.7 * self._lens.height_px)  # without the ground, which moves otherwise
+        height = self._lens.height_px
+        # Without the ground, which moves otherwise; but half a picture is wanted to compare.
+        rows = int(min(max(horizon + _NEAR_RAD * self._lens.focal_px, 0.5 * height), height))
         size = (self._lens.width_px // _COARSE, rows // _COARSE)
         first, second = (
             cv2.resize(g[:rows], size, interpolation=cv2.INTER_AREA).astype(np.float32)
             for g in (before, after)
         )
-        if self._window is None:
-            self._window = self._own.window(size, rows / self._lens.height_px)
-        (dx, dy), _ = cv2.phaseCorrelate(first, second, self._window)
+        (dx, dy), _ = cv2.phaseCorrelate(first, second, self._own.window(size, rows / height))
         return dx * _COARSE, dy * _COARSE
 
     def _flow(
@@ -98,15 +104,16 @@ class FlowEgo:
         return corners[good].reshape(-1, 2), moved[good].reshape(-1, 2)
 
 
-def fit_turn(before: Points, after: Points, lens: Pinhole) -> EgoMotion:
+def fit_turn(before: Points, after: Points, lens: Pinhole, pitch_rad: float = 0.0) -> EgoMotion:
     """The small rotation that best explains point pairs (n, 2), outliers down-weighted (IRLS, Huber then cut).
 
-    Points well below the picture's middle are ground or near things and count less: their flow is mostly
-    translation. Points of two pictures with nothing in common give some turn too, with next to no quality.
+    Points well below the horizon, of a camera that points `pitch_rad` down, are ground or near things and count less:
+    their flow is mostly translation. Points of two pictures with nothing in common give some turn too, with next to no
+    quality.
     """
     rays = lens.rays(before.astype(np.float64))
     target = after.astype(np.float64)
-    below = np.maximum(0.0, before[:, 1] - 0.55 * lens.height_px) / (0.15 * lens.height_px)
+    below = np.maximum(0.0, before[:, 1] - _horizon(lens, pitch_rad)) / (_NEAR_RAD * lens.focal_px)
     trust = 1.0 / (1.0 + below**2)
     shift = np.median(target - before, axis=0)
     w = np.array([shift[1], -shift[0], 0.0]) / lens.focal_px  # rotation of the camera about x, y, z
@@ -130,6 +137,11 @@ def fit_turn(before: Points, after: Points, lens: Pinhole) -> EgoMotion:
             break
     agree = float(np.sum(trust * (residual < _INLIER_PX)) / np.sum(trust))
     return _as_ego(w, agree)
+
+
+def _horizon(lens: Pinhole, pitch_rad: float) -> float:
+    """The row of the horizon in the middle of the picture."""
+    return 0.5 * lens.height_px - lens.focal_px * math.tan(min(max(pitch_rad, -1.0), 1.0))
 
 
 def _as_ego(w: NDArray[np.float64], quality: float) -> EgoMotion:

@@ -139,7 +139,8 @@ class Pipeline:
 
     def _look_aside(self, frame: Frame) -> _Look:
         """How the camera turned and what the texture says, both since the last frame."""
-        fitted = self._flow.estimate_turn(frame.image, tuple(t.box for t in self._rules.tracks)).rounded()
+        moving = tuple(t.box for t in self._rules.tracks)
+        fitted = self._flow.estimate_turn(frame.image, moving, self._rules.pitch_rad).rounded()
         turned = fitted if fitted.known else EgoMotion()
         if self._gyro is not None:
             turned = self._gyro.fuse(turned, frame.captured_ns).rounded()

@@ -46,6 +46,11 @@ class Rules:
         """Whether something looming is followed, believed in or not yet."""
         return self._patches.holds
 
+    @property
+    def pitch_rad(self) -> float:
+        """How far down the camera pointed in the last frame."""
+        return self._ego.state.pitch_rad
+
     def turn(self, ego: EgoMotion, at_ns: int) -> EgoState:
         """The ego state of the frame captured at `at_ns`, which is judged next; asked twice, the same."""
         return self._ego.add_turn(ego, at_ns)
