@@ -100,6 +100,21 @@ def test_somebody_who_walks_through_the_picture_moves_the_path_by_little() -> No
     assert abs(state.turn_rate_rad_s) < 0.02
 
 
+@pytest.mark.parametrize("down_deg", [-8.0, 3.0, 6.0])
+def test_a_pod_that_points_up_or_down_is_found_out_by_where_the_picture_expands_from(down_deg: float) -> None:
+    """It was set up to point 2 degrees up; who runs nods twice a stride, and bobs as often."""
+    ego, was, off, errors = EgoEstimator(math.radians(-2.0)), 0.0, random.Random(1), []
+    for i in range(80):
+        t = i / 10
+        nod = math.radians(down_deg - 2.0) + 0.04 * math.sin(2 * math.pi * 3.0 * t)
+        state = ego.add_turn(EgoMotion(pitch_rad=nod - was, quality=0.9), round(t * NS_PER_S))
+        was = nod
+        if t > 3:
+            errors.append(math.degrees(abs(state.pitch_rad - nod)))
+        ego.add_heading(Heading(0.0, 0.025, 0.33, -nod + off.gauss(0.0, 0.02), 0.04))
+    assert median(errors) < 1.0
+
+
 def test_what_nobody_saw_of_a_turn_is_the_trunks_not_the_paths() -> None:
     """In one frame of a swing no turn can be fitted: the path has not jumped aside for that."""
     ego, was = EgoEstimator(), 0.0

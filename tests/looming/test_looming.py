@@ -127,11 +127,15 @@ def test_repeated_late_and_lost_frames_do_no_harm() -> None:
             assert not looming.detect(flat, (10 + i) * NS // 15, EgoMotion(), EgoState()).patches
 
 
-@pytest.mark.parametrize(("pace", "askew_deg"), [(1.5, -6.0), (2.5, 0.0), (2.5, 9.0), (4.0, 5.0)])
-def test_the_picture_tells_how_fast_the_wearer_is_and_where_heading(pace: float, askew_deg: float) -> None:
-    rules_speed, askew = [], []
+@pytest.mark.parametrize(
+    ("pace", "askew_deg", "down_deg"), [(1.5, -6.0, 0.0), (2.5, 0.0, -4.0), (2.5, 9.0, 5.0), (4.0, 5.0, -3.0)]
+)
+def test_the_picture_tells_how_fast_the_wearer_is_and_where_heading(
+    pace: float, askew_deg: float, down_deg: float
+) -> None:
+    rules_speed, askew, down = [], [], []
     lens = None
-    word = f"sim:empty?duration=5&speed={pace}&seed=2&readout_ms=16&aside={askew_deg}"
+    word = f"sim:empty?duration=5&speed={pace}&seed=2&readout_ms=16&aside={askew_deg}&down={down_deg}"
     source = open_source(word, CAMERA)
     for frame in source.frames():
         if lens is None:
@@ -141,7 +145,7 @@ def test_the_picture_tells_how_fast_the_wearer_is_and_where_heading(pace: float,
                 LoomingDetector(CONFIG.looming, lens, CAMERA),
                 EgoEstimator(math.radians(CAMERA.pitch_deg)),
             )
-        turned = flow.estimate_turn(frame.image)
+        turned = flow.estimate_turn(frame.image, pitch_rad=state.state.pitch_rad)
         assert flow.grey is not None
         ego = state.add_turn(turned, frame.captured_ns)
         sight = looming.detect(flow.grey, frame.captured_ns, turned, ego)
@@ -149,9 +153,11 @@ def test_the_picture_tells_how_fast_the_wearer_is_and_where_heading(pace: float,
         state.add_heading(sight.heading)
         rules_speed.append(ego.speed_m_s)
         askew.append(math.degrees(ego.swing_rad))
+        down.append(math.degrees(ego.pitch_rad) - CAMERA.pitch_deg)
     assert np.median(rules_speed[30:]) == pytest.approx(pace, rel=0.15)
     # The trunk swings about where the camera looks; a stride is two thirds of a second.
     assert np.mean(askew[-20:]) == pytest.approx(askew_deg, abs=2.0)
+    assert np.mean(down[-20:]) == pytest.approx(down_deg, abs=2.0)
 
 
 # ── the geometry, on points made up exactly ─────────────────────────────────────────────────────────────────
@@ -206,7 +212,9 @@ def standing_points(beside_m: list[float], ahead_m: float = 5.0, step_m: float =
     side = np.array(beside_m) / ahead_m
     k = np.full(len(side), step_m / ahead_m)
     down = np.linspace(-0.05, 0.05, len(side))
-    return Parallax(k, np.full(len(side), 0.004), np.zeros(len(side)), side, down, 0.012, (0.0, 0.1))
+    return Parallax(
+        k, np.full(len(side), 0.004), np.zeros(len(side)), side, down, 0.012, (0.0, 0.1), (0.0, 0.1)
+    )
 
 
 def test_what_goes_on_beside_the_path_counts_for_what_stands_in_it() -> None:

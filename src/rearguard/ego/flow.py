@@ -23,7 +23,9 @@ Points = NDArray[np.float32]
 
 _MAX_CORNERS = 160
 _MIN_POINTS = 12
-_NEAR_RAD = 0.11  # below the horizon: what is lower is ground or near, and mostly moves because the wearer does
+_NEAR_RAD = (
+    0.11  # below the horizon: what is lower is ground or near, and mostly moves because the wearer does
+)
 _COARSE = 2  # the whole picture's shift is found at this fraction of the small size
 _HUBER_PX = 1.0
 _INLIER_PX = 1.5
@@ -43,9 +45,7 @@ class FlowEgo:
         self._own = (own or Ignored()).within(self._view.part)
         self._seen = self._own.seen((self._lens.width_px, self._lens.height_px), _WINDOW_PX // 2)
 
-    def estimate_turn(
-        self, image: Image, moving: tuple[Box, ...] = (), pitch_rad: float = 0.0
-    ) -> EgoMotion:
+    def estimate_turn(self, image: Image, moving: tuple[Box, ...] = (), pitch_rad: float = 0.0) -> EgoMotion:
         """The turn since the last call; `moving` are boxes (frame pixels) whose flow is not background, `pitch_rad` how
         far down the camera pointed then."""
         grey = self._view.shrink(image)

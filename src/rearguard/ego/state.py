@@ -38,7 +38,7 @@ class EgoEstimator:
         self._speed, self._speed_var = self._usual
         self._bank = SwingBank()
         self._turn = PathTurn()
-        self._offset_rad, self._offset_var = 0.0, _OFFSET_SD_RAD**2
+        self._aside, self._down = _Offset(), _Offset()
         self._angles = (0.0, 0.0, 0.0)
         self._last_ns: int | None = None
         self.state = EgoState(
@@ -67,15 +67,13 @@ class EgoEstimator:
         self._turn.predict(dt)
         rate_rad_s, rate_sd_rad_s = self._turn.corrected(yaw_.rate_rad_s, yaw_.rate_sd_rad_s)
         # What the path did not turn, the trunk did.
-        by_trunk = (yaw_.rate_rad_s - rate_rad_s) * dt
-        self._offset_rad += by_trunk
-        self._offset_var += by_trunk**2 + _OFFSET_WANDERS_RAD_RS**2 * dt
-        self._offset_var = min(self._offset_var, _OFFSET_SD_RAD**2)
-        swing_rad = math.remainder(yaw_.off_rad + self._offset_rad, 2 * math.pi)
+        self._aside.predict(dt, (yaw_.rate_rad_s - rate_rad_s) * dt)
+        self._down.predict(dt)
+        swing_rad = math.remainder(yaw_.off_rad + self._aside.rad, 2 * math.pi)
         self.state = EgoState(
             swing_rad=swing_rad,
             swing_sd_rad=yaw_.off_sd_rad,
-            pitch_rad=min(max(self._pitch_rad + pitch_.off_rad, -1.5), 1.5),
+            pitch_rad=min(max(self._pitch_rad + pitch_.off_rad + self._down.rad, -1.5), 1.5),
             pitch_sd_rad=pitch_.off_sd_rad,
             roll_rad=math.remainder(roll_.off_rad, 2 * math.pi),
             roll_sd_rad=roll_.off_sd_rad,
@@ -108,13 +106,32 @@ class EgoEstimator:
             return
         self._turn.measure(self._angles[0], heading)
         now_rad = heading.bearing_rad + 0.5 * heading.over_s * self.state.turn_rate_rad_s
-        error = math.remainder(-now_rad - self.state.swing_rad, 2 * math.pi)
-        variance = self._offset_var + heading.sd_rad**2
+        self._aside.correct(math.remainder(-now_rad - self.state.swing_rad, 2 * math.pi), heading.sd_rad)
+        if heading.down_sd_rad > 0:
+            self._down.correct(-heading.down_rad - self.state.pitch_rad, heading.down_sd_rad)
+
+
+class _Offset:
+    """How far the mean direction of the camera is from where it was supposed, about one axis; a Kalman filter."""
+
+    def __init__(self) -> None:
+        self.rad = 0.0
+        self._var = _OFFSET_SD_RAD**2
+
+    def predict(self, dt: float, turned_rad: float = 0.0) -> None:
+        """`dt` seconds on; the trunk turned by so much and stays so."""
+        self.rad += turned_rad
+        self._var += turned_rad**2 + _OFFSET_WANDERS_RAD_RS**2 * dt
+        self._var = min(self._var, _OFFSET_SD_RAD**2)
+
+    def correct(self, error_rad: float, sd_rad: float) -> None:
+        """It was measured to be further by so much."""
+        variance = self._var + sd_rad**2
         most = _GATE * math.sqrt(variance)  # the rest is more likely somebody who moves than news
-        gain = self._offset_var / variance
-        offset_rad = self._offset_rad + gain * min(max(error, -most), most)
-        self._offset_rad = min(max(offset_rad, -_MOST_OFFSET_RAD), _MOST_OFFSET_RAD)
-        self._offset_var *= 1 - gain
+        gain = self._var / variance
+        self.rad += gain * min(max(error_rad, -most), most)
+        self.rad = min(max(self.rad, -_MOST_OFFSET_RAD), _MOST_OFFSET_RAD)
+        self._var *= 1 - gain
 
 
 def _turned(angles: tuple[float, float, float], turn: Rows) -> tuple[float, float, float]:

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 
 from rearguard.clock import NS_PER_S
@@ -27,7 +28,7 @@ from rearguard.ego.pinhole import Array, Pinhole, turn
 from rearguard.ego.small_view import SmallView
 from rearguard.looming import ground, parallax
 from rearguard.looming.features import CELL_PX, Points
-from rearguard.looming.parallax import Attitude
+from rearguard.looming.parallax import Attitude, Parallax
 from rearguard.types import Box, EgoMotion, EgoState, Heading, Image, LoomingPatch, Speed, Track
 
 MOST_BACK = 12  # frames kept; with the least spacing below they reach back for any baseline there is
@@ -47,6 +48,9 @@ _MOST_HEADING_SD_RAD = 0.1  # of a heading that is told at all
 _MOST_HEADING = 0.5
 _LEAST_HEADING_M_S = 1.0  # who turns on the spot carries the camera sideways nearly as fast
 _SWAYS_RAD = 0.012  # from step to step, about where the wearer is heading: measured on rendered and photographed worlds
+# The same up and down, and by how much more than it says the fit is off there: of a wall that fills the picture a nod
+# and another heading look alike.
+_BOBS_RAD, _DOWN_FACTOR = 0.02, 4.0
 _LEAST_MOVE_M_S = 0.4  # slower than this the wearer stands, and nothing is approached
 _LOOK_AHEAD_M = 6.0  # where the path must show texture
 # Of the path's cells, clear tracks and textured things show it in 0.8 and more, a blank wall in 0.5 or less.
@@ -194,7 +198,7 @@ class LoomingDetector:
             few = max(1.0, _MANY_POINTS / max(told[1], 1.0))  # a handful of points may be anything that moves
             speed = Speed(min(speed_m_s, 15.0), few * max(_SPEED_SD * speed_m_s, _LEAST_SPEED_SD_M_S))
             if speed_m_s >= _LEAST_HEADING_M_S:
-                heading = self._heading(seen.aside, attitude, ego, span, few * math.sqrt(back))
+                heading = self._heading(seen, attitude, ego, span, few * math.sqrt(back))
         if g * height / span < _LEAST_MOVE_M_S:
             return Sight((), speed)
         clusters = ground.standing(
@@ -217,16 +221,24 @@ class LoomingDetector:
         )
 
     def _heading(
-        self, aside: tuple[float, float], supposed: Attitude, ego: EgoState, span_s: float, unsure: float
+        self, seen: Parallax, supposed: Attitude, ego: EgoState, span_s: float, unsure: float
     ) -> Heading | None:
         """Where the wearer is heading, as the picture alone tells it, in the mean over the span that it compares; with
         `unsure` times the deviation that the fit has."""
-        off, sd = aside
-        if sd > _MOST_HEADING_SD_RAD or abs(supposed.x + off) > _MOST_HEADING:
+        (aside, sd), (below, down_sd) = seen.aside, seen.below
+        if sd > _MOST_HEADING_SD_RAD or abs(supposed.x + aside) > _MOST_HEADING:
             return None
-        place = self._pixel(replace(supposed, x=supposed.x + off))
-        bearing_rad = direction(*place, axes(ego), self._lens).bearing_rad - ego.swing_rad
-        return Heading(math.remainder(bearing_rad, 2 * math.pi), unsure * math.hypot(_SWAYS_RAD, sd), span_s)
+        known = down_sd < _MOST_HEADING_SD_RAD and abs(supposed.y + below) < _MOST_HEADING
+        foe = replace(supposed, x=supposed.x + aside, y=supposed.y + (below if known else 0.0))
+        there = direction(*self._pixel(foe), axes(ego), self._lens)
+        bearing_rad = math.remainder(there.bearing_rad - ego.swing_rad, 2 * math.pi)
+        told = Heading(bearing_rad, unsure * math.hypot(_SWAYS_RAD, sd), span_s)
+        if not known:
+            return told
+        down_rad = math.atan(there.down) - ego.pitch_rad
+        return msgspec.structs.replace(
+            told, down_rad=down_rad, down_sd_rad=unsure * math.hypot(_BOBS_RAD, _DOWN_FACTOR * down_sd)
+        )
 
     def _of_tracks(self, points: Array, tracks: Sequence[Track]) -> ground.Flags:
         """Points on what the detector follows already; people also move by themselves."""

@@ -10,7 +10,6 @@ read is one more unknown.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import cv2
@@ -38,8 +37,9 @@ class Attitude:
 @dataclass(frozen=True, slots=True)
 class Parallax:
     """Per point (n,): `nearness` k = s/Z with standard deviation `sd`, `across_px` what the fit leaves across,
-    and the level place from the heading as tangents: `side` right, `down`. `readout_s` as fitted. `aside`: how far
-    to the right of what was supposed the points alone put the heading, a tangent, with its deviation."""
+    and the level place from the heading as tangents: `side` right, `down`. `readout_s` as fitted. `aside` and
+    `below`: how far to the right of, and below, what was supposed the points alone put the heading, tangents, each with
+    its deviation."""
 
     nearness: Array
     sd: Array
@@ -48,6 +48,7 @@ class Parallax:
     down: Array
     readout_s: float
     aside: tuple[float, float]
+    below: tuple[float, float]
 
 
 def solve(
@@ -110,17 +111,18 @@ def solve(
         c * away[:, 0] - s * away[:, 1],
         s * away[:, 0] + c * away[:, 1],
         float(unknown[3]),
-        _without_prior(
-            float(unknown[4]), float(np.linalg.inv(lhs)[4, 4]), float(np.median(np.abs(across))) / sigma
+        *_without_prior(
+            unknown[4:], np.linalg.inv(lhs)[4:, 4:].diagonal(), float(np.median(np.abs(across))) / sigma
         ),
     )
 
 
-def _without_prior(found: float, variance: float, left: float) -> tuple[float, float]:
-    """What the points alone say of the heading, with its deviation: the fit less what was supposed before it. `left`:
-    what it leaves in the median, in deviations; people who walk about leave more."""
-    told = max(1.0 / variance - 1.0 / _FOE_SD[0] ** 2, 1e-3)
-    return found / variance / told, max(1.0, left / _MEDIAN) / math.sqrt(told)
+def _without_prior(found: Array, variance: Array, left: float) -> list[tuple[float, float]]:
+    """What the points alone say of the heading, each way with its deviation: the fit less what was supposed before it.
+    `left`: what it leaves in the median, in deviations; people who walk about leave more."""
+    told = np.maximum(1.0 / variance - 1.0 / np.square(_FOE_SD), 1e-3)
+    off, sd = found / variance / told, max(1.0, left / _MEDIAN) / np.sqrt(told)
+    return list(zip(off.tolist(), sd.tolist(), strict=True))
 
 
 def _field(ray: Array) -> Array:

@@ -59,16 +59,25 @@ class Speed(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Heading(msgspec.Struct, frozen=True, array_like=True):
-    """Where the wearer was heading as the camera sees it now, level, positive to picture-right: whence the picture
-    expands. With its standard deviation, rad, in the mean over so many seconds."""
+    """Where the wearer was heading as the camera sees it now: whence the picture expands. `bearing_rad` is level,
+    positive to picture-right, `down_rad` below the middle of the picture, positive down; each with its standard
+    deviation, rad, in the mean over so many seconds. `down_sd_rad` 0: how far down is not known."""
 
     bearing_rad: Angle
     sd_rad: Annotated[float, msgspec.Meta(gt=0, le=3.2)]
     over_s: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.0
+    down_rad: Angle = 0.0
+    down_sd_rad: Spread = 0.0
 
     def rounded(self) -> Heading:
         """The same to the precision that is stored."""
-        return Heading(round(self.bearing_rad, 5), max(round(self.sd_rad, 5), 1e-5), round(self.over_s, 4))
+        return Heading(
+            round(self.bearing_rad, 5),
+            max(round(self.sd_rad, 5), 1e-5),
+            round(self.over_s, 4),
+            round(self.down_rad, 5),
+            round(self.down_sd_rad, 5),
+        )
 
 
 _USUAL_BEND_PER_M = 0.1

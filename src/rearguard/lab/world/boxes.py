@@ -38,7 +38,7 @@ _STILL_RAD_RS = (
 )
 _SPEED_LASTS_S = 0.33  # the looming channel compares pictures this far apart
 _SPEED_SD = 0.12  # as it says itself
-_HEADING_SD_RAD = 0.025  # as it says itself
+_HEADING_SD_RAD, _HEADING_DOWN_SD_RAD = 0.025, 0.045  # as it says itself
 _HEADING_LASTS_S = 0.1  # on rendered pictures its errors add up like those of 0.05 to 0.15 s
 _LEAST_HEADING_M_S = 1.0  # who is slower tells none
 # Height in pixels → deviation of ln height of the detector's boxes, its closer look included: measured on rendered
@@ -70,6 +70,7 @@ class Noise:
     speed: float = 0.08  # share of the wearer's speed that the ground's flow is off by; it lasts as long
     speed_known: bool = True
     heading_rad: float = 0.012  # on rendered pictures 0.008, in the rhythm of the strides
+    heading_down_rad: float = 0.02
     gyro: gyro.Errors | None = None  # of a gyroscope beside the camera; None: there is none
 
 
@@ -235,6 +236,7 @@ def without_noise(noise: Noise | None = None) -> Noise:
         turn_rad_rs=0.0,
         speed=0.0,
         heading_rad=0.0,
+        heading_down_rad=0.0,
     )
 
 
@@ -299,10 +301,12 @@ def _headings(
     yaws = np.array([pose.yaw_rad for pose in poses])
     told = np.arctan2(course.lateral_m_s, np.maximum(course.speed_m_s, 1e-3)) - yaws
     told += noise.heading_rad * wave - 0.5 * _SPEED_LASTS_S * (course.speed_m_s * curvature_per_m)
+    down = noise.heading_down_rad * _wave(len(poses), _HEADING_LASTS_S, fps, rng)
+    down -= np.array([pose.pitch_rad for pose in poses])
     moves = course.speed_m_s >= _LEAST_HEADING_M_S
     return [
-        Heading(h, _HEADING_SD_RAD, _SPEED_LASTS_S) if m else None
-        for h, m in zip(told.tolist(), moves, strict=True)
+        Heading(h, _HEADING_SD_RAD, _SPEED_LASTS_S, d, _HEADING_DOWN_SD_RAD) if m else None
+        for h, d, m in zip(told.tolist(), down.tolist(), moves, strict=True)
     ]
 
 

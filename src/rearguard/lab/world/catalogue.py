@@ -41,6 +41,12 @@ COMMON: dict[str, Parameter] = {
     "aside": Parameter(
         0.0, -30, 30, "degrees by which the camera looks to the right of the path: a pod hangs askew"
     ),
+    "down": Parameter(
+        0.0,
+        -20,
+        20,
+        "degrees by which the camera looks further down than it was set up to: a pod slips, a trunk leans",
+    ),
     "path": Parameter(0, 0, 1, "on: a grey park path instead of a running track"),
 }
 FAULT_TIMES: dict[str, Parameter] = {

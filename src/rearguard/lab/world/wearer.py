@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,13 +62,17 @@ class Wearer:
         trunk_rad: Array | None = None,
     ) -> None:  # fmt: skip
         self._trunk = np.zeros_like(t_s) if trunk_rad is None else trunk_rad
+        self._down_rad = 0.0
         self._t, self._s, self._n, self._v = t_s, s_m, n_m, speed_m_s
         self._vn = np.gradient(n_m, t_s)
-        rate = gait.step_hz(speed_m_s)
-        self._steps = np.concatenate([[0.0], np.cumsum(0.5 * (rate[1:] + rate[:-1]) * np.diff(t_s))])
-        self._gait = gait
         self._shaking = shaking
+        self._step_by(gait)
         self.duration_s = float(t_s[-1])
+
+    def _step_by(self, gait: Gait) -> None:
+        rate = gait.step_hz(self._v)
+        self._steps = np.concatenate([[0.0], np.cumsum(0.5 * (rate[1:] + rate[:-1]) * np.diff(self._t))])
+        self._gait = gait
 
     @classmethod
     def steady(
@@ -106,12 +111,16 @@ class Wearer:
 
     def shaken_by(self, gait: Gait) -> Wearer:
         """The same motion with another gait's shake; what does not shake stays so."""
-        return Wearer(self._t, self._s, self._n, self._v, gait, shaking=self._shaking, trunk_rad=self._trunk)
+        other = copy.copy(self)
+        other._step_by(gait)
+        return other
 
-    def turned_by(self, yaw_rad: float) -> Wearer:
-        """The same motion with the camera turned to the right on the trunk."""
-        trunk = self._trunk + yaw_rad
-        return Wearer(self._t, self._s, self._n, self._v, self._gait, shaking=self._shaking, trunk_rad=trunk)
+    def turned_by(self, yaw_rad: float, pitch_rad: float) -> Wearer:
+        """The same motion with the camera turned to the right and down on the trunk."""
+        other = copy.copy(self)
+        other._trunk = self._trunk + yaw_rad
+        other._down_rad = self._down_rad + pitch_rad
+        return other
 
     def state(self, t_s: float) -> State:
         """The mean motion at a time, gait left out."""
@@ -133,6 +142,7 @@ class Wearer:
         """The camera at many times, each in the local frame at the wearer's mean place then."""
         course = self.course(t_s)
         trunk = np.interp(t_s, self._t, self._trunk)
+        pitch_rad += self._down_rad
         if not self._shaking:
             places = zip(course.n_m.tolist(), trunk.tolist(), strict=True)
             return [Pose(n, -height_m, 0.0, yaw, pitch_rad, 0.0) for n, yaw in places]
