@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 _FRAME_S = 0.1  # of evidence: frames closer together than this tell less that is new
 _MOST_FRAMES = 1.5
 _FIRST = -3.0
@@ -19,19 +21,10 @@ _SHARE_GAIN, _LEAST_SHARE, _ALMOST = 0.15, 0.35, 0.95
 # Bushes are seen as plants, lamps as balls, posts and shadows as people, for as long as they stay in the picture: of
 # such things the usual score bounds how sure they can become, until they are seen to move by themselves.
 _MOST_BY_SCORE, _BY_SCORE = -2.5, 8.0
-# What a detection's score is worth (log-odds), and what a frame without one costs a thing usually seen so.
+# What a detection's score is worth (log-odds), and which share of that its lack costs a thing usually seen so.
 _SCORES = (0.10, 0.15, 0.30, 0.50, 0.70, 1.0)
-_SEEN = (0.1, 0.4, 1.0, 1.5, 1.6, 1.7)
-_MISSED = (0.3, 0.4, 0.7, 1.1, 1.5, 1.8)
-
-
-def _interp(x: float, xs: tuple[float, ...], ys: tuple[float, ...]) -> float:
-    if x <= xs[0]:
-        return ys[0]
-    for x0, x1, y0, y1 in zip(xs, xs[1:], ys, ys[1:], strict=False):
-        if x <= x1:
-            return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
-    return ys[-1]
+_WORTH = (0.1, 0.4, 1.0, 1.5, 1.6, 1.7)
+_LACK = 0.7
 
 
 @dataclass(slots=True)
@@ -46,7 +39,7 @@ class Existence:
     @classmethod
     def begin(cls, score: float) -> Existence:
         """After a first sight."""
-        return cls(score, _FIRST + _gain(score))
+        return cls(score, _FIRST + _worth(score))
 
     @property
     def believed(self) -> float:
@@ -62,19 +55,19 @@ class Existence:
         self.usual_score += _SMOOTH * (score - self.usual_score)
         self.seen_share += _SHARE_GAIN * _frames(dt) * (1.0 - self.seen_share)
         self.bound = _MOST_BY_SCORE + _BY_SCORE * self.usual_score if bounded else _MOST
-        self.log_odds = min(self.log_odds + _gain(score) * _frames(dt), _MOST)
+        self.log_odds = min(self.log_odds + _worth(score) * _frames(dt), _MOST)
 
     def miss(self, dt: float) -> None:
         """It was not seen in a frame, `dt` seconds after the last."""
         self.seen_share -= _SHARE_GAIN * _frames(dt) * self.seen_share
         # Who is found in one frame of three is not gone after two without.
         usual = -math.log(1.0 - max(self.seen_share, _LEAST_SHARE) * _ALMOST)
-        loss = min(_interp(self.usual_score, _SCORES, _MISSED), usual) * _frames(dt)
+        loss = min(_LACK * _worth(self.usual_score), usual) * _frames(dt)
         self.log_odds = max(self.log_odds - loss, _LEAST)
 
 
-def _gain(score: float) -> float:
-    return _interp(score, _SCORES, _SEEN)
+def _worth(score: float) -> float:
+    return float(np.interp(score, _SCORES, _WORTH))
 
 
 def _frames(dt: float) -> float:
