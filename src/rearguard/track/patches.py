@@ -17,15 +17,11 @@ from rearguard.types import HIGHEST_LOW_M, Box, EgoState, LoomingPatch, Observat
 
 _SD_SHARE = 0.06  # of the rate: what the shutter and the bob leave, measured
 _GATE = 0.25  # ln: how far a rate may be from the expected one
-_GATE_SIGMAS = 2.0
-_LOW_GATE, _LOW_SIDE_GATE_M = 0.15, 0.1  # of low things, whose nearness and sides are known better
-_SIDE_GATE_M = 0.5
-# Seconds per second: what is approached loses a second of its TTC each second, a ghost does not.
-_LEAST_FALL, _MOST_FALL = 0.35, 2.5
-_LEAST_SHARE = 0.6  # of the frames since it was first seen
+_SIDE_GATE_M = 0.3
+_LEAST_FALL = 0.35  # s/s: what is approached loses a second of its TTC each second, a ghost does not
+_LEAST_SHARE = 0.5  # of the frames since it was first seen
 _LONGEST_UNSEEN_S = 0.4
-_LONGEST_UNSEEN_NEAR_S = 1.0  # what was near and is lost has filled the picture, not gone
-_NEAR_S = 1.5
+_LONGEST_UNSEEN_KNOWN_S = 1.0  # what was believed in and is lost has most likely filled the picture, not gone
 _OFFSET_SD_M = 0.2
 _RANGE_SD = 0.2  # ln: as unsure as the wearer's speed
 _INERT = 0.3  # m/s per root s: the wearer's pace wanders
@@ -144,15 +140,13 @@ class Patches:
             return
         live.past.append((at_ns / NS_PER_S, 1.0 / max(patch.rate_per_s, 1e-3)))
         old_enough = at_ns - live.first_ns >= self._settings.agree_s * NS_PER_S
-        often_enough = live.hits >= _LEAST_SHARE * live.frames
-        if old_enough and often_enough and live.support >= self._settings.min_points:
-            live.known = _LEAST_FALL <= _fall(live.past) <= _MOST_FALL
+        if old_enough and live.support >= self._settings.min_points:
+            live.known = _fall(live.past) >= _LEAST_FALL
 
     def _stays(self, live: Live, at_ns: int) -> bool:
-        near = live.known and -live.thing.mean[RADIAL] > 1.0 / _NEAR_S
-        longest = _LONGEST_UNSEEN_NEAR_S if near else _LONGEST_UNSEEN_S
-        seen_lately = at_ns - live.seen_ns <= longest * NS_PER_S
-        return seen_lately and (live.known or live.frames < 4 or live.hits >= 0.5 * live.frames)
+        longest_s = _LONGEST_UNSEEN_KNOWN_S if live.known else _LONGEST_UNSEEN_S
+        often = live.known or live.frames < 4 or live.hits >= _LEAST_SHARE * live.frames
+        return often and at_ns - live.seen_ns <= longest_s * NS_PER_S
 
 
 def _fall(past: Sequence[tuple[float, float]]) -> float:
@@ -176,17 +170,13 @@ def _ln_apart(rate_per_s: float, other_per_s: float) -> float:
     return abs(math.log(max(rate_per_s, 1e-3) / max(other_per_s, 1e-3)))
 
 
-def _beside(a: Live | LoomingPatch, b: LoomingPatch, gate_m: float) -> bool:
-    """Whether one is further to the side of the other than that."""
-    return b.left_m > a.right_m + gate_m or b.right_m < a.left_m - gate_m
+def _beside(a: Live | LoomingPatch, b: LoomingPatch) -> bool:
+    """Whether one is somewhere to the side of the other."""
+    return b.left_m > a.right_m + _SIDE_GATE_M or b.right_m < a.left_m - _SIDE_GATE_M
 
 
 def _fits(live: Live, patch: LoomingPatch) -> bool:
-    if live.low is not patch.low:
-        return False
-    if _beside(live, patch, _LOW_SIDE_GATE_M if live.low else _SIDE_GATE_M):
-        return False
-    return _gap(live, patch) <= (_LOW_GATE if live.low else _gate(live, patch))
+    return live.low is patch.low and not _beside(live, patch) and _gap(live, patch) <= _GATE
 
 
 def _is_foot(low: LoomingPatch, other: LoomingPatch, focal_px: float) -> bool:
@@ -195,13 +185,7 @@ def _is_foot(low: LoomingPatch, other: LoomingPatch, focal_px: float) -> bool:
     if not low.low or other.low or _ln_apart(other.rate_per_s, low.rate_per_s) > _GATE:
         return False
     height_px = max(low.box.y1, other.box.y1) - min(low.box.y0, other.box.y0)
-    return not _beside(low, other, _LOW_SIDE_GATE_M) and height_px * low.range_m > HIGHEST_LOW_M * focal_px
-
-
-def _gate(live: Live, patch: LoomingPatch) -> float:
-    """How far (ln) the rate of what is no low thing may be from the expected one."""
-    sd = math.hypot(patch.sd_per_s, math.sqrt(live.thing.expected_variance(_RATE)))
-    return min(_GATE + _GATE_SIGMAS * sd / max(patch.rate_per_s, 1e-3), 2 * _GATE)
+    return not _beside(low, other) and height_px * low.range_m > HIGHEST_LOW_M * focal_px
 
 
 def _inside(live: Live, track: Track, focal_px: float) -> float:
