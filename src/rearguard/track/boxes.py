@@ -19,6 +19,7 @@ from rearguard.track.filter import (
     LEAST_ADVANCE,
     LN_RANGE,
     LN_SIZE,
+    NEWS_SIGMAS,
     RADIAL,
     ThingFilter,
     row,
@@ -34,7 +35,6 @@ _CENTRE_SHARE = 0.1  # of a box's width: how far its middle is from the body's
 _CUT_CENTRE_SHARE = 0.3
 _CUT_SIZE_SD = 0.4  # ln: a quarter to a half of a thing that an upper or lower edge cuts is usually hidden
 _CUT_HIDES = 0.3
-_TALLER_SIGMAS = 2.0
 _LN_ASPECT = math.log(0.4)
 _BEARING_SD_RAD = 0.008
 _TURNED_SD = 0.3  # the growth a turn makes is known to this share: a body is no flat board
@@ -146,7 +146,7 @@ class BoxModel:
         # seen whole by more than boxes err, and nothing of growth: who comes into view over the edge gets taller
         # without coming nearer.
         sd = noise * box_error_sd(box.height)
-        more = seen - expected - (_TALLER_SIGMAS * sd if known_whole else 0.0)
+        more = seen - expected - (NEWS_SIGMAS * sd if known_whole else 0.0)
         if more > 0:
             thing.update(_SIZE, more, sd * sd, keep_rates=True)
         if not cut.beside:

@@ -24,9 +24,9 @@ _LEAST_LN_RANGE, _MOST_LN_RANGE = math.log(0.3), math.log(400.0)
 _FASTEST_PER_S = 15.0
 _MOST_SIGMAS = 3.0
 _ANYWHERE_SD = 0.7  # of ln range or bearing: half as far or twice, 40 degrees to either side
-_MOVES_SIGMAS = 2.0
-# A bearing that is off by so many deviations, for so long, is no bad box: a step aside, about as fast as this.
-_NEWS_SIGMAS, _NEWS_S, _STEPS_ASIDE_M_S = 2.0, 0.15, 1.5
+NEWS_SIGMAS = 2.0  # what is off by more is not off by chance
+# A bearing that is off by so much, for so long, is no bad box: a step aside, about as fast as this.
+_NEWS_S, _STEPS_ASIDE_M_S = 0.15, 1.5
 LEAST_ADVANCE = 0.2  # within one step no thing loses more than four fifths of its range
 
 
@@ -186,7 +186,7 @@ class ThingFilter:
         aside, and how fast is not known any more.
         """
         off = error / math.sqrt(self.cov[BEARING, BEARING] + noise * noise * variance)
-        goes_on = abs(off) > _NEWS_SIGMAS and off * self._aside_s >= 0
+        goes_on = abs(off) > NEWS_SIGMAS and off * self._aside_s >= 0
         self._aside_s = self._aside_s + math.copysign(dt, off) if goes_on else 0.0
         if abs(self._aside_s) > _NEWS_S:
             faster = (_STEPS_ASIDE_M_S / self.range_m) ** 2
@@ -214,7 +214,7 @@ class ThingFilter:
         unsure = ego.speed_sd_m_s**2 + pace * pace * float(self.cov[LN_SIZE, LN_SIZE])
         toward_var = float(self.cov[RADIAL, RADIAL]) * range_m**2 + unsure * c * c
         across_var = float(self.cov[TURNING, TURNING]) * range_m**2 + unsure * s * s
-        return towards**2 / max(toward_var, 1e-6) + across**2 / max(across_var, 1e-6) > _MOVES_SIGMAS**2
+        return towards**2 / max(toward_var, 1e-6) + across**2 / max(across_var, 1e-6) > NEWS_SIGMAS**2
 
     @property
     def range_m(self) -> float:
