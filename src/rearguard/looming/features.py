@@ -26,7 +26,7 @@ _LEVELS = 2
 _EDGE_PX = 4
 # The smaller eigenvalue of the gradient's covariance that is texture rather than sensor noise: measured on
 # rendered and real pictures, with a block of 5 and grey levels 0..255.
-_LEAST_TEXTURE = 1.5e-4
+LEAST_TEXTURE = 1.5e-4
 WORST_MATCH = 14.0  # mean grey-level difference of the window, above which it is no longer the same thing
 
 
@@ -103,7 +103,7 @@ class Points:
         cells = cells.transpose(0, 2, 1, 3).reshape(rows, columns, -1)
         best = cells.argmax(axis=2)
         self.texture = np.take_along_axis(cells, best[..., None], axis=2)[..., 0].astype(np.float64)
-        wanted = self.texture > _LEAST_TEXTURE
+        wanted = self.texture > LEAST_TEXTURE
         wanted[0] = wanted[-1] = False
         away = np.abs((np.arange(columns) + 0.5) * CELL_PX - ahead_x) > 0.25 * grey.shape[1]
         sparse = (np.arange(rows)[:, None] + np.arange(columns)[None]) % _SPARSE == 0

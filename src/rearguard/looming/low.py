@@ -37,7 +37,6 @@ _HALF_WINDOW_PX = 5
 _LEAST_EDGE = 6.0  # mean square of the slope down the picture, grey levels² per pixel²
 _MOST_POINTS = 400
 _TRIED_PX = (0.0, 1.5, 3.0, 5.0, 7.5, 10.5)  # how much further something may have moved than the ground
-_FLAT_FIRST = 0.8  # of two matches as good, the ground's
 _STEPS = 4
 _NOISE_VAR = 8.0  # of the difference of two pixels, grey levels²
 _BLUR_SHARE = 0.2  # of a window's contrast that two pictures of the same thing may differ by
@@ -179,7 +178,6 @@ class LowDetector:
             return _even(_sampled(then.image, was_x, was_y - excess[:, None].astype(np.float32))) - here
 
         cost = np.stack([(off(np.full(len(x), e)) ** 2).mean(axis=1) for e in _TRIED_PX], axis=1)
-        cost[:, 0] *= _FLAT_FIRST
         excess = np.array(_TRIED_PX)[cost.argmin(axis=1)]
         power = (rise * rise).sum(axis=1) + 1.0
         for _ in range(_STEPS):

@@ -17,29 +17,27 @@ from numpy.typing import NDArray
 
 from rearguard.ego.ignored import Ignored
 from rearguard.ego.pinhole import Array, Pinhole
-from rearguard.looming.features import WORST_MATCH
+from rearguard.looming.features import LEAST_TEXTURE, WORST_MATCH
 from rearguard.types import Image
 
 Flat = NDArray[np.float32]
 
 _FAR_M, _NEAR_M = 9.5, 3.2  # what is looked at; nearer, the ground is below the picture
-_MOST_DOWN = 0.6
 _HALF_M = 0.6  # of the path, at the far end more: there the view's width is the near end's
 _ACROSS_PX = 500.0  # focal length across: things move along the path, so that fewer columns do
 _INSET_PX = 10.0  # of the picture, which windows at its edge would leave
 _CELL_PX = 12
-_LEAST_TEXTURE = 4e-5  # smaller eigenvalue, as in `features`; the plane's fit shares out the noise
 _MOST_POINTS, _LEAST_POINTS = 160, 25
 _WINDOW_PX = (11, 13)
 _SIGMA_PX = 0.3  # of a followed point
 # What is not known of the way between the pictures, rad, and as shares of s/h. The speed is that of the last second.
-_PITCH_SD, _ROLL_SD, _ACROSS_SD = 0.004, 0.005, 0.02
-_SPEED_SD, _HORIZON_SD, _TILT_SD = 0.05, 0.01, 0.02
+_TURN_SD, _ACROSS_SD, _TILT_SD = 0.005, 0.02, 0.02
+_SPEED_SD, _HORIZON_SD = 0.05, 0.01
 _FIRST_SPEED_SD, _FIRST_HORIZON_SD = 0.2, 0.05  # before anything was seen: a pod that hangs three degrees off
 _SWING_SHARE_SD = 0.15
 _STEPS = 10
 # Fits of pictures that show the ground leave 0.1 pixel along and 0.3 across; these show something else.
-_WORST_ALONG_PX, _WORST_ACROSS_PX = 0.5, 0.8
+_WORST_PX = 0.5
 
 
 class View(NamedTuple):
@@ -68,8 +66,8 @@ class Ground:
 
     def __init__(self, lens: Pinhole, height_m: float, own: Ignored | None = None) -> None:
         self.top = height_m / _FAR_M
-        bottom = min(height_m / _NEAR_M, _MOST_DOWN)
-        self.half = _HALF_M / height_m * bottom
+        bottom = height_m / _NEAR_M
+        self.half = _HALF_M / _NEAR_M
         self.fy = lens.focal_px
         self.fx = min(lens.focal_px, _ACROSS_PX)
         self.size = (max(8, round(2 * self.half * self.fx)), max(8, round((bottom - self.top) * self.fy)))
@@ -139,7 +137,7 @@ class Ground:
         off = points[good] - moved.reshape(-1, 2)[good]
         u, t = self.tangents(points[good, 0], points[good, 1])
         speed_sd, horizon_sd = (_SPEED_SD, _HORIZON_SD) if known else (_FIRST_SPEED_SD, _FIRST_HORIZON_SD)
-        sds = np.array([_PITCH_SD, speed_sd * g, horizon_sd * g, _ROLL_SD, _TILT_SD * g])
+        sds = np.array([_TURN_SD, speed_sd * g, horizon_sd * g, _TURN_SD, _TILT_SD * g])
         expected = np.array([0.0, 0.0, horizon * g, 0.0, 0.0])
         along, left_v = _robust(
             _fields_along(u, t), expected, sds, off[:, 1] / self.fy, _SIGMA_PX / self.fy, lower=True
@@ -148,10 +146,8 @@ class Ground:
         across, left_u = _robust(
             _fields_across(u, t), np.zeros(4), sds, off[:, 0] / self.fx, _SIGMA_PX / self.fx, lower=False
         )
-        if (
-            float(np.median(np.abs(left_v))) * self.fy > _WORST_ALONG_PX
-            or float(np.median(np.abs(left_u))) * self.fx > _WORST_ACROSS_PX
-        ):
+        left_px = np.median(np.abs(left_v)) * self.fy, np.median(np.abs(left_u)) * self.fx
+        if max(left_px) > _WORST_PX:
             return None
         return Plane(g + float(along[1]), float(along[2]) / g, along, across)
 
@@ -177,7 +173,7 @@ def _corners(image: Image, shown: Image) -> Array:
     """(n, 2): the best corner of each cell that shows one, the strongest first."""
     corner = cv2.cornerMinEigenVal(image, 5)
     corner[shown == 0] = 0.0
-    x, y = best_of_cells(corner, (_CELL_PX, _CELL_PX), _LEAST_TEXTURE, _MOST_POINTS)
+    x, y = best_of_cells(corner, (_CELL_PX, _CELL_PX), LEAST_TEXTURE, _MOST_POINTS)
     return np.stack([x, y], axis=1).astype(np.float64)
 
 
