@@ -38,12 +38,8 @@ class Fit:
         left, top = (into[0] - width) // 2, (into[1] - height) // 2
         return cls(width / picture[0], height / picture[1], left, top, width, height)
 
-    def to_input(self, boxes: NDArray[Any]) -> NDArray[Any]:
-        """Boxes (n, 4: left, top, right, bottom) from picture pixels to input pixels."""
-        return boxes * [self.sx, self.sy, self.sx, self.sy] + [self.left, self.top, self.left, self.top]
-
     def to_picture(self, boxes: NDArray[Any]) -> NDArray[Any]:
-        """Boxes (n, 4) from input pixels to picture pixels."""
+        """Boxes (n, 4: left, top, right, bottom) from input pixels to picture pixels."""
         return (boxes - [self.left, self.top, self.left, self.top]) / [self.sx, self.sy, self.sx, self.sy]
 
 
