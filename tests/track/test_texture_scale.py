@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from rearguard.ego.ignored import Ignored
+from rearguard.ego.pinhole import Pinhole, moved, turn
+from rearguard.track.boxes import BoxModel
+from rearguard.track.filter import RADIAL, ThingFilter
 from rearguard.track.texture_scale import measure_growth
-from rearguard.types import Box
+from rearguard.types import Box, EgoMotion, EgoState
 
 GROWN = 1.06
 
@@ -34,3 +37,24 @@ def test_a_strap_before_somebody_does_not_make_them_stand_still() -> None:
     assert [
         g for g in measure_growth(before, after, box, box) if abs(g.ln_scale - math.log(GROWN)) < 0.03
     ] == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(60, 150), (100, 100), (220, 90)])
+@pytest.mark.parametrize("yaw_rad", [0.12, -0.1])
+def test_what_a_turn_of_the_camera_stretches_does_not_come_nearer(
+    width: int, height: int, yaw_rad: float
+) -> None:
+    """A turn stretches widths twice as much as heights: how much of that is growth goes with the thing's shape."""
+    lens = Pinhole.from_fov(1280, 720, 66.0)
+    before = grain(3, (720, 1280))
+    to_rays = np.array([[lens.focal_px, 0, 640], [0, lens.focal_px, 360], [0, 0, 1]])
+    turned = EgoMotion(yaw_rad=yaw_rad, quality=1.0)
+    after = cv2.warpPerspective(before, to_rays @ turn(turned) @ np.linalg.inv(to_rays), (1280, 720))
+    then = Box(1050 - width / 2, 360 - height / 2, 1050 + width / 2, 360 + height / 2)
+    (growth,) = measure_growth(before, after, {0: then}, {0: moved(then, turned, lens)})
+    was, now = BoxModel(lens, EgoState()), BoxModel(lens, EgoState(swing_rad=yaw_rad))
+    bearing = was.direction(then).bearing_rad
+    thing = ThingFilter([2.0, bearing, 0.0, 0.0, 0.5, 0.0], np.eye(6))
+    now.measure_growth(thing, growth.ln_scale, 0.001, 0.1, bearing, was, math.log(width / height))
+    assert abs(growth.ln_scale) > 0.04
+    assert abs(0.1 * thing.mean[RADIAL]) < 0.2 * abs(growth.ln_scale)

@@ -155,12 +155,14 @@ class BoxModel:
         return 1.0
 
     def measure_growth(self, thing: ThingFilter, ln_scale: float, sd: float, dt: float, bearing_was: float,
-                       before: BoxModel) -> None:  # fmt: skip
-        """Take in by how much (ln) a thing's texture grew within the last `dt` seconds.
+                       before: BoxModel, ln_aspect: float) -> None:  # fmt: skip
+        """Take in by how much (ln) the texture of a thing of this aspect grew within the last `dt` seconds.
 
-        A turn of the camera stretches a thing as well, widths once more than heights.
+        A turn of the camera stretches a thing as well, heights once and widths twice. The scale of a similarity is
+        the mean of both, each weighted by the square of the extent that it is seen over.
         """
-        turned = 1.5 * (self.ln_facing(float(thing.mean[BEARING])) - before.ln_facing(bearing_was))
+        stretched = 1.0 + 1.0 / (1.0 + math.exp(-2.0 * ln_aspect))
+        turned = stretched * (self.ln_facing(float(thing.mean[BEARING])) - before.ln_facing(bearing_was))
         share = max(1.0 - float(thing.mean[RADIAL]) * dt, LEAST_ADVANCE)
         expected = math.log(share)  # ln of the range then over the range now
         slope = row(radial=-dt / share)

@@ -178,7 +178,9 @@ class Tracker:
             g = of.get(t.place) if t.seen_ns == before_ns else None
             if g is not None:
                 sd = _GROWTH_SD_FACTOR * g.sd
-                boxes.measure_growth(t.thing, g.ln_scale, sd, dt, t.bearing_was, self._boxes_were)
+                boxes.measure_growth(
+                    t.thing, g.ln_scale, sd, dt, t.bearing_was, self._boxes_were, t.ln_aspect
+                )
 
     # ── association ─────────────────────────────────────────────────────────────────────────────────────
 
