@@ -387,3 +387,19 @@ def test_nobody_is_lost_when_a_turn_of_the_camera_goes_unseen(seed: int) -> None
             names |= {t.id for t in tracks if t.box.iou(truth[0].box) > 0.3}
             assert verdict.level < Level.CRITICAL
     assert len(names) == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_who_is_called_a_dog_for_a_frame_or_two_is_still_who_they_were(seed: int) -> None:
+    """A dog of that height in the picture would be three times as near."""
+    rules = Rules(CONFIG, LENS)
+    scene = catalogue.scene("pass-by", lateral=2.0, seed=seed, duration=5.5)
+    for seen, _ in boxes.observe(scene, CONFIG.camera, fps=FPS, noise=boxes.Noise(missed=0.0), seed=seed):
+        if seen.seq % 9 in {7, 8}:
+            called = tuple(msgspec.structs.replace(d, label="dog") for d in seen.detections)
+            seen = msgspec.structs.replace(seen, detections=called)
+        tracks, verdict = rules.judge_frame(seen)
+        if seen.seq > 20:
+            assert verdict.level < Level.CRITICAL
+            assert {(t.id, t.label) for t in tracks if t.label != "person"} == set()
+            assert len(tracks) <= 1

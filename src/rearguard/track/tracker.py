@@ -130,7 +130,7 @@ class Tracker:
         left = self._match(self._live, strong, dt, boxes, crowd, GATE)
         pale = [t for t in self._live if t.seen_ns != at_ns and self._may_be_weak(t)]
         self._match(pale, weak, dt, boxes, crowd, _WEAK_GATE)
-        self._begin(left, boxes)
+        self._begin(self._renamed(left, dt, boxes, crowd), boxes)
         self._fade(dt)
         self._boxes_were = boxes
         return self._tell(ego)
@@ -200,6 +200,20 @@ class Tracker:
             self._update(tracks[i], *found[j], cuts[j], dt, boxes, crowd)
         taken = {j for _, j in pairs}
         return [one for j, one in enumerate(found) if j not in taken]
+
+    def _renamed(
+        self, found: list[tuple[int, Detection]], dt: float, boxes: BoxModel, crowd: Sequence[Box]
+    ) -> list[tuple[int, Detection]]:
+        """Update what is believed in and was found by another name, where it was expected; return the rest."""
+        rest = []
+        for place, d in found:
+            lost = (t for t in self._live if t.seen_ns != self._last_ns and t.existence.believed > 0)
+            same = next((t for t in lost if t.box.iou(d.box) > _SAME_SHARE), None)
+            if same is None:
+                rest.append((place, d))
+            else:
+                self._update(same, place, d, clipping.cut(d.box, self._lens), dt, boxes, crowd)
+        return rest
 
     def _distance(self, track: Live, detection: Detection, cut: Cut) -> float:
         assert track.expected is not None
