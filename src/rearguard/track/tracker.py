@@ -31,7 +31,8 @@ from rearguard.track.filter import BEARING, LN_RANGE, LN_SIZE, ThingFilter
 from rearguard.types import Box, Detection, EgoState, Growth, Observation, SizePrior, Track
 
 _UNCUT = Cut(left=False, top=False, right=False, bottom=False)
-# A new thing that shares as much of its union with one that is seen is that thing, and so is a lost one of its own box.
+# What shares as much of its union with a thing that is seen, or is missed where it was expected, is that thing; and so
+# is a lost one of its own box.
 _SAME_SHARE = 0.5
 _CROWDED_NOISE = 8.0  # of two people one before the other the box may be either's, or both's
 _LONGEST_UNKNOWN_S = 0.35  # what was never believed in is dropped when unseen for so long
@@ -208,8 +209,8 @@ class Tracker:
         rest = []
         for place, d in found:
             lost = (t for t in self._live if t.seen_ns != self._last_ns and t.existence.believed > 0)
-            same = next((t for t in lost if t.box.iou(d.box) > _SAME_SHARE), None)
-            if same is None:
+            same = max(lost, key=lambda t: t.box.iou(d.box), default=None)
+            if same is None or same.box.iou(d.box) <= _SAME_SHARE:
                 rest.append((place, d))
             else:
                 self._update(same, place, d, clipping.cut(d.box, self._lens), dt, boxes, crowd)
