@@ -36,7 +36,7 @@ def lateral_m(image: np.ndarray, hfov_deg: float) -> float:
     row = image[image.shape[0] // 2].mean(axis=1)
     bright = np.flatnonzero(row > 0.6 * row.max())
     lens = Pinhole.from_fov(image.shape[1], image.shape[0], hfov_deg)
-    return DEPTH_M * math.tan(lens.bearing_rad(float(bright.mean()) + 0.5))
+    return DEPTH_M * (float(bright.mean()) + 0.5 - 0.5 * lens.width_px) / lens.focal_px
 
 
 @pytest.mark.parametrize("lens", [FISHEYE, BARREL], ids=["fisheye", "barrel"])

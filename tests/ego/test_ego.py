@@ -95,10 +95,8 @@ def test_a_camera_that_points_up_or_down_still_tells_its_turns(pitch_deg: float)
     scene = catalogue.scene("pass-by", duration=6.0, lateral=1.5)
     lens = Lens.from_fov(640, 360, 66.0)
     pitch_rad = math.radians(pitch_deg)
-    renderer, flow = (
-        Renderer(scene, lens, 1.35, pitch_rad),
-        FlowEgo(Pinhole(lens.width_px, lens.height_px, lens.focal_px)),
-    )
+    renderer = Renderer(scene, lens, 1.35, pitch_rad)
+    flow = FlowEgo(Pinhole(lens.width_px, lens.height_px, lens.focal_px))
     told = [flow.estimate_turn(renderer.frame(i / 10, i)[0], (), pitch_rad) for i in range(60)]
     assert all(turned.known for turned in told[1:])
 

@@ -32,7 +32,7 @@ def horizon(
     lens: Pinhole, pitch_deg: float, roll_deg: float
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """The horizon's end points at the picture's left and right edge, pixels."""
-    middle = 0.5 * lens.height_px - lens.focal_px * math.tan(math.radians(pitch_deg))
+    middle = lens.horizon_px(math.radians(pitch_deg))
     rise = 0.5 * lens.width_px * math.tan(math.radians(roll_deg))
     return (0.0, middle + rise), (float(lens.width_px), middle - rise)
 

@@ -8,8 +8,6 @@ would overlap itself from frame to frame.
 
 from __future__ import annotations
 
-import math
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +21,8 @@ Points = NDArray[np.float32]
 
 _MAX_CORNERS = 160
 _MIN_POINTS = 12
-_NEAR_RAD = (
-    0.11  # below the horizon: what is lower is ground or near, and mostly moves because the wearer does
-)
+# Below the horizon: what is lower is ground or near, and mostly moves because the wearer does.
+_NEAR_RAD = 0.11
 _COARSE = 2  # the whole picture's shift is found at this fraction of the small size
 _HUBER_PX = 1.0
 _INLIER_PX = 1.5
@@ -52,8 +49,8 @@ class FlowEgo:
         previous, self._previous = self._previous, grey
         if previous is None:
             return EgoMotion()
-        horizon = _horizon(self._lens, pitch_rad)
-        before, after = self._flow(previous, grey, moving, self._shift(previous, grey, horizon))
+        shift = self._shift(previous, grey, self._lens.horizon_px(pitch_rad))
+        before, after = self._flow(previous, grey, moving, shift)
         if len(before) < _MIN_POINTS:
             return EgoMotion()
         return fit_turn(before, after, self._lens, pitch_rad)
@@ -63,14 +60,14 @@ class FlowEgo:
         """The last picture looked at, as `SmallView` has it; not to be written to."""
         return self._previous
 
-    def _shift(self, before: Image, after: Image, horizon: float) -> tuple[float, float]:
+    def _shift(self, before: Image, after: Image, horizon_px: float) -> tuple[float, float]:
         """By how many small pixels the far part of the picture moved as a whole (phase correlation).
 
         A swing of 8 deg between two frames is 40 pixels here, further than sparse flow finds by itself.
         """
         height = self._lens.height_px
         # Without the ground, which moves otherwise; but half a picture is wanted to compare.
-        rows = int(min(max(horizon + _NEAR_RAD * self._lens.focal_px, 0.5 * height), height))
+        rows = int(min(max(horizon_px + _NEAR_RAD * self._lens.focal_px, 0.5 * height), height))
         size = (self._lens.width_px // _COARSE, rows // _COARSE)
         first, second = (
             cv2.resize(g[:rows], size, interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -113,7 +110,7 @@ def fit_turn(before: Points, after: Points, lens: Pinhole, pitch_rad: float = 0.
     """
     rays = lens.rays(before.astype(np.float64))
     target = after.astype(np.float64)
-    below = np.maximum(0.0, before[:, 1] - _horizon(lens, pitch_rad)) / (_NEAR_RAD * lens.focal_px)
+    below = np.maximum(0.0, before[:, 1] - lens.horizon_px(pitch_rad)) / (_NEAR_RAD * lens.focal_px)
     trust = 1.0 / (1.0 + below**2)
     shift = np.median(target - before, axis=0)
     w = np.array([shift[1], -shift[0], 0.0]) / lens.focal_px  # rotation of the camera about x, y, z
@@ -137,11 +134,6 @@ def fit_turn(before: Points, after: Points, lens: Pinhole, pitch_rad: float = 0.
             break
     agree = float(np.sum(trust * (residual < _INLIER_PX)) / np.sum(trust))
     return _as_ego(w, agree)
-
-
-def _horizon(lens: Pinhole, pitch_rad: float) -> float:
-    """The row of the horizon in the middle of the picture."""
-    return 0.5 * lens.height_px - lens.focal_px * math.tan(min(max(pitch_rad, -1.0), 1.0))
 
 
 def _as_ego(w: NDArray[np.float64], quality: float) -> EgoMotion:

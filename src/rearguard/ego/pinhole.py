@@ -29,19 +29,9 @@ class Pinhole:
     def from_fov(cls, width_px: int, height_px: int, hfov_deg: float) -> Pinhole:
         return cls(width_px, height_px, 0.5 * width_px / math.tan(math.radians(hfov_deg) / 2))
 
-    def bearing_rad(self, x_px: float) -> float:
-        """Angle of a picture column from the optical axis, positive to picture-right."""
-        return math.atan2(x_px - 0.5 * self.width_px, self.focal_px)
-
-    def facing(self, x_px: float, swing_rad: float) -> float:
-        """How large a thing in this column looks, against how large it would if the camera pointed along the path.
-
-        Size goes with the depth along the optical axis, which the camera's `swing_rad` off the path turns: a
-        thing 20 degrees aside seems 7 % smaller or larger at either end of a swing of 10 degrees, without
-        having come nearer. 0.5 to 2.
-        """
-        beside = (x_px - 0.5 * self.width_px) / self.focal_px
-        return min(max(math.cos(swing_rad) - beside * math.sin(swing_rad), 0.5), 2.0)
+    def horizon_px(self, pitch_rad: float) -> float:
+        """The row of the horizon in the middle of the picture of a camera that points so far down, up to a radian."""
+        return 0.5 * self.height_px - self.focal_px * math.tan(min(max(pitch_rad, -1.0), 1.0))
 
     def rays(self, points_px: Array) -> Array:
         """Rays (n, 3) with z = 1 through picture points (n, 2)."""

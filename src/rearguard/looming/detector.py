@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import msgspec
 import numpy as np
 
 from rearguard.clock import NS_PER_S
@@ -232,13 +231,9 @@ class LoomingDetector:
         foe = replace(supposed, x=supposed.x + aside, y=supposed.y + (below if known else 0.0))
         there = direction(*self._pixel(foe), axes(ego), self._lens)
         bearing_rad = math.remainder(there.bearing_rad - ego.swing_rad, 2 * math.pi)
-        told = Heading(bearing_rad, unsure * math.hypot(_SWAYS_RAD, sd), span_s)
-        if not known:
-            return told
-        down_rad = math.atan(there.down) - ego.pitch_rad
-        return msgspec.structs.replace(
-            told, down_rad=down_rad, down_sd_rad=unsure * math.hypot(_BOBS_RAD, _DOWN_FACTOR * down_sd)
-        )
+        down_rad = math.atan(there.down) - ego.pitch_rad if known else 0.0
+        down_sd_rad = unsure * math.hypot(_BOBS_RAD, _DOWN_FACTOR * down_sd) if known else 0.0
+        return Heading(bearing_rad, unsure * math.hypot(_SWAYS_RAD, sd), span_s, down_rad, down_sd_rad)
 
     def _of_tracks(self, points: Array, tracks: Sequence[Track]) -> ground.Flags:
         """Points on what the detector follows already; people also move by themselves."""

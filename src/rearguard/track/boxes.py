@@ -37,9 +37,8 @@ _CUT_SIZE_SD = 0.4  # ln: a quarter to a half of a thing that an upper or lower 
 _CUT_HIDES = 0.3
 _LN_ASPECT = math.log(0.4)
 _BEARING_SD_RAD = 0.008
-_TURNED_SD = (
-    0.8  # of what a turn makes of the growth, measured: limbs swing and the shutter rolls most while it turns
-)
+# Of what a turn makes of the growth, as measured: limbs swing and the shutter rolls most while it turns.
+_TURNED_SD = 0.8
 _SIZE = row(ln_size=1.0, ln_range=-1.0, box_error=1.0)
 _TRUE_SIZE = row(ln_size=1.0, ln_range=-1.0)
 

@@ -95,8 +95,7 @@ class Pipeline:
         )
         self._grey: Image | None = None
         self._aside = ThreadPoolExecutor(1, "aside")
-        rise = math.tan(math.radians(config.camera.pitch_deg)) * lens.focal_px
-        self._ahead_px = (0.5 * lens.width_px, 0.5 * lens.height_px - rise)
+        self._ahead_px = (0.5 * lens.width_px, lens.horizon_px(math.radians(config.camera.pitch_deg)))
 
     def use(self, detector: Detector) -> None:
         """Go on with another detector from the next frame."""

@@ -34,8 +34,7 @@ class Scenario:
     `world` and `values` name the simulated world (`values` may depend on the wearer's speed); `boxes`: the
     detector has classes for everything in it, so that it can be run on noisy boxes; `pictures`: all in it can be drawn;
     `missed` is the share of detections lost beyond the grid's, `turn_lost` that of the frames whose turn nobody saw;
-    `appears_ttc_s` the time left when it first comes into
-    view.
+    `appears_ttc_s` the time left when it first comes into view.
     """
 
     name: str
