@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -106,10 +108,18 @@ def as_stranger(gid: int, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     """What `ask`, a function of a module, gives somebody in this group. For root only.
 
     In a process of its own, because becoming somebody else is for good; not a forked one, which
-    would begin with locks that threads of this one hold.
+    would begin with locks that threads of this one hold. What this process has of the standard
+    library it has from the beginning: the interpreter may lie in a folder closed to strangers.
     """
+    library = [name for name in sys.modules if name.partition(".")[0] in sys.stdlib_module_names]
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        pool.submit(_import_all, library).result(60)
         return pool.submit(_ask_as, gid, ask, *args, **kwargs).result(60)
+
+
+def _import_all(modules: list[str]) -> None:
+    for name in modules:
+        importlib.import_module(name)
 
 
 def _ask_as(gid: int, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
