@@ -101,6 +101,35 @@ def test_a_camera_that_points_up_or_down_still_tells_its_turns(pitch_deg: float)
     assert all(turned.known for turned in told[1:])
 
 
+@settings(deadline=None, max_examples=50)
+@given(small, small, small, st.floats(0.03, 0.2), st.integers(0, 1000))
+def test_what_fills_the_picture_and_grows_is_told_from_a_turn(
+    yaw: float, pitch: float, roll: float, grown: float, seed: int
+) -> None:
+    before = points(seed)
+    near = before + (grown * (before - (160, 90))).astype(np.float32)
+    found = fit_turn(before, turned(near, EgoMotion(yaw, pitch, roll)), LENS, near=True)
+    assert abs(found.yaw_rad - yaw) < 1e-3
+    assert abs(found.pitch_rad - pitch) < 1e-3
+    assert abs(found.roll_rad - roll) < 1e-3
+    assert found.quality > 0.95
+
+
+def test_a_wall_that_fills_the_picture_leaves_the_turn_known() -> None:
+    """The nearer it is, the less of the world is far; the last two seconds are those in which it matters."""
+    camera = Camera(width_px=640, height_px=360)
+    scene = catalogue.scene("wall", start=6.0, seed=3)
+    lens = Lens.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
+    renderer = Renderer(scene, lens, camera.height_m, math.radians(camera.pitch_deg))
+    flow = FlowEgo(Pinhole(lens.width_px, lens.height_px, lens.focal_px))
+    truth = [k.seen.ego for k in boxes.observe(scene, camera, fps=15.0, noise=boxes.without_noise())]
+    found = [flow.estimate_turn(renderer.frame(seq / 15.0, seq)[0]) for seq in range(23)]  # to 2.2 m from it
+    pairs = [(f, t) for f, t in zip(found[1:], truth[1:], strict=False) if f.known]
+    assert len(pairs) >= 20
+    off = [max(abs(f.yaw_rad - t.yaw_rad), abs(f.pitch_rad - t.pitch_rad)) for f, t in pairs]
+    assert math.degrees(max(off)) < 1.5
+
+
 def test_a_picture_without_texture_tells_no_turn() -> None:
     flow = FlowEgo(LENS)
     grey = np.full((180, 320), 90, np.uint8)

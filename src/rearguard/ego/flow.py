@@ -2,8 +2,9 @@
 
 Sparse optical flow (pyramidal Lucas-Kanade) of corners on a small grey picture, then a robust fit of a
 pure rotation to the flow of the background: points above and near the horizon, where distance is great
-and walking forward moves nothing. A chest camera swings by up to 94 deg/s, so that without this no box
-would overlap itself from frame to frame.
+and walking forward moves nothing. Where something near fills the picture there are none: the fit then also
+lets the picture expand. A chest camera swings by up to 94 deg/s, so that without this no box would overlap
+itself from frame to frame.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ _COARSE = 2  # the whole picture's shift is found at this fraction of the small 
 _HUBER_PX = 1.0
 _INLIER_PX = 1.5
 _WINDOW_PX = 15
+_MOSTLY_FAR = 0.4  # of the background: with fewer points that turn alike, it may be near
 
 
 class FlowEgo:
@@ -50,10 +52,19 @@ class FlowEgo:
         if previous is None:
             return EgoMotion()
         shift = self._shift(previous, grey, self._lens.horizon_px(pitch_rad))
-        before, after = self._flow(previous, grey, moving, shift)
-        if len(before) < _MIN_POINTS:
+        points = self._flow(previous, grey, moving, shift)
+        found = self._fit(points, pitch_rad)
+        if found.quality >= _MOSTLY_FAR:
+            return found
+        # What is near and fills the picture has hardly a shift as a whole to begin from.
+        again = self._flow(previous, grey, moving, (0.0, 0.0))
+        near = (self._fit(p, pitch_rad, near=True) for p in (points, again))
+        return max(found, *near, key=lambda fit: fit.quality)
+
+    def _fit(self, points: tuple[Points, Points], pitch_rad: float, *, near: bool = False) -> EgoMotion:
+        if len(points[0]) < _MIN_POINTS:
             return EgoMotion()
-        return fit_turn(before, after, self._lens, pitch_rad)
+        return fit_turn(*points, self._lens, pitch_rad, near=near)
 
     @property
     def grey(self) -> Image | None:
@@ -101,22 +112,27 @@ class FlowEgo:
         return corners[good].reshape(-1, 2), moved[good].reshape(-1, 2)
 
 
-def fit_turn(before: Points, after: Points, lens: Pinhole, pitch_rad: float = 0.0) -> EgoMotion:
+def fit_turn(
+    before: Points, after: Points, lens: Pinhole, pitch_rad: float = 0.0, *, near: bool = False
+) -> EgoMotion:
     """The small rotation that best explains point pairs (n, 2), outliers down-weighted (IRLS, Huber then cut).
 
     Points well below the horizon, of a camera that points `pitch_rad` down, are ground or near things and count less:
-    their flow is mostly translation. Points of two pictures with nothing in common give some turn too, with next to no
+    their flow is mostly translation. `near`: all is about as near, as of a wall that fills the picture, and expands
+    about the horizon's middle. Points of two pictures with nothing in common give some turn too, with next to no
     quality.
     """
-    rays = lens.rays(before.astype(np.float64))
     target = after.astype(np.float64)
-    below = np.maximum(0.0, before[:, 1] - lens.horizon_px(pitch_rad)) / (_NEAR_RAD * lens.focal_px)
+    focal = lens.focal_px
+    from_foe = before - (0.5 * lens.width_px, lens.horizon_px(pitch_rad))
+    below = np.zeros(len(before)) if near else np.maximum(0.0, from_foe[:, 1]) / (_NEAR_RAD * focal)
     trust = 1.0 / (1.0 + below**2)
     shift = np.median(target - before, axis=0)
-    w = np.array([shift[1], -shift[0], 0.0]) / lens.focal_px  # rotation of the camera about x, y, z
+    w = np.array([shift[1], -shift[0], 0.0]) / focal  # rotation of the camera about x, y, z
+    grown = 0.0
     residual = np.empty(len(before))
-    for step in range(8):
-        now = rays @ turn(_as_ego(w, 1.0)).T
+    for step in range(10 if near else 8):
+        now = lens.rays(before + grown * from_foe) @ turn(_as_ego(w, 1.0)).T
         x, y = now[:, 0] / now[:, 2], now[:, 1] / now[:, 2]
         error = target - lens.pixels(now)
         residual = np.hypot(error[:, 0], error[:, 1])
@@ -124,12 +140,17 @@ def fit_turn(before: Points, after: Points, lens: Pinhole, pitch_rad: float = 0.
         scale = _HUBER_PX if step > 2 else max(_HUBER_PX, 2.0 * float(np.median(residual)))
         weight = trust / np.maximum(1.0, residual / scale) ** 2
         # d(pixel)/d(rotation): the classical rotational flow field (Longuet-Higgins & Prazdny 1980).
-        jx = lens.focal_px * np.stack([x * y, -(1 + x * x), y], axis=1)
-        jy = lens.focal_px * np.stack([1 + y * y, -x * y, -x], axis=1)
-        normal = (jx * weight[:, None]).T @ jx + (jy * weight[:, None]).T @ jy
-        rhs = jx.T @ (weight * error[:, 0]) + jy.T @ (weight * error[:, 1])
-        delta = np.linalg.solve(normal + 1e-6 * np.eye(3), rhs)
-        w = w + delta
+        jx = [focal * x * y, -focal * (1 + x * x), focal * y]
+        jy = [focal * (1 + y * y), -focal * x * y, -focal * x]
+        if near:
+            jx.append(from_foe[:, 0])
+            jy.append(from_foe[:, 1])
+        to_x, to_y = np.stack(jx, axis=1), np.stack(jy, axis=1)
+        normal = (to_x * weight[:, None]).T @ to_x + (to_y * weight[:, None]).T @ to_y
+        rhs = to_x.T @ (weight * error[:, 0]) + to_y.T @ (weight * error[:, 1])
+        delta = np.linalg.solve(normal + 1e-6 * np.eye(len(normal)), rhs)
+        w = w + delta[:3]
+        grown += float(delta[3]) if near else 0.0
         if float(np.abs(delta).max()) < 1e-6:
             break
     agree = float(np.sum(trust * (residual < _INLIER_PX)) / np.sum(trust))

@@ -32,9 +32,9 @@ class EgoMotion(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def known(self) -> bool:
-        """Whether the turn is one: of torn, covered and noise pictures at most 0.05 of the points agree on any,
-        of pictures of the same place 0.09 and more, unless a near thing fills them."""
-        return self.quality >= 0.08 or self.felt
+        """Whether the turn is one: of torn, covered and noise pictures up to 0.15 of the points agree on some turn,
+        of pictures of the same place seldom less than 0.25."""
+        return self.quality >= 0.15 or self.felt
 
     def rounded(self) -> EgoMotion:
         """The same to the precision that is stored."""
