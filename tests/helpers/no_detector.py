@@ -16,7 +16,7 @@ from rearguard.ego.flow import FlowEgo
 from rearguard.ego.pinhole import Pinhole
 from rearguard.looming.detector import LoomingDetector
 from rearguard.looming.low import LowDetector
-from rearguard.types import EgoMotion, Frame, Level, LoomingPatch, Observation, Track
+from rearguard.types import EgoMotion, Frame, Image, Level, LoomingPatch, Observation, Track
 from rearguard.vision.rules import Rules
 
 
@@ -28,6 +28,11 @@ class Looked(NamedTuple):
     level: Level
     low: tuple[LoomingPatch, ...]
     looming: LoomingDetector
+
+
+def grey(frame: Frame) -> Image:
+    """A frame in grey, as the pipeline hands it on."""
+    return np.asarray(cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
 def looked(
@@ -43,14 +48,12 @@ def looked(
     ground, rules = LowDetector(config.looming, lens, camera), Rules(config, lens)
     for frame in source.frames():
         motion = flow.estimate_turn(frame.image).rounded()
-        assert flow.grey is not None
         turned = motion if motion.known else EgoMotion()
         ego = rules.turn(turned, frame.captured_ns)
-        sight = looming.detect(flow.grey, frame.captured_ns, motion, ego, holds=rules.holds_patches)
+        sight = looming.detect(grey(frame), frame.captured_ns, motion, ego, holds=rules.holds_patches)
         patches, found = sight.patches, None
         if low:
-            grey = np.asarray(cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY), np.uint8)
-            found = ground.detect(grey, frame.captured_ns, motion, ego)
+            found = ground.detect(grey(frame), frame.captured_ns, motion, ego)
         if found is not None:
             patches = (*(patches or ()), *found)
         seen = Observation(frame.seq, frame.captured_ns, (), turned, looming=patches, speed=sight.speed)

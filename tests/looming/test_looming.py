@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from no_detector import Looked
+from no_detector import Looked, grey
 
 from rearguard.camera.catalogue import open_source
 from rearguard.config import Config
@@ -32,10 +32,10 @@ from rearguard.types import Box, EgoMotion, EgoState, Level, LoomingPatch, Motio
 from rearguard.vision.pipeline import Pipeline, age_of_file
 
 CONFIG = Config()
-# Half the size is enough for a channel that looks at 320 pixels, and drawn in a quarter of the time.
+# Half the size is enough for a channel that looks at 640 pixels, and drawn in a quarter of the time.
 CAMERA = msgspec.structs.replace(CONFIG.camera, width_px=640, height_px=360)
 WIDE = msgspec.structs.replace(CAMERA, hfov_deg=102.0)
-LENS = Pinhole.from_fov(320, 180, 66.0)
+LENS = Pinhole.from_fov(640, 360, 66.0)
 NS = 1_000_000_000
 AHEAD = Motion((1.8, 0.0, -0.4, 0.0), tuple(tuple(0.01 * (i == j) for j in range(4)) for i in range(4)))  # type: ignore[arg-type]
 
@@ -106,23 +106,22 @@ def test_what_the_detector_follows_is_left_to_it() -> None:
     state = EgoEstimator()
     for frame in source.frames():
         turned = ego.estimate_turn(frame.image)
-        assert ego.grey is not None
         known = Track(
-            1, "person", Box(0, 0, 320, 180), 0.9, frame.captured_ns, 0, frame.captured_ns, 9, 0.9, AHEAD
+            1, "person", Box(0, 0, 640, 360), 0.9, frame.captured_ns, 0, frame.captured_ns, 9, 0.9, AHEAD
         )  # fmt: skip
         sight = looming.detect(
-            ego.grey, frame.captured_ns, turned, state.add_turn(turned, frame.captured_ns), [known]
+            grey(frame), frame.captured_ns, turned, state.add_turn(turned, frame.captured_ns), [known]
         )
         assert not sight.patches
 
 
 def test_repeated_late_and_lost_frames_do_no_harm() -> None:
     looming, rng = LoomingDetector(CONFIG.looming, LENS, CAMERA), np.random.default_rng(1)
-    grey = rng.integers(0, 255, (180, 320), dtype=np.uint8)
+    noise = rng.integers(0, 255, (360, 640), dtype=np.uint8)
     for at_s in (0.0, 0.1, 0.1, 0.05, 0.2, 5.0, 5.1, 0.0, 0.001, 0.002):
-        assert not looming.detect(grey, round(at_s * NS), EgoMotion(), EgoState()).patches
+        assert not looming.detect(noise, round(at_s * NS), EgoMotion(), EgoState()).patches
     for shade in (0, 255):
-        flat = np.full((180, 320), shade, np.uint8)
+        flat = np.full((360, 640), shade, np.uint8)
         for i in range(30):
             assert not looming.detect(flat, (10 + i) * NS // 15, EgoMotion(), EgoState()).patches
 
@@ -146,9 +145,8 @@ def test_the_picture_tells_how_fast_the_wearer_is_and_where_heading(
                 EgoEstimator(math.radians(CAMERA.pitch_deg)),
             )
         turned = flow.estimate_turn(frame.image, pitch_rad=state.state.pitch_rad)
-        assert flow.grey is not None
         ego = state.add_turn(turned, frame.captured_ns)
-        sight = looming.detect(flow.grey, frame.captured_ns, turned, ego)
+        sight = looming.detect(grey(frame), frame.captured_ns, turned, ego)
         state.add_speed(sight.speed)
         state.add_heading(sight.heading)
         rules_speed.append(ego.speed_m_s)
@@ -176,7 +174,8 @@ def made_up(
     then = now + np.array([0.0, 0.0, step_m])
     turned = now @ turn(extra_turn).T
     p, q = LENS.pixels(then / then[:, 2:]), LENS.pixels(turned / turned[:, 2:])
-    inside = (np.abs(p - (160, 90)) < (158, 88)).all(axis=1) & (np.abs(q - (160, 90)) < (158, 88)).all(axis=1)
+    middle, half = (320, 180), (316, 176)
+    inside = (np.abs(p - middle) < half).all(axis=1) & (np.abs(q - middle) < half).all(axis=1)
     noise = rng.normal(0, 0.1, q.shape)
     return p[inside], (q + noise)[inside], what[inside]
 

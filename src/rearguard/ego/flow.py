@@ -20,6 +20,7 @@ from rearguard.types import Box, EgoMotion, Image
 
 Points = NDArray[np.float32]
 
+_WIDTH_PX = 320  # of the small picture
 _MAX_CORNERS = 160
 _MIN_POINTS = 12
 # Below the horizon: what is lower is ground or near, and mostly moves because the wearer does.
@@ -38,7 +39,7 @@ class FlowEgo:
     """
 
     def __init__(self, lens: Pinhole, own: Ignored | None = None) -> None:
-        self._view = SmallView(lens)
+        self._view = SmallView(lens, _WIDTH_PX)
         self._lens = self._view.lens
         self._previous: Image | None = None
         self._own = (own or Ignored()).within(self._view.part)
@@ -65,11 +66,6 @@ class FlowEgo:
         if len(points[0]) < _MIN_POINTS:
             return EgoMotion()
         return fit_turn(*points, self._lens, pitch_rad, near=near)
-
-    @property
-    def grey(self) -> Image | None:
-        """The last picture looked at, as `SmallView` has it; not to be written to."""
-        return self._previous
 
     def _shift(self, before: Image, after: Image, horizon_px: float) -> tuple[float, float]:
         """By how many small pixels the far part of the picture moved as a whole (phase correlation).

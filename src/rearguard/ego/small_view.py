@@ -1,7 +1,7 @@
 """The picture as image flow and looming look at it: small, grey, and of a usual lens, whatever the camera's.
 
 What stands up from the ground is told by fractions of a pixel, so that what matters is pixels per degree. A wide lens's
-whole picture at this width would have half of them; its middle has as many as a usual lens's whole picture, at the
+whole picture at one width would have half of them; its middle has as many as a usual lens's whole picture, at the
 same cost. What a wide lens sees beside that is the detector's.
 """
 
@@ -15,17 +15,16 @@ import numpy as np
 from rearguard.ego.pinhole import Array, Pinhole
 from rearguard.types import Box, Image
 
-_WIDTH_PX = 320
 _MOST_HFOV_DEG = 70.0  # about the usual lens, 66°, at which both were measured
 
 
 class SmallView:
-    """The middle of the frames of one lens, scaled down.
+    """The middle of the frames of one lens, scaled down to a width.
 
     `lens` is that of the small picture, `part` which part of the frame it shows, in shares of it.
     """
 
-    def __init__(self, frame: Pinhole) -> None:
+    def __init__(self, frame: Pinhole, width_px: int) -> None:
         usual_px = 2 * frame.focal_px * math.tan(math.radians(_MOST_HFOV_DEG) / 2)
         share = min(1.0, usual_px / frame.width_px)
         width, height = round(frame.width_px * share), round(frame.height_px * share)
@@ -37,8 +36,8 @@ class SmallView:
             (self._left + width) / frame.width_px,
             (self._top + height) / frame.height_px,
         )
-        self._zoom = _WIDTH_PX / width
-        self.lens = Pinhole(_WIDTH_PX, max(16, round(height * self._zoom)), frame.focal_px * self._zoom)
+        self._zoom = width_px / width
+        self.lens = Pinhole(width_px, max(16, round(height * self._zoom)), frame.focal_px * self._zoom)
 
     def shrink(self, image: Image) -> Image:
         """The small grey picture of a frame."""

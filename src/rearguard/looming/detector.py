@@ -30,6 +30,8 @@ from rearguard.looming.features import CELL_PX, Points
 from rearguard.looming.parallax import Attitude, Parallax
 from rearguard.types import Box, EgoMotion, EgoState, Heading, Image, LoomingPatch, Speed, Track
 
+# Of the picture looked at: of 320 pixels, posts and the bars of gates are one or two wide and are found a second later.
+_WIDTH_PX = 640
 MOST_BACK = 12  # frames kept; with the least spacing below they reach back for any baseline there is
 LEAST_SPACING_S = 0.045  # faster frames are skipped: they cost time and tell little
 LONGEST_GAP_S = 0.5
@@ -76,14 +78,14 @@ class Sight:
 
 
 class LoomingDetector:
-    """Feeds on small grey pictures and ego-motion, tells what is in the way. One frame at a time, in order."""
+    """Feeds on grey pictures and ego-motion, tells what is in the way. One frame at a time, in order."""
 
     def __init__(
         self, settings: Settings, lens: Pinhole, camera: Camera, usual_pace_m_s: float = 2.5
     ) -> None:
         self._settings = settings
         self._usual = usual_pace_m_s
-        self._view = SmallView(lens)
+        self._view = SmallView(lens, _WIDTH_PX)
         self._lens = self._view.lens
         self._camera = camera
         self._points = Points(self._lens, MOST_BACK, Ignored(camera.ignore).within(self._view.part))
@@ -101,8 +103,8 @@ class LoomingDetector:
     ) -> Sight:  # fmt: skip
         """What is in the way as of this frame.
 
-        `grey` is the small grey picture of `FlowEgo`, `turned` the turn since the previous frame, `tracks` what the
-        detector already follows: it is left to it. `holds`: something is already believed to stand in the way.
+        `grey` is the frame in grey, `turned` the turn since the previous frame, `tracks` what the detector already
+        follows: it is left to it. `holds`: something is already believed to stand in the way.
         """
         dt = None if self._last_ns is None else (at_ns - self._last_ns) / NS_PER_S
         if dt is not None and not 0 <= dt <= LONGEST_GAP_S:
@@ -118,7 +120,7 @@ class LoomingDetector:
         if dt is not None and dt < LEAST_SPACING_S:
             return Sight()
         self._last_ns = at_ns
-        self._points.follow(grey, self._pending, self._pixel(attitude))
+        self._points.follow(self._view.shrink(grey), self._pending, self._pixel(attitude))
         self._moments.append(self._moment(at_ns, dt))
         self._pending = np.eye(3)
         self._judge_texture(dt or 0.0, attitude)

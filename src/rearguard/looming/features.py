@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from rearguard.ego.ignored import Ignored
 from rearguard.ego.pinhole import Array, Pinhole
 from rearguard.types import Image
 
-CELL_PX = 10  # at most one new point in each cell of this size
+CELL_PX = 20  # at most one new point in each cell of this size
+_COARSE = 2  # whether there is texture is seen at this fraction of the size: noise of single pixels is none
 _HIGH_CELLS = 2
 _SPOT_PX = 2
 _SPARSE = 2  # beside the path, only every so many cells each way
 _MOST = 300
 _MOST_HIGH = 90  # of them well above the path ahead: sky and trees, which stay in sight and would fill up all
 _WINDOW_PX = 11
-_LEVELS = 2
+_LEVELS = 3
 _EDGE_PX = 4
 # The smaller eigenvalue of the gradient's covariance that is texture rather than sensor noise: measured on
 # rendered and real pictures, with a block of 5 and grey levels 0..255.
@@ -36,7 +38,10 @@ class Points:
     def __init__(self, lens: Pinhole, length: int, own: Ignored | None = None) -> None:
         self._lens = lens
         self._length = length
-        self._seen = (own or Ignored()).seen((lens.width_px, lens.height_px), _WINDOW_PX // 2)
+        own = own or Ignored()
+        self._seen = own.seen((lens.width_px, lens.height_px), _WINDOW_PX // 2)
+        self._coarse = (lens.width_px // _COARSE, lens.height_px // _COARSE)
+        self._seen_coarse = own.seen(self._coarse, _WINDOW_PX // 2)
         self._grey: Image | None = None
         self._odd = False
         # (n, length + 1, 2) small pixels, newest last, NaN before a point was first seen.
@@ -51,7 +56,7 @@ class Points:
         self._grey = None
 
     def follow(self, grey: Image, turned: Array, ahead_px: tuple[float, float]) -> None:
-        """Follow all points into the next small grey picture; `turned` (3, 3) takes
+        """Follow all points into the next grey picture; `turned` (3, 3) takes
         far rays of the last picture to this one, `ahead_px` is where the path vanishes."""
         before, self._grey = self._grey, grey
         if before is not None and len(self.past):
@@ -94,16 +99,11 @@ class Points:
 
     def _refill(self, grey: Image, ahead_x: float, ahead_y: float) -> None:
         """New corners where there are none: every cell near the path, every few beside it."""
-        corner = cv2.cornerMinEigenVal(grey, 5)
-        if self._seen is not None:
-            # And with it the cells it reaches into: they are not plain, nobody knows.
-            corner[self._seen == 0] = np.nan
-        rows, columns = (n // CELL_PX for n in grey.shape)
-        cells = corner[: rows * CELL_PX, : columns * CELL_PX].reshape(rows, CELL_PX, columns, CELL_PX)
-        cells = cells.transpose(0, 2, 1, 3).reshape(rows, columns, -1)
-        best = cells.argmax(axis=2)
-        self.texture = np.take_along_axis(cells, best[..., None], axis=2)[..., 0].astype(np.float64)
-        wanted = self.texture > LEAST_TEXTURE
+        coarse = cv2.resize(grey, self._coarse, interpolation=cv2.INTER_AREA)
+        self.texture, _ = _best_of_cells(coarse, CELL_PX // _COARSE, self._seen_coarse)
+        strength, best = _best_of_cells(grey, CELL_PX, self._seen)
+        rows, columns = strength.shape
+        wanted = strength > LEAST_TEXTURE
         wanted[0] = wanted[-1] = False
         away = np.abs((np.arange(columns) + 0.5) * CELL_PX - ahead_x) > 0.25 * grey.shape[1]
         sparse = (np.arange(rows)[:, None] + np.arange(columns)[None]) % _SPARSE == 0
@@ -112,7 +112,7 @@ class Points:
         held = np.minimum((self.past[:, -1] / CELL_PX).astype(int), (columns - 1, rows - 1))
         wanted[held[:, 1], held[:, 0]] = False
         row, column = np.nonzero(wanted)
-        strongest = np.argsort(-self.texture[row, column])
+        strongest = np.argsort(-strength[row, column])
         row, column = row[strongest], column[strongest]
         is_high, was_high = row < high_row, held[:, 1] < high_row
         high = np.nonzero(is_high)[0][: max(0, _MOST_HIGH - int(was_high.sum()))]
@@ -125,3 +125,16 @@ class Points:
         new[:, -1, 1] = row * CELL_PX + place // CELL_PX
         self.past = np.concatenate([self.past, new])
         self._drift = np.concatenate([self._drift, np.zeros((len(row), 2))])
+
+
+def _best_of_cells(grey: Image, cell_px: int, seen: Image | None) -> tuple[Array, NDArray[np.intp]]:
+    """The best corner of each cell: its strength, NaN where the cell reaches into what is left out, for nobody knows
+    whether that is plain, and its place in the cell, row by row."""
+    corner = cv2.cornerMinEigenVal(grey, 5)
+    if seen is not None:
+        corner[seen == 0] = np.nan
+    rows, columns = (n // cell_px for n in grey.shape)
+    cells = corner[: rows * cell_px, : columns * cell_px].reshape(rows, cell_px, columns, cell_px)
+    cells = cells.transpose(0, 2, 1, 3).reshape(rows, columns, -1)
+    best = cells.argmax(axis=2)
+    return np.take_along_axis(cells, best[..., None], axis=2)[..., 0].astype(np.float64), best

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from rearguard.looming.parallax import Parallax
 
 Flags = NDArray[np.bool_]
-_GRID = np.exp(np.linspace(np.log(0.03), np.log(3.0), 70))
+# Of the usual g. Who stands sways, and steps back.
+_GRID = np.concatenate([[-0.3, -0.1, -0.03, -0.01, 0.0], np.exp(np.linspace(np.log(0.01), np.log(3.0), 86))])
+_NO_GRADE = 1e-9  # what does not move forward has no logarithm
 _LEAST_DOWN = 0.06
 _MOST_ACROSS_PX = 1.5
 _USUAL_SD, _BEFORE_SD = 0.5, 0.15  # of ln g about the usual one and about what it was
@@ -29,8 +31,8 @@ _ANY_PACE = 0.25  # what a vote against both still counts: wearers walk and stan
 
 
 def grade(seen: Parallax, usual: float, before: float) -> tuple[float, float] | None:
-    """g by the vote of all points below the horizon, 0 when standing, and how many points are for it; None where too
-    few say anything.
+    """g by the vote of all points below the horizon, 0 when standing or going back, and how many points are for it;
+    None where too few say anything.
 
     `usual` is g at the usual pace, `before` what it was last: votes are weighed towards the latter.
     """
@@ -39,7 +41,8 @@ def grade(seen: Parallax, usual: float, before: float) -> tuple[float, float] | 
         return None
     k, down = seen.nearness[low], seen.down[low]
     guess = usual * _GRID
-    spread = np.hypot(seen.sd[low][:, None], 0.04 * down[:, None] * guess[None] + guess[None] * _HORIZON_SD)
+    forward = np.maximum(guess, _NO_GRADE)
+    spread = np.hypot(seen.sd[low][:, None], (0.04 * down[:, None] + _HORIZON_SD) * np.abs(guess[None]))
     off = (k[:, None] - guess[None] * down[:, None]) / spread
     # Things may stand before the ground, nothing is behind it: such points speak against a g, not for none.
     vote = (1.0 / (1.0 + off**2)).sum(axis=0) - _BEHIND * (off < -2.0).sum(axis=0)
@@ -47,8 +50,8 @@ def grade(seen: Parallax, usual: float, before: float) -> tuple[float, float] | 
     prior = np.exp(
         -0.5
         * (
-            (np.log(guess / max(before, 1e-3 * usual)) / _BEFORE_SD) ** 2
-            + (np.log(guess / usual) / _USUAL_SD) ** 2
+            (np.log(forward / max(before, 1e-3 * usual)) / _BEFORE_SD) ** 2
+            + (np.log(forward / usual) / _USUAL_SD) ** 2
         )
     )
     vote *= _ANY_PACE + (1 - _ANY_PACE) * prior
@@ -60,9 +63,8 @@ def grade(seen: Parallax, usual: float, before: float) -> tuple[float, float] | 
         error = k - g * down
         weight = 1.0 / (1.0 + (error / np.hypot(seen.sd[low], g * _HORIZON_SD)) ** 2) ** 2
         g = float((weight * k * down).sum() / (weight * down * down).sum())
-    return max(g, 0.0), float(
-        (weight * (np.abs(error) < 2.0 * np.hypot(seen.sd[low], g * _HORIZON_SD))).sum()
-    )
+    supports = np.abs(error) < 2.0 * np.hypot(seen.sd[low], g * _HORIZON_SD)
+    return max(g, 0.0), float((weight * supports).sum())
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 A point h above a flat ground moves faster than the ground behind it, by the share h/(H - h) of a lens at height H: a
 branch of 8 cm six metres ahead by two pixels while the wearer takes a step. The channel of points (`detector`) looks at
-a picture of 320 pixels, in which that is half a pixel. Here the path's few metres are compared at full resolution,
-after the ground's own motion has been taken out (`plane`), at places with an edge across the path: what moves more, in
-the direction in which only height moves it, stands up. `track.patches` believes in it when it counts down for a stride.
+half the picture's detail. Here the path's few metres are compared at full resolution, after the ground's own motion has
+been taken out (`plane`), at places with an edge across the path: what moves more, in the direction in which only height
+moves it, stands up. `track.patches` believes in it when it counts down for a stride.
 """
 
 from __future__ import annotations

@@ -149,13 +149,13 @@ class Pipeline:
     def _loom(self, frame: Frame, aside: Future[_Look]) -> Sight:
         """What else is in the way; the worker that looked aside does this next, so nothing is waited for."""
         look = aside.result()
-        if self._looming is None or self._flow.grey is None:
+        if self._looming is None or self._grey is None:
             return Sight()
         known = [replace(t, box=moved(t.box, look.turned, self._lens)) for t in self._rules.tracks]
         sight = self._looming.detect(
-            self._flow.grey, frame.captured_ns, look.fitted, look.ego, known, holds=self._rules.holds_patches
+            self._grey, frame.captured_ns, look.fitted, look.ego, known, holds=self._rules.holds_patches
         )
-        if self._low is None or self._grey is None:
+        if self._low is None:
             return sight
         low = self._low.detect(self._grey, frame.captured_ns, look.fitted, look.ego)
         return sight if low is None else dataclasses.replace(sight, patches=(*(sight.patches or ()), *low))
