@@ -7,7 +7,7 @@ import os
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -59,6 +59,26 @@ def device(root: Path, number: int = 0, **changed: str | None) -> Path:
     return folder
 
 
+ACCEL_SCALE = 0.002392  # at 8 g
+
+
+def accelerometer(root: Path, number: int = 1, **changed: str | None) -> Path:
+    """The same of the accelerometer of the same part; by the number 0 in the gyroscope's own device, after its axes."""
+    own: dict[str, str | None] = {
+        "in_accel_scale": "0.000598",
+        "in_accel_scale_available": "0.000598 0.001196 0.002392 0.004785",
+        "scan_elements/in_timestamp_index": "6",
+    }
+    for index, axis in enumerate("xyz"):
+        channel = f"scan_elements/in_accel_{axis}"
+        own |= {f"{channel}_en": "0", f"{channel}_index": str(3 + index), f"{channel}_type": "le:s16/16>>0"}
+        if number:
+            own |= {f"scan_elements/in_anglvel_{axis}_{what}": None for what in ("en", "index", "type")}
+    if number:
+        own["name"] = "lsm6dso_accel"
+    return device(root, number, **{**own, **changed})
+
+
 def scan(at_ns: int, x: int, y: int, z: int) -> bytes:
     return struct.pack("<3hxxq", x, y, z, at_ns)
 
@@ -95,6 +115,57 @@ def test_other_channels_that_stay_on_are_stepped_over(tmp_path: Path) -> None:
     assert layout.size == len(raw) == 24
     at_ns, rate, clipped = layout.sample(raw)
     assert (at_ns, [round(r / SCALE) for r in rate], clipped) == (42, [-5, 7, 9], False)
+
+
+def test_an_accelerometer_beside_it_is_set_up_as_well(tmp_path: Path) -> None:
+    device(tmp_path)
+    assert iio.set_up_both(iio.find("auto", tmp_path))[1:] == (None, "")
+    folder = accelerometer(tmp_path)
+    gyro, accel, why = iio.set_up_both(iio.find("auto", tmp_path))
+    assert accel is not None
+    assert (gyro.node, accel.node, accel.name, accel.rate_hz, why) == (
+        "iio:device0",
+        "iio:device1",
+        "lsm6dso_accel",
+        208,
+        "",
+    )
+    assert accel.scales == (ACCEL_SCALE,) * 3  # 8 g: a landing has 3
+    assert (folder / "buffer" / "enable").read_text() == "1"
+    _, told, clipped = accel.sample(scan(1, 0, 4101, -32768))
+    assert told == pytest.approx((0.0, 9.81, -78.4), abs=0.02)
+    assert clipped
+
+
+def test_an_accelerometer_in_the_same_device_comes_with_the_same_scan(tmp_path: Path) -> None:
+    accelerometer(tmp_path, 0)
+    gyro, accel, why = iio.set_up_both(iio.find("auto", tmp_path))
+    assert accel is not None
+    assert (why, gyro.node, accel.node, gyro.size, accel.size) == ("", "iio:device0", "iio:device0", 24, 24)
+    raw = struct.pack("<6hxxxxq", 1, 2, 3, 10, 20, 30, 42)
+    assert [round(v / SCALE) for v in gyro.sample(raw)[1]] == [1, 2, 3]
+    assert [round(v / ACCEL_SCALE) for v in accel.sample(raw)[1]] == [10, 20, 30]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"in_accel_scale": "0", "in_accel_scale_available": "nan -1"},
+        {"scan_elements__in_accel_x_type": "le:s16/7>>0"},
+        {"scan_elements__in_accel_x_index": "4"},
+    ],
+)
+def test_an_accelerometer_that_makes_no_sense_leaves_the_gyroscope_as_it_is(
+    tmp_path: Path, number: int, changed: dict[str, str]
+) -> None:
+    device(tmp_path)
+    accelerometer(tmp_path, number, **changed)
+    gyro, accel, why = iio.set_up_both(iio.find("auto", tmp_path))
+    assert accel is None
+    assert "\n" not in why
+    assert why.startswith(f"iio:device{number}: ")
+    assert gyro.sample(scan(9, 1, 2, 3))[0] == 9
 
 
 @pytest.mark.parametrize(
@@ -165,11 +236,11 @@ def until(condition: object, seconds: float = 5.0) -> None:
 
 
 @contextmanager
-def piped(root: Path) -> Iterator[tuple[GyroReader, BinaryIO]]:
+def piped(root: Path, made: Callable[[Path], Path] = device) -> Iterator[tuple[GyroReader, BinaryIO]]:
     """A reader, and the pipe that stands for its device."""
-    device(root)
+    made(root)
     dev = root / "dev"
-    dev.mkdir()
+    dev.mkdir(exist_ok=True)
     os.mkfifo(dev / "iio:device0")
     reader = GyroReader("auto", root, dev)
     try:
@@ -193,6 +264,42 @@ def test_rates_are_read_from_the_device_as_they_come(tmp_path: Path) -> None:
         assert window.rate[-1][2] == pytest.approx(319 * SCALE)
         assert reader.why == ""
         assert reader.window(now_ns, now_ns + NS) is None  # so far it has not told
+
+
+def test_accelerations_are_read_beside_the_rates_and_one_that_goes_takes_no_rate_along(
+    tmp_path: Path,
+) -> None:
+    accelerometer(tmp_path)
+    (tmp_path / "dev").mkdir()
+    os.mkfifo(tmp_path / "dev" / "iio:device1")
+    with piped(tmp_path) as (reader, pipe):
+        now_ns = time.monotonic_ns()
+        span = now_ns, now_ns + 90_000_000
+        with (tmp_path / "dev" / "iio:device1").open("wb", buffering=0) as other:
+            other.write(b"".join(scan(now_ns + i * 5_000_000, 0, 4101, i) for i in range(20)))
+            until(lambda: reader.accel.window(*span) is not None)
+        assert reader.accel_there
+        assert reader.accel_why == ""
+        pulled = reader.accel.window(*span)
+        assert pulled is not None
+        assert pulled.rate[0] == pytest.approx((0.0, 9.81, 0.0), abs=0.01)
+        pipe.write(b"".join(scan(now_ns + i * 5_000_000, 1, 2, 3) for i in range(20)))
+        until(lambda: reader.window(*span) is not None)
+        assert reader.why == ""
+
+
+def test_what_both_tell_in_one_device_is_told_apart(tmp_path: Path) -> None:
+    with piped(tmp_path, lambda root: accelerometer(root, 0)) as (reader, pipe):
+        now_ns = time.monotonic_ns()
+        span = now_ns, now_ns + 90_000_000
+        for i in range(20):
+            pipe.write(struct.pack("<6hxxxxq", 100, 200, 300, 0, 0, 4101, now_ns + i * 5_000_000))
+        until(lambda: reader.window(*span) is not None and reader.accel.window(*span) is not None)
+        rates, pulled = reader.window(*span), reader.accel.window(*span)
+        assert rates is not None
+        assert pulled is not None
+        assert rates.rate[0] == pytest.approx((100 * SCALE, 200 * SCALE, 300 * SCALE))
+        assert pulled.rate[0] == pytest.approx((0.0, 0.0, 9.81), abs=0.01)
 
 
 NS = 1_000_000_000
@@ -239,7 +346,10 @@ def test_root_sets_it_up_for_the_service(
     file.write_text('[gyro]\ndevice = "lsm6dso_gyro"\n')
     assert prepare.main(tmp_path) == 0
     assert (folder / "buffer" / "enable").read_text() == "1"
-    assert "208" in capsys.readouterr().out
+    assert capsys.readouterr().out == "lsm6dso_gyro: 208 rates a second\naccelerometer: none\n"
+    accelerometer(tmp_path)
+    assert prepare.main(tmp_path) == 0
+    assert "accelerometer: 208 accelerations a second" in capsys.readouterr().out
     file.write_text('[gyro]\ndevice = "another"\n')
     assert prepare.main(tmp_path) == 3
     assert "another" in capsys.readouterr().err
@@ -275,6 +385,29 @@ def test_the_doctor_says_whether_it_delivers(tmp_path: Path, monkeypatch: pytest
     teller.join(5)
     assert found.state is State.OK, found
     assert 50 < found.numbers["rate_hz"] < 400
+    assert "no accelerometer" in found.measured
+
+
+@pytest.mark.timing
+def test_the_doctor_tells_what_the_accelerometer_feels(tmp_path: Path) -> None:
+    folder = tmp_path / "sys" / "bus" / "iio" / "devices"
+    accelerometer(folder, 0)
+    (tmp_path / "dev").mkdir()
+    os.mkfifo(tmp_path / "dev" / "iio:device0")
+    done = threading.Event()
+
+    def tell() -> None:
+        with (tmp_path / "dev" / "iio:device0").open("wb", buffering=0) as pipe, contextlib.suppress(OSError):
+            while not done.wait(0.004):
+                pipe.write(struct.pack("<6hxxxxq", 1, 2, 3, 0, 4101, 0, time.monotonic_ns()))
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    found = hardware.gyro(CheckContext(Config(gyro=Gyro(device="auto")), root=tmp_path))
+    done.set()
+    teller.join(5)
+    assert found.state is State.OK, found
+    assert "its accelerometer feels 9.8 m/s²" in found.measured
 
 
 @pytest.mark.timing

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
+
 from rearguard.clock import NS_PER_S
 from rearguard.cue.motors import no_gpio, open_motors
 from rearguard.doctor.finding import CheckContext, Finding, fail, ok, warn
@@ -53,14 +55,23 @@ def gyro(patient: CheckContext) -> Finding:
             time.sleep(0.05)
         time.sleep(0.0 if reader.why else _GYRO_LISTENS_S)
         now_ns = time.monotonic_ns()
-        heard = reader.window(now_ns - round(0.5 * _GYRO_LISTENS_S * NS_PER_S), now_ns - NS_PER_S // 20)
+        span = now_ns - round(0.5 * _GYRO_LISTENS_S * NS_PER_S), now_ns - NS_PER_S // 20
+        heard, pulled = reader.window(*span), reader.accel.window(*span)
     finally:
         reader.close()
     if reader.why or heard is None:
         why = reader.why or "too few rates a second"
         return warn("gyro", f"{why}: the picture alone tells the turns", "hardware.md, section 14")
     rate_hz = (len(heard.at_s) - 2) / float(heard.at_s[-1])
-    return ok("gyro", f"{wanted}: {rate_hz:.0f} rates a second", rate_hz=round(rate_hz, 1))
+    measured = f"{wanted}: {rate_hz:.0f} rates a second"
+    if not reader.accel_there:
+        return ok("gyro", f"{measured}; no accelerometer beside it", rate_hz=round(rate_hz, 1))
+    if pulled is None or reader.accel_why:
+        why = reader.accel_why or "it tells nothing"
+        return warn("gyro", f"{measured}; accelerometer: {why}: used without it", "hardware.md, section 14")
+    pull_m_s2 = float(np.linalg.norm(pulled.rate.mean(axis=0)))
+    measured += f"; its accelerometer feels {pull_m_s2:.1f} m/s² (9.8 at rest)"
+    return ok("gyro", measured, rate_hz=round(rate_hz, 1), pull_m_s2=round(pull_m_s2, 2))
 
 
 def journal(patient: CheckContext) -> Finding:

@@ -1,4 +1,5 @@
-"""The gyroscope in a GoPro's recording: rates of the picture out of its GPMF telemetry.
+"""The gyroscope and accelerometer in a GoPro's recording: how its picture turns, and what pulls at it, out of its GPMF
+telemetry.
 
 Payloads are nests of key, type, size, count and values (GPMF as published by GoPro: big-endian, padded to four bytes);
 whatever is no such thing is passed over. A camera that steadies its pictures says how it turned them (IORI): what
@@ -23,19 +24,22 @@ from rearguard.sense.rates import Array, Recorded
 _MOST_PAYLOADS = 20_000  # of a second each
 _MOST_DEPTH = 4
 MOST_RAD_S = 35.0  # all that such a gyroscope, or a phone's, can tell
+MOST_M_S2 = 160.0  # the same of an accelerometer: 16 g
 _LATE_S = 0.020  # the telemetry's times behind the pictures', as measured on a GoPro Max against its own orientation
 ZERO_SD_RAD_S = math.radians(0.05)  # the camera takes its zero out: within 0.03 deg/s of its own orientation
 _HEAD = struct.Struct(">4sBBH")
 _ORDER = "ZXY"  # of the axes of GYRO where none is told
 _LEAST = 20  # samples that are worth anything
+_Axes = tuple[float, float, float]
 
 
 @dataclass
 class Telemetry:
-    """What one payload told: rates (rad/s) about x to the right, y ahead, z up, of the camera turned the other way
-    round; and how each picture is turned against the camera (w, x, y, z)."""
+    """What one payload told: rates (rad/s) and accelerations (m/s², at rest 9.8 upwards) about x to the right, y ahead,
+    z up, of the camera turned the other way round; and how each picture is turned against the camera (w, x, y, z)."""
 
-    gyro: list[tuple[float, float, float]] = field(default_factory=list)
+    gyro: list[_Axes] = field(default_factory=list)
+    accel: list[_Axes] = field(default_factory=list)
     picture: list[tuple[float, float, float, float]] = field(default_factory=list)
 
 
@@ -62,8 +66,8 @@ def _walk(data: bytes, told: Telemetry, depth: int) -> None:
         elif key == b"ORIN" and kind == ord("c"):
             letters = body.decode("ascii", "replace")
             order = letters if sorted(letters.upper()) == ["X", "Y", "Z"] else _ORDER
-        elif key == b"GYRO" and kind == ord("s") and size == 6:
-            told.gyro.extend(_axes(body, scale, order))
+        elif key in (b"GYRO", b"ACCL") and kind == ord("s") and size == 6:
+            (told.gyro if key == b"GYRO" else told.accel).extend(_axes(body, scale, order))
         elif key == b"IORI" and kind == ord("s") and size == 8:
             told.picture.extend(q for q in struct.iter_unpack(">4h", body) if any(q))
 
@@ -95,29 +99,41 @@ def payloads(path: Path) -> Iterator[tuple[float, float, Telemetry]]:
 def picture_rates(path: Path) -> Recorded | None:
     """How the picture turned, about its own axes (right, down, ahead), on the recording's clock; None where it does not
     tell."""
+    return picture_motion(path)[0]
+
+
+def picture_motion(path: Path) -> tuple[Recorded | None, Recorded | None]:
+    """How the picture turned, as `picture_rates`, and the accelerations (m/s²) about the same axes; None for what
+    it does not tell."""
     import av
 
-    times, rates, shown_s, shown = [], [], [], []
     try:
-        for begins_s, lasts_s, told in payloads(path):
-            times.append(spread(begins_s - _LATE_S, lasts_s, len(told.gyro)))
-            rates.append(np.array(told.gyro))
-            shown_s.append(spread(begins_s, lasts_s, len(told.picture), at=0.0))
-            shown.append(np.array(told.picture, float).reshape(-1, 4))
+        told = list(payloads(path))
     except (av.FFmpegError, OSError, ValueError):
-        return None
-    if not times:
-        return None
-    t, x_y_z = np.concatenate(times), np.concatenate(rates)
-    good = np.concatenate([[True], np.diff(t) > 0]) & (np.abs(x_y_z) < MOST_RAD_S).all(axis=1)
-    t, x_y_z = t[good], x_y_z[good]
-    if len(t) < _LEAST or not (np.diff(t) > 0).all():
-        return None
-    turning = -x_y_z[:, [0, 2, 1]]
-    at, how = np.concatenate(shown_s), np.concatenate(shown)
+        return None, None
+    rates = _samples([(begins_s, lasts_s, t.gyro) for begins_s, lasts_s, t in told], MOST_RAD_S)
+    if rates is None:
+        return None, None
+    accel = _samples([(begins_s, lasts_s, t.accel) for begins_s, lasts_s, t in told], MOST_M_S2)
+    at = np.concatenate([spread(begins_s, lasts_s, len(t.picture), at=0.0) for begins_s, lasts_s, t in told])
+    how = np.concatenate([np.array(t.picture, float).reshape(-1, 4) for *_, t in told])
     if len(at) > 1 and (np.diff(at) > 0).all():
-        turning = _as_shown(t, turning, at, how)
-    return Recorded(np.round(t * NS_PER_S).astype(np.int64), turning)
+        rates = rates[0], _as_shown(*rates, at, how)
+        accel = accel and (accel[0], _in_picture(accel[1], *_turned(accel[0], at, how)))
+    return _recorded(rates), accel and _recorded(accel)
+
+
+def _samples(told: list[tuple[float, float, list[_Axes]]], most: float) -> tuple[Array, Array] | None:
+    """Times (n,) in seconds and what is told then about the camera's axes (n, 3); None where that is of no use."""
+    t = np.concatenate([np.zeros(0), *(spread(at - _LATE_S, lasts_s, len(v)) for at, lasts_s, v in told)])
+    x_y_z = np.concatenate([np.array(v, float).reshape(-1, 3) for *_, v in told] or [np.zeros((0, 3))])
+    good = (np.diff(t, prepend=-math.inf) > 0) & (np.abs(x_y_z) < most).all(axis=1)
+    t, x_y_z = t[good], x_y_z[good]
+    return (t, -x_y_z[:, [0, 2, 1]]) if len(t) >= _LEAST and (np.diff(t) > 0).all() else None
+
+
+def _recorded(samples: tuple[Array, Array]) -> Recorded:
+    return Recorded(np.round(samples[0] * NS_PER_S).astype(np.int64), samples[1])
 
 
 def spread(begins_s: float, lasts_s: float, count: int, at: float = 0.5) -> Array:
@@ -129,20 +145,29 @@ def spread(begins_s: float, lasts_s: float, count: int, at: float = 0.5) -> Arra
 def _as_shown(t_s: Array, turning: Array, at_s: Array, how: Array) -> Array:
     """Rates of the picture (n, 3) of rates of the camera, the picture being turned against it by `how` (m, 4) at times
     `at_s` (m,), all in the camera's axes; the quaternions are of the way from the picture to the camera."""
+    w, v = _turned(t_s, at_s, how)
+    # The picture's own turning against the camera: twice the vector part of the conjugate times the change.
+    dw = np.gradient(w[:, 0], t_s)[:, None]
+    dv = np.gradient(v, t_s, axis=0)
+    result: Array = _in_picture(turning, w, v) + 2 * (w * dv - dw * v - np.cross(v, dv))
+    return result
+
+
+def _turned(t_s: Array, at_s: Array, how: Array) -> tuple[Array, Array]:
+    """How the picture is turned at each of the times (n,): scalar (n, 1) and vector (n, 3) of unit quaternions."""
     how = how / np.linalg.norm(how, axis=1, keepdims=True)
     how *= np.where(np.cumprod(np.concatenate([[1.0], np.sign(_dots(how[1:], how[:-1]))])) < 0, -1.0, 1.0)[
         :, None
     ]
     mixed = np.stack([np.interp(t_s, at_s, column) for column in how.T], axis=1)
     mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)
-    w, v = mixed[:, :1], -mixed[:, 1:]
-    # The camera's rates in the picture's axes: turned back by the picture's own turn (w, v).
-    cross = np.cross(-v, turning)
-    seen = turning + 2 * (w * cross + np.cross(-v, cross))
-    # The picture's own turning against the camera: twice the vector part of the conjugate times the change.
-    dw = np.gradient(mixed[:, 0], t_s)[:, None]
-    dv = -np.gradient(mixed[:, 1:], t_s, axis=0)
-    result: Array = seen + 2 * (w * dv - dw * v - np.cross(v, dv))
+    return mixed[:, :1], -mixed[:, 1:]
+
+
+def _in_picture(vectors: Array, w: Array, v: Array) -> Array:
+    """What is told about the camera's axes (n, 3), about the picture's: turned back by the picture's own turn."""
+    cross = np.cross(-v, vectors)
+    result: Array = vectors + 2 * (w * cross + np.cross(-v, cross))
     return result
 
 

@@ -1,4 +1,5 @@
-"""A gyroscope in the kernel's IIO interface: what its files in sysfs say, set up for buffered reading, its bytes.
+"""A gyroscope, and the accelerometer beside it, in the kernel's IIO interface: what their files in sysfs say, set up
+for buffered reading, their bytes.
 
 What stands in sysfs is a driver's word and is checked: names, types, indices, scales and rates. The layout of a scan is
 that of the kernel's documentation (iio/iio_devbuf): the channels that are on, by index, each aligned to its own size.
@@ -17,15 +18,32 @@ from rearguard.text import clean
 SYS = Path("/sys/bus/iio/devices")
 LEAST_HZ = 200.0
 _MOST_HZ = 2000.0
-_LEAST_RAD_S = math.radians(500.0)  # a trunk turns at up to 110 deg/s when running, a fall at more
-_MOST_SCALE = 1.0  # rad/s a digit
+_MOST_SCALE = 1.0  # rad/s or m/s² a digit
 _BUFFER_SCANS, _WATERMARK = 256, 2
 _MOST_BYTES = 4096
 _MOST_NAME = 64
 _MOST_CHANNELS = 64
 _TYPE = re.compile(r"([bl]e):([su])(\d{1,2})/(\d{1,2})(?:X(\d{1,3}))?>>(\d{1,2})")
-_AXES = ("in_anglvel_x", "in_anglvel_y", "in_anglvel_z")
 _TIME = "in_timestamp"
+
+
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """What a part measures: the name of its channels, their unit, and what it must be able to tell at least."""
+
+    channel: str
+    unit: str
+    least: float
+
+    @property
+    def axes(self) -> tuple[str, str, str]:
+        """Its channels, as the kernel names them."""
+        return f"{self.channel}_x", f"{self.channel}_y", f"{self.channel}_z"
+
+
+GYROSCOPE = Sensor("in_anglvel", "rad/s", math.radians(500.0))  # a trunk turns at 110 deg/s when running
+# A trunk lands with 2 to 3 g when running, with 3.5 g and more when it falls. Parts of 8 g tell a little less.
+ACCELEROMETER = Sensor("in_accel", "m/s²", 7.5 * 9.81)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +74,11 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A device that is set up: its name, the size of a scan, its axes and time, what a digit is worth and its rate."""
+    """A sensor that is set up: its device's name and file, the size of a scan, its axes and time, what a digit is worth
+    and its rate."""
 
     name: str
+    node: str
     size: int
     axes: tuple[Channel, Channel, Channel]
     time: Channel
@@ -66,7 +86,7 @@ class Layout:
     rate_hz: float
 
     def sample(self, scan: bytes) -> tuple[int, tuple[float, float, float], bool]:
-        """Time in ns, rates in rad/s about the sensor's axes, and whether one is at the end of what it can tell."""
+        """Time in ns, what is told about the sensor's axes, and whether one is at the end of what it can tell."""
         raw = [c.value(scan) for c in self.axes]
         x, y, z = (r * s for r, s in zip(raw, self.scales, strict=True))
         clipped = any(r in c.ends for r, c in zip(raw, self.axes, strict=True))
@@ -79,7 +99,7 @@ def find(wanted: str, root: Path = SYS) -> Path:
     for folder in sorted(root.glob("iio:device*")):
         if not re.fullmatch(r"iio:device\d{1,3}", folder.name):
             continue
-        if not all((folder / "scan_elements" / f"{axis}_en").exists() for axis in _AXES):
+        if not _has(folder, GYROSCOPE):
             continue
         name = clean(_text(folder / "name", ""), _MOST_NAME)
         if wanted in ("auto", name, folder.name):
@@ -89,11 +109,45 @@ def find(wanted: str, root: Path = SYS) -> Path:
     raise PartFailed(f"no gyroscope {'' if wanted == 'auto' else wanted}: {there}".replace(" :", ":"))
 
 
+def beside(folder: Path) -> Path | None:
+    """The folder of the accelerometer of the same part: a gyroscope's own device, or one of the same parent."""
+    for other in (folder, *sorted(folder.parent.glob("iio:device*"))):
+        if _has(other, ACCELEROMETER) and other.resolve().parent == folder.resolve().parent:
+            return other
+    return None
+
+
+def set_up_both(folder: Path) -> tuple[Layout, Layout | None, str]:
+    """The gyroscope in `folder` and, where its part has one that works, the accelerometer, both delivering; and what is
+    wrong with one that does not work. Raises `PartFailed` for the gyroscope."""
+    other = beside(folder)
+    if other is None:
+        return set_up(folder), None, ""
+    try:
+        if other == folder:
+            gyro, accel = _set_up(folder, (GYROSCOPE, ACCELEROMETER))
+        else:
+            gyro, (accel,) = set_up(folder), _set_up(other, (ACCELEROMETER,))
+    except PartFailed as e:
+        return set_up(folder), None, str(e)
+    return gyro, accel, ""
+
+
 def set_up(folder: Path) -> Layout:
-    """Make a device deliver scans of rates and times, fast and wide enough. Raises `PartFailed`."""
+    """Make a gyroscope deliver scans of rates and times, fast and wide enough. Raises `PartFailed`."""
+    return _set_up(folder, (GYROSCOPE,))[0]
+
+
+def _has(folder: Path, sensor: Sensor) -> bool:
+    return all((folder / "scan_elements" / f"{axis}_en").exists() for axis in sensor.axes)
+
+
+def _set_up(folder: Path, sensors: tuple[Sensor, ...]) -> list[Layout]:
+    """Make one device deliver what its sensors tell, and times."""
     scan = folder / "scan_elements"
-    needed = {*_AXES, _TIME}
-    rate_hz, scales = _choose(folder)
+    needed = {_TIME, *(axis for sensor in sensors for axis in sensor.axes)}
+    chosen = [_choose(folder, sensor) for sensor in sensors]
+    _check_places(scan, [_channel(scan, axis) for sensor in sensors for axis in sensor.axes])
     if not _ready(folder, needed):
         _write(folder / "buffer" / "enable", "0")
         _write(folder / "current_timestamp_clock", "monotonic")
@@ -109,18 +163,22 @@ def set_up(folder: Path) -> Layout:
         raise PartFailed(f"{folder.name}: {', '.join(sorted(missing))} cannot be switched on")
     if _text(folder / "current_timestamp_clock", "monotonic") != "monotonic":
         raise PartFailed(f"{folder.name}: its time stamps are of another clock than the camera's")
-    axes = tuple(channels[a] for a in _AXES)
     name = clean(_text(folder / "name", folder.name), _MOST_NAME)
     time = channels[_TIME]
     if time.bits != 64:
         raise PartFailed(f"{folder.name}: time stamps of {time.bits} bits are not of this kernel")
-    return Layout(name, size, (axes[0], axes[1], axes[2]), time, scales, rate_hz)
+    layouts = []
+    for sensor, (rate_hz, scales) in zip(sensors, chosen, strict=True):
+        x, y, z = (channels[a] for a in sensor.axes)
+        layouts.append(Layout(name, folder.name, size, (x, y, z), time, scales, rate_hz))
+    return layouts
 
 
-def _choose(folder: Path) -> tuple[float, tuple[float, float, float]]:
+def _choose(folder: Path, sensor: Sensor) -> tuple[float, tuple[float, float, float]]:
     """The rate and the scales, the device's own where they will do, else the nearest that will."""
     rate = next(
-        (f for f in ("sampling_frequency", "in_anglvel_sampling_frequency") if (folder / f).exists()), ""
+        (f for f in ("sampling_frequency", f"{sensor.channel}_sampling_frequency") if (folder / f).exists()),
+        "",
     )
     rate_hz = _number(folder / rate) if rate else 0.0
     if not LEAST_HZ <= rate_hz <= _MOST_HZ:
@@ -133,20 +191,20 @@ def _choose(folder: Path) -> tuple[float, tuple[float, float, float]]:
             raise PartFailed(f"{folder.name}: it tells {rate_hz:g} rates a second, {LEAST_HZ:g} are needed")
         rate_hz = min(fit)
         _write(folder / rate, f"{rate_hz:g}")
-    one = folder / "in_anglvel_scale"
-    files = [one] * 3 if one.exists() else [folder / f"{axis}_scale" for axis in _AXES]
-    bits = [_channel(folder / "scan_elements", axis).bits for axis in _AXES]
+    one = folder / f"{sensor.channel}_scale"
+    files = [one] * 3 if one.exists() else [folder / f"{axis}_scale" for axis in sensor.axes]
+    bits = [_channel(folder / "scan_elements", axis).bits for axis in sensor.axes]
     scales = []
     for file, digits in zip(files, bits, strict=True):
         scale = _number(file)
-        if scale * 2 ** (digits - 1) < _LEAST_RAD_S:
+        if scale * 2 ** (digits - 1) < sensor.least:
             wide = _numbers(file.with_name(f"{file.name}_available"))
-            wide = [s for s in wide if s * 2 ** (digits - 1) >= _LEAST_RAD_S and s <= _MOST_SCALE]
+            wide = [s for s in wide if s * 2 ** (digits - 1) >= sensor.least and s <= _MOST_SCALE]
             if wide:
                 scale = min(wide)
                 _write(file, f"{scale:.9f}")
         if not 0 < scale <= _MOST_SCALE:
-            raise PartFailed(f"{folder.name}: {file.name} says {scale:g} rad/s a digit")
+            raise PartFailed(f"{folder.name}: {file.name} says {scale:g} {sensor.unit} a digit")
         scales.append(scale)
     return rate_hz, (scales[0], scales[1], scales[2])
 
@@ -180,14 +238,18 @@ def _layout(scan: Path) -> tuple[dict[str, Channel], int]:
     if len(names) > _MOST_CHANNELS:
         raise PartFailed(f"{scan.parent.name}: {len(names)} channels are more than a sensor has")
     found = sorted((_channel(scan, name) for name in names), key=lambda c: c.index)
-    if len({c.index for c in found}) < len(found):
-        raise PartFailed(f"{scan.parent.name}: two channels have the same index")
+    _check_places(scan, found)
     at, widest, placed = 0, 1, {}
     for c in found:
         at = -(-at // c.size) * c.size
         placed[c.name] = Channel(c.name, c.index, c.big, c.signed, c.bits, c.size, c.shift, at)
         at, widest = at + c.size, max(widest, c.size)
     return placed, -(-at // widest) * widest
+
+
+def _check_places(scan: Path, channels: list[Channel]) -> None:
+    if len({c.index for c in channels}) < len(channels):
+        raise PartFailed(f"{scan.parent.name}: two channels have the same index")
 
 
 def _channel(scan: Path, name: str) -> Channel:

@@ -1,12 +1,13 @@
-"""The thread that reads a gyroscope: a sensor that hangs, dies or comes back holds up nobody."""
+"""The thread that reads a gyroscope and the accelerometer beside it: what hangs, dies or comes back holds up nobody."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import threading
 import time
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from rearguard.clock import NS_PER_S
@@ -27,8 +28,10 @@ _WAIT_S = 0.02  # four samples at 208 Hz; the detector takes longer
 class GyroReader:
     """Reads one device from when it is made until `close`. `why` says what is wrong with it; empty while it delivers.
 
-    `root` and `dev` are where the kernel shows devices, and where their data comes from; `kept` is how many samples are
-    remembered, by default those of ten seconds.
+    `accel` are the accelerations (m/s², about the same axes) of a part that tells them beside the rates, as
+    `accel_there` says; `accel_why` is what is wrong with them: the rates go on without. `root` and `dev` are where the
+    kernel shows devices, and where their data comes from; `kept` is how many samples are remembered, by default those
+    of ten seconds.
     """
 
     def __init__(
@@ -36,8 +39,10 @@ class GyroReader:
     ) -> None:
         self._wanted, self._root, self._dev = wanted, root, dev
         self._ring = Ring() if kept is None else Ring(kept)
+        self.accel = Ring()
         self._stop = threading.Event()
         self.why = "it has told nothing yet"
+        self.accel_there, self.accel_why = False, ""
         self._thread = threading.Thread(target=self._run, name="gyro", daemon=True)
         self._thread.start()
 
@@ -54,7 +59,9 @@ class GyroReader:
         while not self._stop.is_set():
             try:
                 folder = iio.find(self._wanted, self._root)
-                self._read(iio.set_up(folder), self._dev / folder.name)
+                gyro, accel, self.accel_why = iio.set_up_both(folder)
+                self.accel_there = accel is not None or bool(self.accel_why)
+                self._read(gyro, accel)
             except RearguardError as e:
                 self.why = str(e)
             except OSError as e:
@@ -62,39 +69,79 @@ class GyroReader:
             except Exception as e:  # a thread that dies is never heard of
                 self.why = f"{type(e).__name__}: {e}"
             self._ring.clear()
+            self.accel.clear()
             self._stop.wait(_AGAIN_S)
 
-    def _read(self, layout: Layout, device: Path) -> None:
-        """Read until it is silent, gone or no longer wanted."""
-        handle = os.open(device, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
+    def _read(self, gyro: Layout, accel: Layout | None) -> None:
+        """Read until the gyroscope is silent, gone or no longer wanted."""
+        with ExitStack() as stack:
             poller = select.poll()
-            poller.register(handle, select.POLLIN)
-            rest, heard_s = b"", time.monotonic()
+            first = self._open(gyro, poller, stack)
+            streams = {first: _Stream(gyro.size, {self._ring: gyro})}
+            if accel is not None and accel.node == gyro.node:
+                streams[first].told[self.accel] = accel
+            elif accel is not None:
+                try:
+                    streams[self._open(accel, poller, stack)] = _Stream(accel.size, {self.accel: accel})
+                except OSError as e:
+                    self.accel_why = f"{accel.name}: {e.strerror or e}"
+            heard_s = time.monotonic()
             while not self._stop.is_set():
-                got = None
-                if poller.poll(_POLL_S * 1000):
-                    with contextlib.suppress(BlockingIOError):
-                        got = os.read(handle, _SCANS * layout.size)
-                if got:
-                    rest, heard_s = self._take(layout, rest + got), time.monotonic()
-                elif time.monotonic() - heard_s > _SILENT_S:
-                    self.why = f"{layout.name}: it delivers nothing"
+                ended = False
+                for handle, _ in poller.poll(_POLL_S * 1000):
+                    try:
+                        got = os.read(handle, _SCANS * streams[handle].size)
+                    except BlockingIOError:
+                        continue
+                    except OSError as e:
+                        if handle == first:
+                            raise
+                        self.accel_why = f"{accel.name if accel else ''}: {e.strerror or e}"
+                        poller.unregister(handle)
+                        continue
+                    self._take(streams[handle], got)
+                    if got and handle == first:
+                        heard_s = time.monotonic()
+                    ended = ended or not got
+                if time.monotonic() - heard_s > _SILENT_S:
+                    self.why = f"{gyro.name}: it delivers nothing"
                     return
-                elif got == b"":  # the end of a pipe; one that writes again is heard
+                if ended:  # the end of a pipe; one that writes again is heard
                     self._stop.wait(_POLL_S)
-        finally:
-            os.close(handle)
 
-    def _take(self, layout: Layout, data: bytes) -> bytes:
-        """Keep the samples of whole scans; what is left of the last."""
+    def _open(self, layout: Layout, poller: select.poll, stack: ExitStack) -> int:
+        handle = os.open(self._dev / layout.node, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        stack.callback(os.close, handle)
+        poller.register(handle, select.POLLIN)
+        return handle
+
+    def _take(self, stream: _Stream, got: bytes) -> None:
+        """Keep the samples of whole scans, and what is left of the last."""
         now_ns = time.monotonic_ns()
-        whole = len(data) // layout.size * layout.size
-        for at in range(0, whole, layout.size):
-            at_ns, rate, clipped = layout.sample(data[at : at + layout.size])
-            if not now_ns - _LATE_NS <= at_ns <= now_ns + _EARLY_NS:
-                self.why = f"{layout.name}: its time stamps are of another clock"
-                continue
-            if self._ring.add(at_ns, rate, clipped=clipped):
-                self.why = ""
-        return data[whole:]
+        data = stream.rest + got
+        whole = len(data) // stream.size * stream.size
+        for at in range(0, whole, stream.size):
+            for ring, layout in stream.told.items():
+                at_ns, rate, clipped = layout.sample(data[at : at + stream.size])
+                of_now = now_ns - _LATE_NS <= at_ns <= now_ns + _EARLY_NS
+                if of_now and ring.add(at_ns, rate, clipped=clipped):
+                    self._note(ring, "")
+                elif not of_now:
+                    self._note(ring, f"{layout.name}: its time stamps are of another clock")
+        stream.rest = data[whole:]
+
+    def _note(self, ring: Ring, why: str) -> None:
+        if ring is self.accel:
+            self.accel_why = why
+        else:
+            self.why = why
+
+
+@dataclass(slots=True)
+class _Stream:
+    """What comes out of one device: scans of so many bytes, where what they tell is kept, and a scan that is not whole
+    yet."""
+
+    size: int
+    told: dict[Ring, Layout]
+    rest: bytes = b""
