@@ -16,7 +16,7 @@ from rearguard.clock import NS_PER_S
 from rearguard.ego.level import Direction, axes, depth_share, direction, pixel
 from rearguard.ego.pinhole import Pinhole
 from rearguard.ego.state import EgoEstimator
-from rearguard.types import EgoMotion, EgoState, Heading, Speed
+from rearguard.types import EgoMotion, EgoState, Gravity, Heading, Speed
 
 LENS = Pinhole.from_fov(1280, 720, 66.0)
 
@@ -98,6 +98,21 @@ def test_somebody_who_walks_through_the_picture_moves_the_path_by_little() -> No
         ego.add_heading(Heading(0.4 if 40 <= i < 45 else 0.0, 0.025, 0.33))
     assert math.degrees(abs(state.swing_rad)) < 3.0
     assert abs(state.turn_rate_rad_s) < 0.02
+
+
+def test_gravity_is_a_first_word_on_the_pitch_and_where_the_wearer_heads_the_last() -> None:
+    """Of a path that climbs by 4 %, gravity tells the horizon, which is not what counts."""
+    ego = EgoEstimator()
+    by_gravity = Gravity(0.1, -0.08, 0.03)
+    for i in range(200):
+        ego.add_turn(EgoMotion(quality=0.9, sd_rad=1e-4), i * NS_PER_S // 10)
+        ego.add_gravity(by_gravity)
+        if i == 20:
+            assert ego.state.pitch_rad == pytest.approx(0.1, abs=0.03)
+        if i > 20:
+            ego.add_heading(Heading(0.0, 0.025, 0.33, -0.06, 0.045))
+    assert ego.state.pitch_rad == pytest.approx(0.06, abs=0.01)
+    assert ego.state.roll_rad == pytest.approx(-0.08, abs=0.02)
 
 
 @pytest.mark.parametrize("down_deg", [-8.0, 3.0, 6.0])

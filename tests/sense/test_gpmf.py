@@ -7,13 +7,14 @@ import struct
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rearguard.ego.flow import FlowEgo
 from rearguard.ego.pinhole import Pinhole
 from rearguard.sense.fusion import GyroFusion
-from rearguard.sense.gpmf import ZERO_SD_RAD_S, _as_shown, picture_rates, read_payload
+from rearguard.sense.gpmf import ZERO_SD_RAD_S, _as_shown, picture_motion, picture_rates, read_payload
 from rearguard.sense.rates import turn_of
 
 
@@ -38,13 +39,20 @@ def payload(orin: bytes = b"XzY") -> bytes:
         item(b"SCAL", "s", 2, struct.pack(">h", 100)),
         item(b"GYRO", "s", 6, struct.pack(">6h", 100, 200, 300, -100, 0, 50)),
     )
+    accel = nest(
+        b"STRM",
+        item(b"ORIN", "c", 3, orin),
+        item(b"SCAL", "s", 2, struct.pack(">h", 50)),
+        item(b"ACCL", "s", 6, struct.pack(">3h", 0, -490, 50)),
+    )
     quaternion = item(b"IORI", "s", 8, struct.pack(">4h", 32767, 0, 0, 0))
-    return nest(b"DEVC", item(b"DVNM", "c", 5, b"Model"), stream, nest(b"STRM", quaternion))
+    return nest(b"DEVC", item(b"DVNM", "c", 5, b"Model"), stream, accel, nest(b"STRM", quaternion))
 
 
 def test_samples_are_told_by_the_axes_that_the_camera_names() -> None:
     told = read_payload(payload())
     assert told.gyro == [(1.0, 3.0, -2.0), (-1.0, 0.5, 0.0)]
+    assert told.accel == [(0.0, 1.0, 9.8)]
     assert told.picture == [(32767, 0, 0, 0)]
     assert read_payload(payload(b"XYZ")).gyro[0] == (1.0, 2.0, 3.0)
 
@@ -95,10 +103,10 @@ def test_on_a_real_walk_picture_and_gyroscope_agree_and_a_hedge_turns_no_camera(
     import av
 
     walk = shared_data / "gopro_walk" / "gopro_walk_path.mp4"
-    rates = picture_rates(walk)
+    rates, accel = picture_motion(walk)
     assert rates is not None
-    fusion = GyroFusion(rates, np.eye(3), zero_sd_rad_s=ZERO_SD_RAD_S, steadied=True)
-    seen, felt, fused, last_ns = [], [], [], None
+    fusion = GyroFusion(rates, np.eye(3), zero_sd_rad_s=ZERO_SD_RAD_S, steadied=True, accel=accel)
+    seen, felt, fused, by_gravity, last_ns = [], [], [], [], None
     with av.open(str(walk)) as film:
         stream = film.streams.video[0]
         flow = FlowEgo(Pinhole.from_fov(stream.width, stream.height, 94.0))
@@ -107,6 +115,7 @@ def test_on_a_real_walk_picture_and_gyroscope_agree_and_a_hedge_turns_no_camera(
             ego = flow.estimate_turn(frame.to_ndarray(format="bgr24"))
             told = fusion.fuse(ego, at_ns)
             assert not fusion.trust.why
+            by_gravity.append(fusion.level(told, at_ns))
             if last_ns is not None and (window := rates.window(last_ns, at_ns)) is not None:
                 felt.append(turn_of(window))
                 seen.append((-ego.pitch_rad, ego.yaw_rad, ego.roll_rad))
@@ -120,3 +129,12 @@ def test_on_a_real_walk_picture_and_gyroscope_agree_and_a_hedge_turns_no_camera(
     by_picture, by_both = sum(s[1] for s in seen[hedge]), sum(fused[hedge])
     assert -4 < math.degrees(by_picture) < -2
     assert abs(math.degrees(by_both)) < 1
+    # The horizon is 50 rows above the middle after two seconds, where the lens shows 7.2 degrees; it lies level.
+    pitch, roll = zip(*((g.pitch_rad, g.roll_rad) for g in by_gravity[30:] if g is not None), strict=True)
+    assert len(pitch) == len(by_gravity) - 30
+    assert math.degrees(pitch[30]) == pytest.approx(7.2, abs=1.5)
+    assert math.degrees(np.abs(roll).max()) < 2.5
+    # Within half a second gravity tells the nodding that the picture shows.
+    nods = np.cumsum([-s[0] for s in seen[30:]])
+    change, shown = np.subtract(pitch[15:], pitch[:-15])[: len(nods) - 15], nods[15:] - nods[:-15]
+    assert np.corrcoef(change[: len(shown)], shown[: len(change)])[0, 1] > 0.9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from rearguard.lab.world import boxes, catalogue
 from rearguard.lab.world.boxes import Noise
 from rearguard.lab.world.gyro import Errors
 from rearguard.sense.source import GyroSense
-from rearguard.types import CueName, EgoMotion, Fault, Level, Observation
+from rearguard.types import CueName, EgoMotion, Fault, Gravity, Level, Observation
 from rearguard.vision.rules import Rules
 
 FPS = 10.0
@@ -60,9 +61,11 @@ def test_the_swing_is_known_nearly_twice_as_well() -> None:
     assert math.degrees(with_) < 0.25
 
 
-def test_only_the_turns_are_other_with_a_gyroscope() -> None:
-    for a, b in zip(observations(WITH), observations(WITHOUT), strict=True):
-        assert replace(a, ego=b.ego) == b
+def test_only_turns_and_gravity_are_other_with_a_gyroscope_and_its_accelerometer() -> None:
+    alone = observations(Noise(gyro=Errors(), accel=False))
+    for a, b, c in zip(observations(WITH), observations(WITHOUT), alone, strict=True):
+        assert replace(a, ego=b.ego, gravity=None) == b
+        assert replace(a, gravity=None) == c
         assert not b.ego.felt
 
 
@@ -79,11 +82,30 @@ def test_an_outing_with_a_gyroscope_is_judged_again_bit_for_bit() -> None:
 
 def test_turns_of_a_version_without_gyroscope_are_read() -> None:
     told = [EgoMotion(0.1, 0.2, 0.3, 0.9)]
-    shape = shape_of(EgoMotion)
+    shape = copy.deepcopy(shape_of(EgoMotion))
     assert isinstance(shape, dict)
     shape["struct"].pop("sd_rad")
     old = encode(shape, told)
     assert decode(shape, old, 1, EgoMotion) == told
+
+
+def test_frames_of_a_version_without_gravity_are_read() -> None:
+    told = observations(WITH)
+    assert all(o.gravity for o in told)
+    shape = copy.deepcopy(shape_of(Observation))
+    assert isinstance(shape, dict)
+    shape["struct"].pop("gravity")
+    older = [replace(o, gravity=None) for o in told]
+    assert decode(shape, encode(shape, older), len(older), Observation) == older
+
+
+def test_a_pod_that_looks_down_is_warned_from_as_one_that_does_not() -> None:
+    """The pitch that the rules hold is by gravity from the first second on; without it, what was set up."""
+    told = observations(WITH, world="stand")
+    judging = rules()
+    for o in (replace(o, heading=None, gravity=Gravity(0.1, 0.0, 0.03)) for o in told[:15]):
+        judging.judge_frame(o, LATENCY_S)
+    assert judging.pitch_rad == pytest.approx(0.1, abs=0.04)
 
 
 def first_critical_s(config: Config, told: list[Observation]) -> float:

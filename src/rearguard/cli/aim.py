@@ -110,7 +110,7 @@ def aim(
 
     config = load(config_file)
     pictures = open_source(source, config.camera, fps=fps, hfov_deg=hfov_deg, lens=lens, realtime=True)
-    own = getattr(pictures, "rates", None) if gyro else None
+    own = getattr(pictures, "motion", (None,))[0] if gyro else None
     frames = feed(pictures)
     try:
         if gyro:

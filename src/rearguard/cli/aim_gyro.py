@@ -57,7 +57,8 @@ def aim_gyro(
         if not config.gyro.device:
             values["device"] = '"auto"'
         store(target, values, table="gyro")
-    _report(found, reader.why if reader else "", str(target) if stored else None, as_json)
+    accel = reader is None or reader.accel_there  # a simulated part has one
+    _report(found, reader.why if reader else "", str(target) if stored else None, as_json, accel=accel)
     if found.why:
         sys.exit(EXIT_NO)
 
@@ -83,7 +84,7 @@ def _turns(frames: Feed, seconds: float) -> list[tuple[int, int, EgoMotion]]:
     return turns
 
 
-def _report(found: Alignment, silent: str, stored: str | None, as_json: bool) -> None:
+def _report(found: Alignment, silent: str, stored: str | None, as_json: bool, *, accel: bool) -> None:
     if as_json:
         told = {
             "turned_deg": [round(a, 2) for a in found.turned_deg],
@@ -91,6 +92,7 @@ def _report(found: Alignment, silent: str, stored: str | None, as_json: bool) ->
             "zero_deg_s": [round(a, 3) for a in found.zero_deg_s],
             "left": round(found.left, 3),
             "turns": found.turns,
+            "accelerometer": accel,
             "why": found.why,
             "sensor": silent,
             "stored": stored,
@@ -104,4 +106,9 @@ def _report(found: Alignment, silent: str, stored: str | None, as_json: bool) ->
         click.echo(
             f"turned by {x:+.1f}°, {y:+.1f}°, {z:+.1f}° about right, down, ahead; pictures show "
             f"{1000 * found.offset_s:+.1f} ms after their time stamp; {found.left:.0%} of the turns unexplained{kept}"
+        )
+        click.echo(
+            "its accelerometer tells how the camera hangs, and when you fall"
+            if accel
+            else "no accelerometer beside it"
         )

@@ -1,4 +1,4 @@
-"""The gyroscope, if there is one."""
+"""The gyroscope and its accelerometer, if there are any."""
 
 from typing import Annotated
 
@@ -10,12 +10,14 @@ _Degrees = Annotated[float, msgspec.Meta(ge=-180, le=180)]
 
 
 class Gyro(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A gyroscope on the pod beside the camera: it tells the camera's turns better than the picture does."""
+    """A gyroscope on the pod beside the camera: it tells the camera's turns better than the picture does, and the
+    accelerometer of the same part, if it has one, which way is down and when the wearer falls."""
 
     device: Annotated[
         str,
         about(
-            "its name in the kernel, e.g. lsm6dso_gyro; auto: whichever there is, a recording's own too; empty: none",
+            "its name in the kernel, e.g. lsm6dso_gyro (its accelerometer comes along); auto: whichever there is, or a "
+            "recording's own; empty: none",
             r"^[\w.:+-]{0,64}\Z",
         ),
     ] = ""

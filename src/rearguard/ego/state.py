@@ -2,7 +2,8 @@
 
 The camera's turns, composed from frame to frame, are the path's turns plus the swing of the trunk; `swing` tells the
 two apart. Which mean it swings about they cannot tell: a pod that hangs five degrees askew, or a trunk that stays
-turned, looks beside the path for as long. That offset is told by where the wearer is heading.
+turned, looks beside the path for as long. That offset is told by where the wearer is heading, and by gravity, where
+there is an accelerometer.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from rearguard.clock import NS_PER_S
 from rearguard.ego.path_turn import PathTurn
 from rearguard.ego.pinhole import Rows, axes_of, turn_rows
 from rearguard.ego.swing import SwingBank
-from rearguard.types import EgoMotion, EgoState, Heading, Speed
+from rearguard.types import EgoMotion, EgoState, Gravity, Heading, Speed
 
 _FORGET_S = 8.0  # summed pitch and roll drift: what is older is let go
 _LONGEST_GAP_S = 1.0
@@ -23,6 +24,7 @@ _GATE = 3.5
 _OFFSET_SD_RAD = 0.1  # of the mean of the swing from the path: a pod on a vest hangs six degrees aside
 _MOST_OFFSET_RAD = 0.6  # with more, the path is out of the picture
 _OFFSET_WANDERS_RAD_RS = 0.006  # and slips, or the trunk turns and stays turned
+_SWINGS_RAD = 0.05  # about its mean, in one frame: what gravity is compared with is a mean over a second
 
 
 class EgoEstimator:
@@ -38,7 +40,7 @@ class EgoEstimator:
         self._speed, self._speed_var = self._usual
         self._bank = SwingBank()
         self._turn = PathTurn()
-        self._aside, self._down = _Offset(), _Offset()
+        self._aside, self._down, self._tilt = _Offset(), _Offset(), _Offset()
         self._angles = (0.0, 0.0, 0.0)
         self._last_ns: int | None = None
         self.state = EgoState(
@@ -69,13 +71,14 @@ class EgoEstimator:
         # What the path did not turn, the trunk did.
         self._aside.predict(dt, (yaw_.rate_rad_s - rate_rad_s) * dt)
         self._down.predict(dt)
+        self._tilt.predict(dt)
         swing_rad = math.remainder(yaw_.off_rad + self._aside.rad, 2 * math.pi)
         self.state = EgoState(
             swing_rad=swing_rad,
             swing_sd_rad=yaw_.off_sd_rad,
             pitch_rad=min(max(self._pitch_rad + pitch_.off_rad + self._down.rad, -1.5), 1.5),
             pitch_sd_rad=pitch_.off_sd_rad,
-            roll_rad=math.remainder(roll_.off_rad, 2 * math.pi),
+            roll_rad=math.remainder(roll_.off_rad + self._tilt.rad, 2 * math.pi),
             roll_sd_rad=roll_.off_sd_rad,
             turn_rate_rad_s=rate_rad_s,
             turn_rate_sd_rad_s=rate_sd_rad_s,
@@ -110,6 +113,13 @@ class EgoEstimator:
         if heading.down_sd_rad > 0:
             self._down.correct(-heading.down_rad - self.state.pitch_rad, heading.down_sd_rad)
 
+    def add_gravity(self, gravity: Gravity | None) -> None:
+        """How the camera pointed against the horizon in the newest frame; it counts from the next one on."""
+        if gravity is None:
+            return
+        self._down.settle(gravity.pitch_rad - self.state.pitch_rad, gravity.sd_rad)
+        self._tilt.settle(math.remainder(gravity.roll_rad - self.state.roll_rad, 2 * math.pi), gravity.sd_rad)
+
 
 class _Offset:
     """How far the mean direction of the camera is from where it was supposed, about one axis; a Kalman filter."""
@@ -132,6 +142,15 @@ class _Offset:
         self.rad += gain * min(max(error_rad, -most), most)
         self.rad = min(max(self.rad, -_MOST_OFFSET_RAD), _MOST_OFFSET_RAD)
         self._var *= 1 - gain
+
+    def settle(self, error_rad: float, lasts_rad: float) -> None:
+        """The same by what is off by `lasts_rad` for good: told again and again, it makes nobody surer than that."""
+        open_var = self._var - lasts_rad**2
+        if open_var <= 0:
+            return
+        gain = open_var / (open_var + _SWINGS_RAD**2)
+        self.rad = min(max(self.rad + gain * error_rad, -_MOST_OFFSET_RAD), _MOST_OFFSET_RAD)
+        self._var -= gain * open_var
 
 
 def _turned(angles: tuple[float, float, float], turn: Rows) -> tuple[float, float, float]:

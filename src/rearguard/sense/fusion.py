@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from rearguard.clock import NS_PER_S
 from rearguard.ego.swing import DRIFT_RAD_RS
+from rearguard.sense.gravity import GravitySense
 from rearguard.sense.rates import Array, Rates, Window, turn_of
 from rearguard.sense.trust import Trust
-from rearguard.types import EgoMotion
+from rearguard.types import EgoMotion, Gravity
 
 _LONGEST_S = 1.0  # between two frames
 # LSM6DSO data sheet (DS12140 rev 2, table 2): rate noise density 3.8 mdps/rtHz; zero-rate level 1 dps; sensitivity
@@ -44,12 +45,12 @@ class GyroFusion:
     """Turns by image flow in, turns by both out. One frame at a time, in order.
 
     `mount` takes rates about the sensor's axes to those about the camera's (right, down, ahead); `offset_s` is by how
-    much later than its time stamp a picture shows.
+    much later than its time stamp a picture shows. `accel` are the accelerations that the same part tells, if it does.
     """
 
     def __init__(
         self, rates: Rates, mount: Array, offset_s: float = 0.0, zero_sd_rad_s: float = ZERO_SD_RAD_S, *,
-        steadied: bool = False,
+        steadied: bool = False, accel: Rates | None = None,
     ) -> None:  # fmt: skip
         self._rates = rates
         self._mount = mount
@@ -60,6 +61,7 @@ class GyroFusion:
         self._usual = np.zeros(3)  # the mean rate of late
         self._still_s = 0.0
         self.trust = Trust()
+        self.gravity = GravitySense(accel, mount, offset_s) if accel is not None else None
         self._begin()
 
     def _begin(self) -> None:
@@ -103,6 +105,12 @@ class GyroFusion:
                 self._begin()
             return flow
         return self._told(turned + rows @ self._mean, flow, dt)
+
+    def level(self, turned: EgoMotion, at_ns: int) -> Gravity | None:
+        """How the camera points against the horizon after it `turned`, by gravity; None where no accelerometer tells
+        it, or the part sits otherwise than it is said to."""
+        told = self.gravity.tell(turned, at_ns) if self.gravity is not None else None
+        return None if self.trust.lies else told
 
     def _rows(self, turned: Array, window: Window, dt: float) -> Array:
         """The derivatives (3, 13) of by how much flow should differ from the gyroscope's turn."""

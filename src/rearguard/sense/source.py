@@ -1,4 +1,5 @@
-"""Which gyroscope there is beside the pictures: a sensor, what a recording carries, what a simulated world tells."""
+"""Which gyroscope and accelerometer there are beside the pictures: a sensor, what a recording carries, what a simulated
+world tells."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import numpy as np
 from rearguard.config.gyro import Gyro
 from rearguard.ego.pinhole import turn
 from rearguard.sense.fusion import GyroFusion
-from rearguard.sense.gpmf import ZERO_SD_RAD_S, picture_rates
+from rearguard.sense.gpmf import ZERO_SD_RAD_S, picture_motion
 from rearguard.sense.rates import Array, Rates
 from rearguard.sense.reader import GyroReader
 from rearguard.types import EgoMotion
@@ -20,31 +21,38 @@ _log = logging.getLogger(__name__)
 
 
 class GyroSense:
-    """The gyroscope of one outing and what is wrong with it.
+    """The gyroscope of one outing, the accelerometer beside it, and what is wrong with them.
 
-    `own` are the rates that a simulated world tells, about the camera's axes and on the pictures' clock. Without any,
-    the sensor that the settings name is read beside a `live` camera, and of a recording at its own times, in the file
-    `film`, what it carries itself.
+    `own` are the rates and the accelerations that a simulated world tells, about the camera's axes and on the pictures'
+    clock. Without any, the sensor that the settings name is read beside a `live` camera, and of a recording at its own
+    times, in the file `film`, what it carries itself.
     """
 
-    def __init__(self, settings: Gyro, *, own: Rates | None = None, live: bool, film: str = "") -> None:
+    def __init__(
+        self, settings: Gyro, *, own: tuple[Rates, Rates] | None = None, live: bool, film: str = ""
+    ) -> None:
         self._reader: GyroReader | None = None
         self.fusion: GyroFusion | None = None
-        self._told = ""
+        self._told = self._told_of_accel = ""
         if not settings.device:
             return
         if own is not None:
-            self.fusion = GyroFusion(own, np.eye(3))
+            self.fusion = GyroFusion(own[0], np.eye(3), accel=own[1])
         elif live:
-            self._reader = GyroReader(settings.device)
-            self.fusion = GyroFusion(self._reader, mount_of(settings.turned_deg), settings.offset_ms / 1000)
-        elif film and (carried := picture_rates(Path(film))) is not None:
-            self.fusion = GyroFusion(carried, np.eye(3), zero_sd_rad_s=ZERO_SD_RAD_S, steadied=True)
+            self._reader = reader = GyroReader(settings.device)
+            mount = mount_of(settings.turned_deg)
+            self.fusion = GyroFusion(reader, mount, settings.offset_ms / 1000, accel=reader.accel)
+        elif film:
+            rates, accel = picture_motion(Path(film))
+            if rates is not None:
+                self.fusion = GyroFusion(
+                    rates, np.eye(3), zero_sd_rad_s=ZERO_SD_RAD_S, steadied=True, accel=accel
+                )
 
     @classmethod
     def beside(cls, source: object, settings: Gyro, *, live: bool, film: str = "") -> GyroSense:
         """That beside a source of pictures. What a simulated world tells is made only where it is wanted."""
-        own = getattr(source, "rates", None) if settings.device else None
+        own = getattr(source, "motion", None) if settings.device else None
         return cls(settings, own=own, live=live, film=film)
 
     @property
@@ -56,7 +64,25 @@ class GyroSense:
         if why and not self._told:
             _log.warning("gyroscope: %s; turns are told by the picture alone", why)
         self._told = why
+        self._tell_of_accel()
         return bool(why)
+
+    def take_falls(self) -> list[int]:
+        """When the wearer fell since this was asked before, on the frames' clock."""
+        gravity = self.fusion.gravity if self.fusion is not None else None
+        return gravity.take_falls() if gravity is not None else []
+
+    def _tell_of_accel(self) -> None:
+        """An accelerometer that fails is told in the log, once: who has none is protected as well."""
+        gravity = self.fusion.gravity if self.fusion is not None else None
+        why = gravity.trust.why if gravity is not None else ""
+        if self._reader is not None and not self._reader.accel_there:
+            return
+        if why and self._reader is not None and self._reader.accel_why:
+            why = f"{why}: {self._reader.accel_why}"
+        if why and not self._told_of_accel:
+            _log.warning("accelerometer: %s; pitch and roll are told without it", why)
+        self._told_of_accel = why
 
     def close(self) -> None:
         """Let go of the sensor."""

@@ -19,13 +19,13 @@ from rearguard.types.bounds import (
     Share,
     Spread,
 )
-from rearguard.types.ego import EgoMotion, EgoState, Heading, Speed
+from rearguard.types.ego import EgoMotion, EgoState, Gravity, Heading, Speed
 from rearguard.types.observation import Observation
 from rearguard.types.picture import Box, Detection, Frame, Image, Region, TrueThing, hidden_share
 from rearguard.types.record import Cue, FaultSpan, NearMiss, Passage, TracePoint
 from rearguard.types.track import HIGHEST_LOW_M, STILL_PER_S, Growth, LoomingPatch, Motion, SizePrior, Track
 from rearguard.types.verdict import Reason, ReasonCode, Threat, Verdict
-from rearguard.types.words import CueName, Fault, Level, Side
+from rearguard.types.words import CueName, Fault, Level, MarkKind, Side
 
 __all__ = [
     "HIGHEST_LOW_M",
@@ -41,12 +41,14 @@ __all__ = [
     "Fault",
     "FaultSpan",
     "Frame",
+    "Gravity",
     "Growth",
     "Heading",
     "Image",
     "Label",
     "Level",
     "LoomingPatch",
+    "MarkKind",
     "Metres",
     "Motion",
     "Nanoseconds",

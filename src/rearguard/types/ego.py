@@ -80,6 +80,19 @@ class Heading(msgspec.Struct, frozen=True, array_like=True):
         )
 
 
+class Gravity(msgspec.Struct, frozen=True, array_like=True):
+    """How the camera points against the horizon, as gravity tells: `pitch_rad` below it, `roll_rad` clockwise, each
+    with the standard deviation `sd_rad`, of which most lasts: an accelerometer's zero, and how it sits."""
+
+    pitch_rad: Angle
+    roll_rad: Angle
+    sd_rad: Annotated[float, msgspec.Meta(gt=0, le=3.2)]
+
+    def rounded(self) -> Gravity:
+        """The same to the precision that is stored."""
+        return Gravity(round(self.pitch_rad, 5), round(self.roll_rad, 5), max(round(self.sd_rad, 5), 1e-5))
+
+
 _USUAL_BEND_PER_M = 0.1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from rearguard.types.bounds import Nanoseconds, Number
-from rearguard.types.ego import EgoMotion, Heading, Speed
+from rearguard.types.ego import EgoMotion, Gravity, Heading, Speed
 from rearguard.types.picture import Box, Detection
 from rearguard.types.track import Growth, LoomingPatch
 from rearguard.types.words import Fault
@@ -15,7 +15,7 @@ class Observation(msgspec.Struct, frozen=True, array_like=True):
     """One frame as numbers: all that the rules are told of it.
 
     `looming` is what expands, of no known class: None where nothing could be looked at in this frame. `speed` is
-    the wearer's, where the ground told it, and `heading` where the picture did.
+    the wearer's, where the ground told it, `heading` where the picture did, and `gravity` where an accelerometer did.
     """
 
     seq: Number
@@ -27,6 +27,7 @@ class Observation(msgspec.Struct, frozen=True, array_like=True):
     speed: Speed | None = None
     faults: tuple[Fault, ...] = ()
     heading: Heading | None = None
+    gravity: Gravity | None = None
 
     def rounded(self) -> Observation:
         """The same to the precision that is stored: what is judged live and what is replayed are the same numbers."""
@@ -44,6 +45,7 @@ class Observation(msgspec.Struct, frozen=True, array_like=True):
             self.speed and self.speed.rounded(),
             self.faults,
             self.heading and self.heading.rounded(),
+            self.gravity and self.gravity.rounded(),
         )
 
 

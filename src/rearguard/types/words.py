@@ -50,6 +50,18 @@ class CueName(StrEnum):
     ALIVE = "ALIVE"
 
 
+class MarkKind(StrEnum):
+    """What a moment is marked for: the wearer pressed the button, or fell."""
+
+    BUTTON = "button"
+    FALL = "fall"
+
+    @classmethod
+    def _missing_(cls, value: object) -> MarkKind:  # noqa: ARG003
+        """A kind that nobody knows is told as a press."""
+        return cls.BUTTON
+
+
 class Fault(StrEnum):
     """What can keep rearguard from protecting; `rearguard.cue.table` maps each to a fault cue."""
 

@@ -24,7 +24,18 @@ from rearguard.looming.detector import LoomingDetector, Sight
 from rearguard.looming.low import LowDetector
 from rearguard.sense.fusion import GyroFusion
 from rearguard.track.texture_scale import measure_growth
-from rearguard.types import EgoMotion, EgoState, Fault, Frame, Growth, Image, Observation, Track, Verdict
+from rearguard.types import (
+    EgoMotion,
+    EgoState,
+    Fault,
+    Frame,
+    Gravity,
+    Growth,
+    Image,
+    Observation,
+    Track,
+    Verdict,
+)
 from rearguard.vision.rules import Rules
 
 _LEAST_PX = 32
@@ -45,19 +56,20 @@ class FrameResult:
 @dataclass(frozen=True, slots=True)
 class _Look:
     """What is seen without the network: the turn since the last frame, as far as it is known, and as fitted to the
-    picture, known or not; the ego state after it; how textures grew."""
+    picture, known or not; the ego state after it; how textures grew; what gravity says of the camera."""
 
     turned: EgoMotion
     fitted: EgoMotion
     ego: EgoState
     growth: tuple[Growth, ...]
+    gravity: Gravity | None
 
 
 class Pipeline:
     """Holds the state of every stage. One frame at a time, in order. Refuses pictures too small (`BadInput`).
 
     `age_s(frame)` tells how old a frame is when it is judged; for a file that is judged on its own time it
-    is 0. `gyro` tells the camera's turns better than the picture, where there is one.
+    is 0. `gyro` tells the camera's turns better than the picture, and which way is down, where there is one.
     """
 
     def __init__(
@@ -129,6 +141,7 @@ class Pipeline:
             sight.speed,
             faults,
             sight.heading,
+            look.gravity,
         ).rounded()
         t3 = clock()
         tracks, verdict = self._rules.judge_frame(observed, self._age_s(frame))
@@ -143,8 +156,9 @@ class Pipeline:
         turned = fitted if fitted.known else EgoMotion()
         if self._gyro is not None:
             turned = self._gyro.fuse(turned, frame.captured_ns).rounded()
+        gravity = self._gyro.level(turned, frame.captured_ns) if self._gyro is not None else None
         ego = self._rules.turn(turned, frame.captured_ns)
-        return _Look(turned, fitted, ego, self._growth(frame, turned))
+        return _Look(turned, fitted, ego, self._growth(frame, turned), gravity)
 
     def _loom(self, frame: Frame, aside: Future[_Look]) -> Sight:
         """What else is in the way; the worker that looked aside does this next, so nothing is waited for."""

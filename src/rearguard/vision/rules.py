@@ -68,6 +68,7 @@ class Rules:
         tracks = (*self.tracks, *self._patches.update(seen, ego, self.tracks))
         self._ego.add_speed(seen.speed)
         self._ego.add_heading(seen.heading)
+        self._ego.add_gravity(seen.gravity)
         self._memory, verdict = judge(
             self._memory,
             tracks,

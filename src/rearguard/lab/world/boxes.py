@@ -22,7 +22,7 @@ from rearguard.lab.world.scene import CLOSING_FLOOR_M_S, Scene
 from rearguard.lab.world.things import Kind, Thing
 from rearguard.lab.world.wearer import Course
 from rearguard.sense.fusion import GyroFusion
-from rearguard.types import Box, Detection, EgoMotion, Heading, Observation, Speed, TrueThing
+from rearguard.types import Box, Detection, EgoMotion, Gravity, Heading, Observation, Speed, TrueThing
 
 Array = NDArray[np.floating[Any]]
 _SEEN_KINDS = frozenset({Kind.PERSON, Kind.CYCLIST, Kind.DOG})  # what a COCO detector has a class for
@@ -72,6 +72,7 @@ class Noise:
     heading_rad: float = 0.012  # on rendered pictures 0.008, in the rhythm of the strides
     heading_down_rad: float = 0.02
     gyro: gyro.Errors | None = None  # of a gyroscope beside the camera; None: there is none
+    accel: bool = True  # whether its part has an accelerometer
 
 
 class Simulated(NamedTuple):
@@ -103,10 +104,14 @@ def observe(
     course = scene.wearer.course(times)
     turn_sd = noise.turn_rad_rs / math.sqrt(fps)
     egos = _egos(poses, course.s_m * scene.path.curvature_per_m, noise, turn_sd, rng)
+    gravities: list[Gravity | None] = [None] * len(times)
     if noise.gyro is not None:
-        fusion = known_gyro(scene, 1 / fps, noise.gyro, seed, math.radians(camera.pitch_deg))
-        felt = [fusion.fuse(e, round(t * NS_PER_S)) for t, e in zip(times.tolist(), egos, strict=True)]
-        egos = [egos[0], *felt[1:]]
+        pitch_rad = math.radians(camera.pitch_deg)
+        fusion = known_gyro(scene, 1 / fps, noise.gyro, seed, pitch_rad, accel=noise.accel)
+        for i, t in enumerate(times.tolist()):
+            felt = fusion.fuse(egos[i], round(t * NS_PER_S))
+            egos[i] = felt if i else egos[i]
+            gravities[i] = fusion.level(felt, round(t * NS_PER_S))
     headings = _headings(
         poses, course, scene.path.curvature_per_m, fps, noise, np.random.default_rng([seed, 0xEAD])
     )
@@ -119,7 +124,9 @@ def observe(
         found = [one for _, founds in told if (one := founds[seq]) is not None]
         detections = (*found, *_ghosts(noise, lens, rng))
         at_ns = round(t * NS_PER_S)
-        seen = Observation(seq, at_ns, detections, ego, speed=speeds[seq], heading=headings[seq])
+        seen = Observation(
+            seq, at_ns, detections, ego, speed=speeds[seq], heading=headings[seq], gravity=gravities[seq]
+        )
         yield Simulated(seen.rounded(), facts)
 
 
@@ -265,15 +272,20 @@ def _egos(
     return [EgoMotion(), *(EgoMotion() if gone else turn for turn, gone in zip(seen, lost, strict=True))]
 
 
-def known_gyro(scene: Scene, step_s: float, errors: gyro.Errors, seed: int, pitch_rad: float) -> GyroFusion:
-    """A gyroscope at the scene's beginning, compared with image flow for `_STANDS_S` of standing before."""
-    fusion = GyroFusion(gyro.rates_of(scene, seed, pitch_rad, _STANDS_S, errors), np.eye(3))
+def known_gyro(
+    scene: Scene, step_s: float, errors: gyro.Errors, seed: int, pitch_rad: float, *, accel: bool = True
+) -> GyroFusion:
+    """A gyroscope at the scene's beginning, compared with image flow for `_STANDS_S` of standing before; `accel`: its
+    part has an accelerometer."""
+    of = scene, seed, pitch_rad, _STANDS_S, errors
+    fusion = GyroFusion(gyro.rates_of(*of), np.eye(3), accel=gyro.accelerations_of(*of) if accel else None)
     rng = np.random.default_rng([seed, 0x57A2D])
     times = np.arange(-_STANDS_S, 0.0, step_s)
     wrong = rng.normal(0, _STILL_RAD_RS * math.sqrt(step_s), (len(times), 3))
     seen = gyro.true_turns(scene, times, seed, pitch_rad) + wrong
     for at_s, (x, y, z) in zip(times.tolist(), seen.tolist(), strict=True):
-        fusion.fuse(EgoMotion(y, -x, z, _TURN_QUALITY), round(at_s * NS_PER_S))
+        at_ns = round(at_s * NS_PER_S)
+        fusion.level(fusion.fuse(EgoMotion(y, -x, z, _TURN_QUALITY), at_ns), at_ns)
     return fusion
 
 

@@ -44,7 +44,8 @@ def make_scene(
     wearer = wearer or Wearer.steady(
         v["speed"], v["duration"] or duration_s, Gait(seed=seed), shaking=bool(v["gait"])
     )
-    wearer = wearer.turned_by(math.radians(v["aside"]), math.radians(v["down"]))
+    wearer = wearer.turned_by(*(math.radians(v[way]) for way in ("aside", "down", "rolled")))
+    wearer = wearer.falling(v["falls"]) if v["falls"] else wearer
     return Scene(
         name, wearer, tuple(things), path or Path(), "path" if v["path"] else "track", _light(v),
         conditions or _conditions(v), seed,

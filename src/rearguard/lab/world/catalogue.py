@@ -47,6 +47,8 @@ COMMON: dict[str, Parameter] = {
         20,
         "degrees by which the camera looks further down than it was set up to: a pod slips, a trunk leans",
     ),
+    "rolled": Parameter(0.0, -20, 20, "degrees by which the camera sits clockwise: a pod hangs by one strap"),
+    "falls": Parameter(0.0, 0, 600, "s after which the wearer falls on the back; 0: never"),
     "path": Parameter(0, 0, 1, "on: a grey park path instead of a running track"),
 }
 FAULT_TIMES: dict[str, Parameter] = {

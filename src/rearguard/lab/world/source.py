@@ -16,7 +16,7 @@ from rearguard.errors import BadInput
 from rearguard.lab.world import catalogue
 from rearguard.lab.world.camera import Lens
 from rearguard.lab.world.camera_faults import Striking, View, turned, unboxed
-from rearguard.lab.world.gyro import Started
+from rearguard.lab.world.gyro import Started, accelerations_of, rates_of
 from rearguard.lab.world.render import Renderer
 from rearguard.types import Frame, Image, TrueThing
 
@@ -53,9 +53,10 @@ class SimulatedSource:
         self._closed = False
 
     @cached_property
-    def rates(self) -> Started:
-        """What a gyroscope beside the camera tells."""
-        return Started(self.scene, self._seed, self._pitch_rad)
+    def motion(self) -> tuple[Started, Started]:
+        """What a gyroscope beside the camera tells, and the accelerometer of the same part."""
+        of = self.scene, self._seed, self._pitch_rad
+        return Started(rates_of(*of)), Started(accelerations_of(*of))
 
     def frames(self) -> Iterator[Frame]:
         """Every frame in order, or, in real time, the newest that is due; without those `drop` loses."""
@@ -67,8 +68,9 @@ class SimulatedSource:
             if self._drop and np.random.default_rng([self._seed, index, 0xD209]).random() < self._drop:
                 continue
             t_s = index / self.info.fps
-            if "rates" in self.__dict__ and self.rates.start_ns is None:
-                self.rates.start_ns = captured_ns - round(t_s * NS_PER_S)
+            for told in self.__dict__.get("motion", ()):
+                if told.start_ns is None:
+                    told.start_ns = captured_ns - round(t_s * NS_PER_S)
             seen_by = self._misplaced if self._misplaced and self.faults.strikes(t_s) else self.renderer
             image, truth = seen_by.frame(t_s, index)
             frame = striking.strike(Frame(index, captured_ns, image, truth), t_s)

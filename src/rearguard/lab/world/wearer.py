@@ -17,6 +17,11 @@ from rearguard.lab.world.things import Thing
 
 Array = NDArray[np.floating[Any]]
 TICK_S = 0.01
+_FALL_S, _FALL_M, _LIES_RAD = (
+    0.42,
+    0.85,
+    math.radians(80),
+)  # a trunk that nobody holds, onto the back: 2 h = g t^2
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,8 @@ class Wearer:
         trunk_rad: Array | None = None,
     ) -> None:  # fmt: skip
         self._trunk = np.zeros_like(t_s) if trunk_rad is None else trunk_rad
-        self._down_rad = 0.0
+        self._down_rad = self._rolled_rad = 0.0
+        self._fallen_s = math.inf
         self._t, self._s, self._n, self._v = t_s, s_m, n_m, speed_m_s
         self._vn = np.gradient(n_m, t_s)
         self._shaking = shaking
@@ -115,11 +121,25 @@ class Wearer:
         other._step_by(gait)
         return other
 
-    def turned_by(self, yaw_rad: float, pitch_rad: float) -> Wearer:
-        """The same motion with the camera turned to the right and down on the trunk."""
+    def turned_by(self, yaw_rad: float, pitch_rad: float, roll_rad: float = 0.0) -> Wearer:
+        """The same motion with the camera turned to the right, down and clockwise on the trunk."""
         other = copy.copy(self)
         other._trunk = self._trunk + yaw_rad
         other._down_rad = self._down_rad + pitch_rad
+        other._rolled_rad = self._rolled_rad + roll_rad
+        return other
+
+    def falling(self, at_s: float) -> Wearer:
+        """The same motion until the wearer falls on the back, and lies."""
+        other = copy.copy(self)
+        t = np.union1d(self._t, [at_s, at_s + _FALL_S, self.duration_s])
+        other._t, other._fallen_s = t, at_s
+        other._n, other._trunk = np.interp(t, self._t, self._n), np.interp(t, self._t, self._trunk)
+        other._v = np.where(t > at_s, 0.0, np.interp(t, self._t, self._v))
+        went = 0.5 * (other._v[1:] + other._v[:-1]) * np.diff(t)
+        other._s = np.concatenate([self._s[:1], self._s[0] + np.cumsum(went)])
+        other._vn = np.gradient(other._n, t)
+        other._step_by(self._gait)
         return other
 
     def state(self, t_s: float) -> State:
@@ -142,18 +162,20 @@ class Wearer:
         """The camera at many times, each in the local frame at the wearer's mean place then."""
         course = self.course(t_s)
         trunk = np.interp(t_s, self._t, self._trunk)
-        pitch_rad += self._down_rad
+        since = np.clip((t_s - self._fallen_s) / _FALL_S, 0.0, 1.0) ** 2  # and the ground stops it at once
+        pitch = pitch_rad + self._down_rad + _LIES_RAD * since
+        lower = _FALL_M * since
         if not self._shaking:
-            places = zip(course.n_m.tolist(), trunk.tolist(), strict=True)
-            return [Pose(n, -height_m, 0.0, yaw, pitch_rad, 0.0) for n, yaw in places]
+            places = zip(course.n_m.tolist(), trunk.tolist(), lower.tolist(), pitch.tolist(), strict=True)
+            return [Pose(n, low - height_m, 0.0, yaw, down, self._rolled_rad) for n, yaw, low, down in places]
         shake = self._gait.shake(t_s, course.steps, course.speed_m_s)
         columns = (
             course.n_m,
-            -(height_m + shake.up_m),
+            -(height_m + shake.up_m) + lower,
             shake.along_m,
             shake.yaw_rad + trunk,
-            pitch_rad + shake.pitch_rad,
-            shake.roll_rad,
+            pitch + shake.pitch_rad,
+            self._rolled_rad + shake.roll_rad,
         )
         return [Pose(*row) for row in np.stack(columns, axis=1).tolist()]
 
