@@ -29,7 +29,7 @@ from rearguard.errors import BadInput, NotFound, PartFailed
 from rearguard.journal.db.rows import OutingStats
 from rearguard.journal.media.snapshot import Snapshot
 from rearguard.journal.paths import CLIPS, DATABASE
-from rearguard.types import Cue, CueName, Fault, Level
+from rearguard.types import Cue, CueName, Fault, Level, MarkKind
 
 NOW = datetime.now().astimezone()
 LAST_WEEK = NOW - timedelta(days=NOW.weekday(), weeks=1) + timedelta(days=2)
@@ -49,6 +49,7 @@ def journal(tmp_path: Path) -> Path:
             writer.cue(Cue(at_ns=seen.warned_ns, cue=CueName(level.name)))
         writer.fault(Fault.DARK, MONO_NS + 60_000_000_000, MONO_NS + 65_500_000_000)
         writer.mark(MONO_NS + 5)
+        writer.mark(MONO_NS + 61_000_000_000, MarkKind.FALL)
         writer.stats(OutingStats(frames=54000, late=12, worn_s=worn_s))
         assert writer.close(5)
     return folder
@@ -125,6 +126,7 @@ def test_one_outing_is_told(journal: Path) -> None:
     assert "2 near misses, 1 of them critical" in output
     assert "dark at 1 min, for 5.5 s" in output
     assert "you pressed the button at 0 s, near miss 2" in output
+    assert "you fell at 1 min\n" in output
     assert "54000 frames judged, 12 came too late" in output
     assert run(journal, "outings", "9").exit_code == 1
 
@@ -132,8 +134,9 @@ def test_one_outing_is_told(journal: Path) -> None:
 def test_outings_json(journal: Path) -> None:
     new, old = json.loads(run(journal, "outings", "--json").output)
     assert (new["near_misses"], new["critical"]) == (2, 1)
-    assert new["marks"] == [{"t_s": 5e-9, "near_miss": 2}]
-    assert old["marks"] == [{"t_s": 5e-9, "near_miss": 1}]
+    fall = {"t_s": 61.0, "kind": "fall", "near_miss": None}
+    assert new["marks"] == [{"t_s": 5e-9, "kind": "button", "near_miss": 2}, fall]
+    assert old["marks"] == [{"t_s": 5e-9, "kind": "button", "near_miss": 1}, fall]
     assert new["cues"] == {"CRITICAL": 1, "CAUTION": 1}
     assert new["cues_per_hour"] == {"CRITICAL": 1.0, "CAUTION": 1.0}
     assert old["cues_per_hour"] == {"CAUTION": 2.0}

@@ -27,7 +27,7 @@ from rearguard.journal.db.store import Journal
 from rearguard.journal.housekeeping import WriterLock
 from rearguard.journal.media.snapshot import Snapshot
 from rearguard.journal.paths import CLIPS, DATABASE, journal_folder, make_inner_folder, read_clip
-from rearguard.types import Box, Cue, CueName, Fault, FaultSpan, Level, Reason, ReasonCode, Side
+from rearguard.types import Box, Cue, CueName, Fault, FaultSpan, Level, MarkKind, Reason, ReasonCode, Side
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
@@ -51,6 +51,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     writer.fault(Fault.NO_FRAME, MONO_NS + 4_000_000_000, MONO_NS + 5_000_000_000)  # overlaps: 2 s in all
     writer.fault(Fault.HOT, MONO_NS + 9_000_000_000, MONO_NS + 19_000_000_000)  # it sees all the same
     writer.mark(MONO_NS + 5)
+    writer.mark(MONO_NS + 7, MarkKind.FALL)
     writer.stats(OutingStats(frames=300, late=4, worn_s=20.0))
     assert writer.close(5)
     assert told.lines == []
@@ -73,6 +74,10 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         assert trace[15].reason == replace(seen.trace[15].reason, ttc_s=trace[15].reason.ttc_s)
         assert [c.cue for c in journal.cues(row.outing)] == ["CAUTION"]
         assert [(f.fault, f.ended_ns) for f in journal.faults(row.outing)][:1] == [("dark", MONO_NS + 9)]
+        assert [(m.at_ns, m.kind) for m in journal.marks(row.outing)] == [
+            (MONO_NS + 5, MarkKind.BUTTON),
+            (MONO_NS + 7, MarkKind.FALL),
+        ]
         outing = journal.outing(row.outing)
         assert outing is not None
         assert (outing.ended, outing.frames) == ("stopped", 300)

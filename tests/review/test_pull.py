@@ -32,7 +32,7 @@ from rearguard.journal.trace.files import trace_files
 from rearguard.journal.transfer import Greeting, Parcel, digest, merge, pack, states, unpack
 from rearguard.review.pull import INCOMING
 from rearguard.review.remote import Remote
-from rearguard.types import Cue, CueName, Fault
+from rearguard.types import Cue, CueName, Fault, MarkKind
 
 
 def outing(folder: Path, key: str, count: int = 2, device: str = "pi-1") -> None:
@@ -45,6 +45,7 @@ def outing(folder: Path, key: str, count: int = 2, device: str = "pi-1") -> None
     writer.cue(Cue(at_ns=MONO_NS, cue=CueName.CAUTION))
     writer.fault(Fault.DARK, MONO_NS, MONO_NS + 1)
     writer.mark(MONO_NS + 3)
+    writer.mark(MONO_NS + 5, MarkKind.FALL)
     assert writer.close(10)
 
 

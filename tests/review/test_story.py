@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from rearguard.cli.main import cli
 from rearguard.journal.db.store import Journal
 from rearguard.review.story import Story, read
 from rearguard.text import explain
-from rearguard.types import Cue, CueName, Level, Passage, Reason, ReasonCode, Side
+from rearguard.types import Cue, CueName, Level, MarkKind, Passage, Reason, ReasonCode, Side
 
 
 def a_story(folder: Path) -> Story:
@@ -46,6 +47,22 @@ def test_why_tells_the_first_frame_of_each_level_the_worst_moment_and_the_end(tm
     assert turns[1].why.startswith("contact within 3.0 s is 90% probable (TTC 2.9 s)")
     assert turns[3].t_s == 0.0
     assert "1.6 s" in turns[3].words
+
+
+def test_a_fall_is_told_with_the_near_miss_next_to_it_and_not_as_a_press(tmp_path: Path) -> None:
+    writer = a_writer(tmp_path)
+    writer.near_miss(a_near_miss())
+    writer.mark(MONO_NS + 12_000_000_000, MarkKind.FALL)
+    writer.mark(MONO_NS + 16_000_000_000)
+    writer.mark(MONO_NS + 60_000_000_000, MarkKind.FALL)  # far from it
+    assert writer.close()
+    shown = CliRunner().invoke(
+        cli, ["show", "1", "--no-image", "--journal", str(tmp_path)], env={"COLUMNS": "120"}
+    )
+    told = "You fell 2 s after the worst moment. You pressed the button 6 s after the worst moment."
+    assert told in shown.output
+    plain = CliRunner().invoke(cli, ["show", "1", "--json", "--journal", str(tmp_path)])
+    assert json.loads(plain.output)["marks"] == [{"t_s": 2.0, "kind": "fall"}, {"t_s": 6.0, "kind": "button"}]
 
 
 def test_felt_are_the_cues_of_this_encounter_and_no_others(tmp_path: Path) -> None:

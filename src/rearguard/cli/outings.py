@@ -11,7 +11,7 @@ from rearguard.cli.journal import ID, journal_option, open_journal
 from rearguard.errors import NotFound
 
 if TYPE_CHECKING:
-    from rearguard.journal.db.rows import OutingRow
+    from rearguard.journal.db.rows import Mark, OutingRow
     from rearguard.journal.trends import Tally
     from rearguard.types import FaultSpan
 
@@ -22,9 +22,6 @@ Examples:
   rearguard outings 12                  cues and faults of one outing
   rearguard outings --json | jq '.[] | {when, worn_s, near_misses}'
 """
-
-
-Marks = list[tuple[int, int | None]]
 
 
 @click.command("outings", epilog=_EPILOG)
@@ -66,7 +63,7 @@ def outings(outing: int | None, limit: int, as_json: bool, journal: Path | None)
         click.echo(f"No outings yet in {folder}.")
 
 
-def _plain(row: OutingRow, tally: Tally, faults: list[FaultSpan], marks: Marks) -> dict[str, Any]:
+def _plain(row: OutingRow, tally: Tally, faults: list[FaultSpan], marks: list[Mark]) -> dict[str, Any]:
     from rearguard.journal.trends import per_hour, per_km
     from rearguard.review import jsonable
 
@@ -75,7 +72,10 @@ def _plain(row: OutingRow, tally: Tally, faults: list[FaultSpan], marks: Marks) 
         "near_misses": tally.near_misses,
         "critical": tally.critical,
         "false_alarms": tally.false_alarms,
-        "marks": [{"t_s": (at_ns - row.origin_ns) / 1e9, "near_miss": near} for at_ns, near in marks],
+        "marks": [
+            {"t_s": (at_ns - row.origin_ns) / 1e9, "kind": kind, "near_miss": near}
+            for at_ns, kind, near in marks
+        ],
         "blind_s": tally.blind_s,
         "cues": tally.cues,
         "passages": tally.passages,
@@ -122,13 +122,14 @@ def _print_table(rows: list[OutingRow], counted: dict[int, Tally]) -> None:
     )
 
 
-def _print_outing(row: OutingRow, tally: Tally, faults: list[FaultSpan], marks: Marks) -> None:
+def _print_outing(row: OutingRow, tally: Tally, faults: list[FaultSpan], marks: list[Mark]) -> None:
     from rich.text import Text
 
     from rearguard.journal.trends import per_hour
     from rearguard.review.terminal import console
     from rearguard.review.text import counted, minutes, rate, when
     from rearguard.text import clean
+    from rearguard.types import MarkKind
 
     out = console()
     out.print(Text(f"Outing {row.id}", "bold") + Text(f"  {clean(row.device)}, {clean(row.source)}", "dim"))
@@ -151,8 +152,9 @@ def _print_outing(row: OutingRow, tally: Tally, faults: list[FaultSpan], marks: 
         at_s = (f.began_ns - row.origin_ns) / 1e9
         lasted = "to the end" if f.ended_ns is None else f"for {(f.ended_ns - f.began_ns) / 1e9:.1f} s"
         out.print(Text(f"  {clean(f.fault, 20)} at {minutes(at_s)}, {lasted}", "dark_orange3"))
-    for at_ns, near in marks:
+    for at_ns, kind, near in marks:
         near_miss = f", near miss {near}" if near is not None else ""
-        out.print(Text(f"  you pressed the button at {minutes((at_ns - row.origin_ns) / 1e9)}{near_miss}"))
+        did = "fell" if kind is MarkKind.FALL else "pressed the button"
+        out.print(Text(f"  you {did} at {minutes((at_ns - row.origin_ns) / 1e9)}{near_miss}"))
     if tally.near_misses:
         out.print(Text(f"rearguard log --outing {row.id} lists its near misses", "dim"))

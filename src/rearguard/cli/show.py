@@ -66,6 +66,7 @@ def _as_json(story: Story) -> str:
             "files": {kind: m.file for kind, m in story.media.items()},
             "trace": [jsonable.trace_point(p, worst) for p in story.trace],
             "cues_felt": [jsonable.cue(c, worst) for c in story.cues],
+            "marks": [{"t_s": (m.at_ns - worst) / 1e9, "kind": m.kind} for m in story.marks],
         }
     )
 
@@ -82,8 +83,7 @@ def _print(story: Story, image: str) -> None:
     out, wide = console(), min(columns(), 100)
     out.print(Text(f"Near miss {story.row.id}", "bold") + Text(f"  outing {story.row.outing}", "dim"))
     out.print(Text(sentence(story.row, story.mount)), width=wide)
-    said = _said(story.row)
-    if said:
+    for said in filter(None, (_said(story.row), story.marked)):
         out.print(Text(said, "italic"), width=wide)
     out.print()
     for line in plot(story.samples, story.thresholds, story.events, wide):

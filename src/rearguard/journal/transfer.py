@@ -14,11 +14,12 @@ from typing import Annotated, Any
 import msgspec
 
 from rearguard.errors import BadInput
+from rearguard.journal.db import insert
 from rearguard.journal.db.rows import MediaRecord, NearMissRecord, OutingRecord, TraceRecord
 from rearguard.journal.db.store import Journal
 from rearguard.journal.db.tables import named, parse_json
 from rearguard.journal.paths import is_clip_name
-from rearguard.types import Cue, FaultSpan, Nanoseconds, Passage
+from rearguard.types import Cue, FaultSpan, MarkKind, Nanoseconds, Passage
 
 
 class PackedNearMiss(msgspec.Struct, frozen=True):
@@ -39,6 +40,7 @@ class Parcel(msgspec.Struct, frozen=True):
     faults: list[FaultSpan]
     marks: list[Nanoseconds]
     passages: list[Passage] = []
+    falls: list[Nanoseconds] = []  # which of the marks were falls
 
     @property
     def key(self) -> str:
@@ -96,14 +98,16 @@ def pack(journal: Journal, key: str) -> Parcel | None:
         )
         for row in journal.select("SELECT * FROM near_miss WHERE outing = ? ORDER BY number", [outing_id])
     ]
+    marks = journal.marks(outing_id)
     return Parcel(
         _state(journal, outing_id, outing),
         outing,
         near_misses,
         journal.cues(outing_id),
         journal.faults(outing_id),
-        [at_ns for at_ns, _ in journal.marks(outing_id)],
+        [mark.at_ns for mark in marks],
         journal.passages(outing_id),
+        [mark.at_ns for mark in marks if mark.kind is MarkKind.FALL],
     )
 
 
@@ -180,8 +184,8 @@ def merge(journal: Journal, parcel: Parcel, device: str | None = None) -> dict[s
             db.execute(f"DELETE FROM {table} WHERE outing = ?", (outing_id,))
             for row in rows:
                 _upsert(db, table, {"outing": outing_id, **named(row)})
-        marks = [(outing_id, at_ns) for at_ns in parcel.marks]
-        db.executemany("INSERT OR IGNORE INTO mark (outing, at_ns) VALUES (?, ?)", marks)
+        for at_ns in parcel.marks:
+            insert.mark(db, outing_id, at_ns, MarkKind.FALL if at_ns in parcel.falls else MarkKind.BUTTON)
     return missing
 
 

@@ -33,7 +33,7 @@ from rearguard.journal.media.clips import ClipRing, Cut
 from rearguard.journal.media.files import clip_files, picture_files, store
 from rearguard.journal.media.snapshot import Snapshot, encode
 from rearguard.journal.telling import FaultTeller, OnFault
-from rearguard.types import Cue, Fault, FaultSpan, NearMiss, Passage
+from rearguard.types import Cue, Fault, FaultSpan, MarkKind, NearMiss, Passage
 
 _MAX_ROWS = 4096  # an hour of frequent cues; the oldest are dropped first, and counted
 _MAX_NEAR_MISSES = 512
@@ -139,9 +139,9 @@ class JournalWriter:
         span = FaultSpan(fault=fault, began_ns=began_ns, ended_ns=ended_ns)
         self._put(lambda db, outing: insert.fault(db, outing, span))
 
-    def mark(self, at_ns: int) -> None:
-        """Log that the wearer pressed the button."""
-        self._put(lambda db, outing: insert.mark(db, outing, at_ns))
+    def mark(self, at_ns: int, kind: MarkKind = MarkKind.BUTTON) -> None:
+        """Log that the wearer pressed the button, or fell."""
+        self._put(lambda db, outing: insert.mark(db, outing, at_ns, kind))
 
     def stats(self, now: OutingStats) -> None:
         """Tell how the outing goes; cheap, call as often as you like."""

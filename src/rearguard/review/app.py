@@ -224,6 +224,7 @@ class Review(App[RearguardError]):
         head = Text("★ flagged. " if story.row.flagged else "", "dark_orange3")
         if story.row.note:
             head.append(f"{clean(story.row.note)}. ", "italic")
+        head.append(f"{story.marked} " if story.marked else "", "italic")
         head.append(what_happened(story.row, story.mount))  # when it was stands in the list
         self.query_one("#story", Static).update(head)
         rest = height - min(_STORY, len(head.wrap(self.console, max(10, width))))

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from rearguard.errors import NotFound
-from rearguard.journal.db.rows import MediaRecord, NearMissRow, OutingRow, TraceRecord
+from rearguard.journal.db.rows import Mark, MediaRecord, NearMissRow, OutingRow, TraceRecord
 from rearguard.journal.db.store import Journal
 from rearguard.journal.db.tables import parse_json
 from rearguard.journal.media.thumbnails import Thumb, unpack
 from rearguard.journal.paths import read_clip
 from rearguard.review.plot import Event, Sample
 from rearguard.text import explain
-from rearguard.types import Cue, Level
+from rearguard.types import Cue, Level, MarkKind
 
 _LONGEST_S = 1e6
 _SIGNS = ("ALIVE", "READY")
@@ -37,7 +37,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Story:
-    """A near miss with its outing, trace, cues felt and files."""
+    """A near miss with its outing, trace, cues felt, files, and the moments that were marked next to it."""
 
     folder: Path
     row: NearMissRow
@@ -45,6 +45,7 @@ class Story:
     trace: list[TraceRecord]
     cues: list[Cue]
     media: dict[str, MediaRecord]
+    marks: list[Mark]
 
     @property
     def config(self) -> dict[str, Any]:
@@ -108,6 +109,16 @@ class Story:
             found.append(Turn(self._t_s(self.row.released_ns), Level.CLEAR, "over", told))
         return found
 
+    @property
+    def marked(self) -> str:
+        """What the wearer did next to it, in a sentence each; empty when nothing."""
+        words = {MarkKind.FALL: "fell", MarkKind.BUTTON: "pressed the button"}
+        told = ((words[m.kind], self._t_s(m.at_ns)) for m in self.marks)
+        return " ".join(
+            f"You {did} {abs(t_s):.0f} s {'after' if t_s >= 0 else 'before'} the worst moment."
+            for did, t_s in told
+        )
+
     def _t_s(self, at_ns: int) -> float:
         return (at_ns - self.row.worst_ns) / 1e9
 
@@ -133,4 +144,5 @@ def read(journal: Journal, near_miss_id: int) -> Story:
         journal.trace(near_miss_id),
         journal.cues(row.outing, row.first_ns - _AROUND_NS, row.released_ns + _AROUND_NS),
         journal.media(near_miss_id),
+        [mark for mark in journal.marks(row.outing) if mark.near_miss == near_miss_id],
     )

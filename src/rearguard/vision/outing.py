@@ -26,7 +26,7 @@ from rearguard.health.picture import PictureWatch
 from rearguard.health.selftest import SelfTest
 from rearguard.ipc import Job
 from rearguard.sense.source import GyroSense
-from rearguard.types import CueName, Fault, Frame
+from rearguard.types import CueName, Fault, Frame, MarkKind
 from rearguard.vision.live_view import LastFelt, Screen
 from rearguard.vision.load_adaptation import Adapter
 from rearguard.vision.pipeline import FrameResult, Pipeline, age_of_file, age_of_live
@@ -139,6 +139,8 @@ class Outing:
                 self._adapter.note_frame(step)
             self._ledger.note_frame(step)
             self._recorder.keep_frame(step, self._age_s)
+            for at_ns in self._gyro.take_falls():
+                self._recorder.journal.mark(at_ns, MarkKind.FALL)
             if self._ledger.frames % _STATS_EVERY == 0:
                 self._recorder.keep_stats(self._ledger.frames, frames.dropped, self._ledger.duration_s)
             if screen is not None:
@@ -237,7 +239,7 @@ class Outing:
                     self._recorder.journal.cue(cue)
                     self._felt = LastFelt(cue.cue, cue.side, self._ledger.seconds(cue.at_ns))
                 case ipc.Mark():
-                    self._recorder.journal.mark(message.at_ns)
+                    self._recorder.journal.mark(message.at_ns, MarkKind.BUTTON)
                 case ipc.Stop():
                     raise Stopped
                 case ipc.Hello(start=start, last_fault=Fault() as fault, down_s=down_s):

@@ -48,6 +48,7 @@ def check_content(journal: Journal) -> None:
     assert [o.ended for o in journal.outings()] == ["stopped", "stopped"]
     assert [len(journal.cues(n)) for n in (1, 2)] == [2, 1]
     assert journal.faults(1)[0].fault == "dark"
+    assert [m.kind for m in journal.marks(1)] == ["button"]
 
 
 def test_it_is_brought_up_to_date(older: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

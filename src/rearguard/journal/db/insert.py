@@ -9,7 +9,7 @@ from rearguard.clock import Stamp
 from rearguard.journal.blindness import blindness, episodes
 from rearguard.journal.db.rows import MediaRecord, OutingStart, OutingStats
 from rearguard.journal.db.tables import named
-from rearguard.types import Cue, FaultSpan, NearMiss, Passage
+from rearguard.types import Cue, FaultSpan, MarkKind, NearMiss, Passage
 
 MAX_TEXT = 2000
 
@@ -80,9 +80,9 @@ def fault(db: sqlite3.Connection, outing_id: int, span: FaultSpan) -> None:
     _insert(db, "fault", {"outing": outing_id, **named(span)}, once)
 
 
-def mark(db: sqlite3.Connection, outing_id: int, at_ns: int) -> None:
-    """Store that the wearer pressed the button."""
-    db.execute("INSERT OR IGNORE INTO mark (outing, at_ns) VALUES (?, ?)", (outing_id, at_ns))
+def mark(db: sqlite3.Connection, outing_id: int, at_ns: int, kind: MarkKind) -> None:
+    """Store that the wearer pressed the button, or fell."""
+    db.execute("INSERT OR IGNORE INTO mark (outing, at_ns, kind) VALUES (?, ?, ?)", (outing_id, at_ns, kind))
 
 
 def stats(db: sqlite3.Connection, outing_id: int, now: OutingStats, ended: str | None) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 import socket
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import msgspec
 
 from rearguard import __version__
 from rearguard.clock import Stamp, stamp
-from rearguard.types import Nanoseconds, NearMiss, TracePoint
+from rearguard.types import MarkKind, Nanoseconds, NearMiss, TracePoint
 
 if TYPE_CHECKING:
     from rearguard.config.root import Config
@@ -163,6 +163,14 @@ class TraceRecord(TracePoint, frozen=True, kw_only=True):
     """One frame of a near miss as stored; `n` counts from its first."""
 
     n: Count
+
+
+class Mark(NamedTuple):
+    """A moment that was marked, on its outing's clock, what for, and the near miss next to it in time."""
+
+    at_ns: int
+    kind: MarkKind
+    near_miss: int | None
 
 
 MediaKind = Literal["picture", "strip", "clip"]

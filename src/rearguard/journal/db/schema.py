@@ -210,6 +210,10 @@ MIGRATIONS: tuple[str, ...] = (
         CASE p.level WHEN 3 THEN 'CRITICAL' WHEN 2 THEN 'CAUTION' WHEN 1 THEN 'NOTICE' ELSE 'CLEAR' END AS level
       FROM passage p JOIN outing o ON o.id = p.outing;
     """,
+    # 9: what a moment was marked for: a press of the button, or a fall.
+    """
+    ALTER TABLE mark ADD COLUMN kind TEXT NOT NULL DEFAULT 'button';
+    """,
 )
 
 VERSION = len(MIGRATIONS)

@@ -15,12 +15,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from rearguard.errors import BadInput, PartFailed
-from rearguard.journal.db.rows import Filter, MediaRecord, NearMissRow, OutingRow, TraceRecord
+from rearguard.journal.db.rows import Filter, Mark, MediaRecord, NearMissRow, OutingRow, TraceRecord
 from rearguard.journal.db.salvage import salvage
 from rearguard.journal.db.schema import VERSION, atomic, check_version, migrate
 from rearguard.journal.db.tables import from_row
 from rearguard.journal.paths import DATABASE, create_private, is_there, make_folder, move_aside, refuse_link
-from rearguard.types import Cue, FaultSpan, Level, Passage
+from rearguard.types import Cue, FaultSpan, Level, MarkKind, Passage
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -169,15 +169,15 @@ class Journal:
         sql = "SELECT * FROM fault WHERE outing = ? ORDER BY began_ns, id"
         return [self.build(FaultSpan, row) for row in self.select(sql, [outing_id])]
 
-    def marks(self, outing_id: int) -> list[tuple[int, int | None]]:
-        """When the wearer pressed the button, on the outing's clock, and the near miss next to it in time."""
-        found = self.select("SELECT at_ns FROM mark WHERE outing = ? ORDER BY at_ns", [outing_id])
+    def marks(self, outing_id: int) -> list[Mark]:
+        """When the wearer pressed the button or fell, in order."""
+        found = self.select("SELECT * FROM mark WHERE outing = ? ORDER BY at_ns", [outing_id])
         nearest = """SELECT id FROM near_miss WHERE outing = :outing AND worst_ns BETWEEN :at - :most AND :at + :most
                      ORDER BY abs(worst_ns - :at) LIMIT 1"""
-        marks: list[tuple[int, int | None]] = []
+        marks: list[Mark] = []
         for row in found:
             rows = self.select(nearest, {"outing": outing_id, "at": row["at_ns"], "most": _NEXT_TO_NS})
-            marks.append((row["at_ns"], rows[0]["id"] if rows else None))
+            marks.append(Mark(row["at_ns"], MarkKind(row["kind"]), rows[0]["id"] if rows else None))
         return marks
 
     def build(self, kind: type[T], row: Mapping[str, Any]) -> T:
