@@ -283,6 +283,7 @@ def test_accelerations_are_read_beside_the_rates_and_one_that_goes_takes_no_rate
         pulled = reader.accel.window(*span)
         assert pulled is not None
         assert pulled.rate[0] == pytest.approx((0.0, 9.81, 0.0), abs=0.01)
+        until(lambda: "ended" in reader.accel_why)
         pipe.write(b"".join(scan(now_ns + i * 5_000_000, 1, 2, 3) for i in range(20)))
         until(lambda: reader.window(*span) is not None)
         assert reader.why == ""

@@ -21,7 +21,8 @@ from rearguard.journal.trace.columns import decode, encode, shape_of
 from rearguard.lab.scenarios.table import LATENCY_S
 from rearguard.lab.world import boxes, catalogue
 from rearguard.lab.world.boxes import Noise
-from rearguard.lab.world.gyro import Errors
+from rearguard.lab.world.gyro import Errors, accelerations_of, rates_of
+from rearguard.sense.rates import Recorded
 from rearguard.sense.source import GyroSense
 from rearguard.types import CueName, EgoMotion, Fault, Gravity, Level, Observation
 from rearguard.vision.rules import Rules
@@ -148,6 +149,22 @@ def test_a_gyroscope_that_is_wanted_and_missing_is_told_and_the_picture_goes_on(
     finally:
         sense.close()
     assert FAULTS[Fault.GYRO_FAILED].cue is CueName.DEGRADED
+
+
+def test_an_accelerometer_that_fails_is_told_once_in_the_log_and_is_no_fault(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scene = catalogue.scene("stand", speed=0.0, seed=1.0)
+    rates, accel = rates_of(scene, 1, 0.0), accelerations_of(scene, 1, 0.0)
+    stuck = Recorded(accel._at_ns, np.full_like(accel._rate, 9.81))
+    sense = GyroSense(Gyro(device="auto"), own=(rates, stuck), live=False)
+    assert sense.fusion is not None
+    for i in range(1, 30):
+        told = sense.fusion.fuse(EgoMotion(0.0, 0.0, 0.0, 0.9), i * NS_PER_S // 10)
+        assert sense.fusion.level(told, i * NS_PER_S // 10) is None
+        assert not sense.failed
+    assert caplog.text.count("accelerometer: it is stuck") == 1
+    assert sense.take_falls() == []
 
 
 def test_without_the_setting_nothing_is_opened() -> None:

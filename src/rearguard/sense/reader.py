@@ -96,13 +96,15 @@ class GyroReader:
                     except OSError as e:
                         if handle == first:
                             raise
-                        self.accel_why = f"{accel.name if accel else ''}: {e.strerror or e}"
+                        got, self.accel_why = b"", str(e.strerror or e)
+                    if got:
+                        self._take(streams[handle], got)
+                        heard_s = time.monotonic() if handle == first else heard_s
+                    elif handle == first:
+                        ended = True
+                    else:  # the rates go on without
+                        self.accel_why = self.accel_why or "it has ended"
                         poller.unregister(handle)
-                        continue
-                    self._take(streams[handle], got)
-                    if got and handle == first:
-                        heard_s = time.monotonic()
-                    ended = ended or not got
                 if time.monotonic() - heard_s > _SILENT_S:
                     self.why = f"{gyro.name}: it delivers nothing"
                     return
