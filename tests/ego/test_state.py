@@ -16,7 +16,7 @@ from rearguard.clock import NS_PER_S
 from rearguard.ego.level import Direction, axes, depth_share, direction, pixel
 from rearguard.ego.pinhole import Pinhole
 from rearguard.ego.state import EgoEstimator
-from rearguard.types import EgoMotion, EgoState, Gravity, Heading, Speed
+from rearguard.types import EgoMotion, EgoState, Gravity, Heading, Lane, Speed
 
 LENS = Pinhole.from_fov(1280, 720, 66.0)
 
@@ -222,8 +222,9 @@ def test_no_stream_of_turns_makes_nonsense(
         state = ego.add_turn(EgoMotion(yaw, pitch, roll, quality), round(t * NS_PER_S))
         for speed in speeds:
             ego.add_speed(Speed(speed, 0.2))
+        ego.add_lane(Lane(yaw, 0.001 + 0.1 * quality, roll, 0.001 + 0.1 * quality))
         values = [getattr(state, name) for name in state.__struct_fields__]
-        assert all(math.isfinite(v) for v in values)
+        assert all(v is None or math.isfinite(v) for v in values)
         assert abs(state.swing_rad) <= math.pi
         assert abs(state.curvature_per_m) <= 0.2
 

@@ -16,53 +16,91 @@ _CONTRADICTS = 2.0  # deviations
 _LASTS_S = 0.5  # without a heading for longer, it contradicts nothing
 
 
-class PathTurn:
-    """A Kalman filter over the path's direction, in the frame of the summed camera turns, and its rate of turning."""
+class Turning:
+    """A Kalman filter over a direction, in the frame of the summed camera turns, and its rate of turning."""
 
     def __init__(self) -> None:
-        self._begin(0.0, 0.0)
-        self._since_s = math.inf
+        self.begin(0.0, 0.0)
+        self.since_s = math.inf  # it was measured
 
-    def _begin(self, direction_rad: float, sd_rad: float) -> None:
-        self._since_s = 0.0
-        self._direction_rad, self._rate_rad_s = direction_rad, 0.0
-        self._pp, self._pr, self._rr = sd_rad**2, 0.0, _FIRST_SD_RAD_S**2
+    def begin(self, direction_rad: float, sd_rad: float) -> None:
+        """Nothing is known but this direction."""
+        self.since_s = 0.0
+        self.direction_rad, self.rate_rad_s = direction_rad, 0.0
+        self.pp, self.pr, self.rr = sd_rad**2, 0.0, _FIRST_SD_RAD_S**2
 
     def predict(self, dt: float) -> None:
         """`dt` seconds on."""
-        self._since_s += dt
+        self.since_s += dt
         q = _WANDERS_RAD_S_RS**2
-        self._direction_rad += self._rate_rad_s * dt
-        self._pp += dt * (2 * self._pr + dt * self._rr) + q * dt**3 / 3
-        self._pr += dt * self._rr + q * dt * dt / 2
-        self._rr = min(self._rr + q * dt, _FIRST_SD_RAD_S**2)
+        self.direction_rad += self.rate_rad_s * dt
+        self.pp += dt * (2 * self.pr + dt * self.rr) + q * dt**3 / 3
+        self.pr += dt * self.rr + q * dt * dt / 2
+        self.rr = min(self.rr + q * dt, _FIRST_SD_RAD_S**2)
+
+    def spread(self, variance: float) -> None:
+        """The direction may be another by so much."""
+        self.pp += variance
+
+    def know_rate(self, rate_rad_s: float, variance: float) -> None:
+        """How fast it turns is known by itself."""
+        self.rate_rad_s, self.pr, self.rr = rate_rad_s, 0.0, variance
+
+    @property
+    def told(self) -> tuple[float, float, float, float]:
+        """The direction with its deviation, and the rate with its own."""
+        return self.direction_rad, math.sqrt(self.pp), self.rate_rad_s, math.sqrt(self.rr)
+
+    def expected(self, of_place: float, of_rate: float) -> tuple[float, float]:
+        """What a measurement of so much of both should be, with its variance."""
+        place, rate = self._with(of_place, of_rate)
+        return of_place * self.direction_rad + of_rate * self.rate_rad_s, of_place * place + of_rate * rate
+
+    def correct(self, of_place: float, of_rate: float, error: float, variance: float) -> None:
+        """It was measured to be off by so much, with this variance of the measurement's own."""
+        self.since_s = 0.0
+        place, rate = self._with(of_place, of_rate)
+        variance += of_place * place + of_rate * rate
+        self.direction_rad += place / variance * error
+        self.rate_rad_s += rate / variance * error
+        self.pp -= place * place / variance
+        self.pr -= place * rate / variance
+        self.rr = max(self.rr - rate * rate / variance, 0.0)
+
+    def _with(self, of_place: float, of_rate: float) -> tuple[float, float]:
+        return of_place * self.pp + of_rate * self.pr, of_place * self.pr + of_rate * self.rr
+
+
+class PathTurn:
+    """How the path turns, from where the wearer is heading."""
+
+    def __init__(self) -> None:
+        self._of = Turning()
+
+    def predict(self, dt: float) -> None:
+        """`dt` seconds on."""
+        self._of.predict(dt)
 
     def measure(self, yaw_rad: float, heading: Heading) -> None:
         """Where the wearer is heading in the picture of a camera whose turns add up to `yaw_rad`."""
-        if self._since_s > _LASTS_S:  # what was known is stale
-            self._begin(yaw_rad + heading.bearing_rad, heading.sd_rad)
+        if self._of.since_s > _LASTS_S:  # what was known is stale
+            self._of.begin(yaw_rad + heading.bearing_rad, heading.sd_rad)
             return
-        self._since_s, ago_s = 0.0, 0.5 * heading.over_s
-        expected = self._direction_rad - self._rate_rad_s * ago_s
+        ago_s = 0.5 * heading.over_s
+        expected, _ = self._of.expected(1.0, -ago_s)
         error = math.remainder(yaw_rad + heading.bearing_rad - expected, 2 * math.pi)
-        place, rate = self._pp - ago_s * self._pr, self._pr - ago_s * self._rr
-        variance = place - ago_s * rate + heading.sd_rad**2
-        self._direction_rad += place / variance * error
-        self._rate_rad_s += rate / variance * error
-        self._pp -= place * place / variance
-        self._pr -= place * rate / variance
-        self._rr = max(self._rr - rate * rate / variance, 0.0)
+        self._of.correct(1.0, -ago_s, error, heading.sd_rad**2)
 
     def corrected(self, rate_rad_s: float, sd_rad_s: float) -> tuple[float, float]:
         """A rate of turning with its deviation, told from the camera's turns, and what is left of it by this one.
 
         A camera that does not turn follows no bend, wherever the wearer seems to head: the rate only gets less.
         """
-        if self._since_s > _LASTS_S:
+        if self._of.since_s > _LASTS_S:
             return rate_rad_s, sd_rad_s
-        both = self._rr + sd_rad_s**2
+        both = self._of.rr + sd_rad_s**2
         share = sd_rad_s**2 / both
-        if abs(rate_rad_s - self._rate_rad_s) > _CONTRADICTS * math.sqrt(both):
+        if abs(rate_rad_s - self._of.rate_rad_s) > _CONTRADICTS * math.sqrt(both):
             share = 1.0
-        own = min(max(self._rate_rad_s, min(rate_rad_s, 0.0)), max(rate_rad_s, 0.0))
-        return rate_rad_s + share * (own - rate_rad_s), math.sqrt(share * self._rr)
+        own = min(max(self._of.rate_rad_s, min(rate_rad_s, 0.0)), max(rate_rad_s, 0.0))
+        return rate_rad_s + share * (own - rate_rad_s), math.sqrt(share * self._of.rr)

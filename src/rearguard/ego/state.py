@@ -11,16 +11,19 @@ from __future__ import annotations
 import math
 
 from rearguard.clock import NS_PER_S
+from rearguard.ego.lane import AHEAD_M
+from rearguard.ego.lane_path import LanePath
 from rearguard.ego.path_turn import PathTurn
 from rearguard.ego.pinhole import Rows, axes_of, turn_rows
 from rearguard.ego.swing import SwingBank
-from rearguard.types import EgoMotion, EgoState, Gravity, Heading, Speed
+from rearguard.types import EgoMotion, EgoState, Gravity, Heading, Lane, Speed
 
 _FORGET_S = 8.0  # summed pitch and roll drift: what is older is let go
 _LONGEST_GAP_S = 1.0
 _SPEED_LASTS_S = 4.0
 _SPEED_PRIOR = 0.35  # of the usual pace
 _GATE = 3.5
+_LANE_TEACHES_SD_RAD = 0.05  # the offset, which takes over when the lines end
 _OFFSET_SD_RAD = 0.1  # of the mean of the swing from the path: a pod on a vest hangs six degrees aside
 _MOST_OFFSET_RAD = 0.6  # with more, the path is out of the picture
 _OFFSET_WANDERS_RAD_RS = 0.006  # and slips, or the trunk turns and stays turned
@@ -40,7 +43,9 @@ class EgoEstimator:
         self._speed, self._speed_var = self._usual
         self._bank = SwingBank()
         self._turn = PathTurn()
+        self._lane = LanePath()
         self._aside, self._down, self._tilt = _Offset(), _Offset(), _Offset()
+        self._off_rad = 0.0  # as the rhythm of the strides tells it
         self._angles = (0.0, 0.0, 0.0)
         self._last_ns: int | None = None
         self.state = EgoState(
@@ -68,14 +73,29 @@ class EgoEstimator:
         self._speed_var = keep**2 * self._speed_var + (1 - keep**2) * self._usual[1]
         self._turn.predict(dt)
         rate_rad_s, rate_sd_rad_s = self._turn.corrected(yaw_.rate_rad_s, yaw_.rate_sd_rad_s)
+        swing_sd_rad, bend_per_m = yaw_.off_sd_rad, None
+        self._lane.predict(dt, known=known)
+        along = self._lane.joined(
+            (yaw - yaw_.off_rad - self._aside.rad, math.hypot(swing_sd_rad, self._aside.sd_rad)),
+            (rate_rad_s, rate_sd_rad_s),
+            self._speed,
+        )
+        if along is not None:
+            rate_rad_s, rate_sd_rad_s = along.rate_rad_s, along.rate_sd_rad_s
         # What the path did not turn, the trunk did.
         self._aside.predict(dt, (yaw_.rate_rad_s - rate_rad_s) * dt)
         self._down.predict(dt)
         self._tilt.predict(dt)
+        self._off_rad = yaw_.off_rad
         swing_rad = math.remainder(yaw_.off_rad + self._aside.rad, 2 * math.pi)
+        if along is not None:
+            swing_rad = math.remainder(yaw - along.direction_rad, 2 * math.pi)
+            swing_sd_rad = min(swing_sd_rad, along.sd_rad)
+            self._aside_is(swing_rad, _LANE_TEACHES_SD_RAD)
+            bend_per_m = math.remainder(along.ahead_rad - along.direction_rad, 2 * math.pi) / AHEAD_M
         self.state = EgoState(
             swing_rad=swing_rad,
-            swing_sd_rad=yaw_.off_sd_rad,
+            swing_sd_rad=swing_sd_rad,
             pitch_rad=min(max(self._pitch_rad + pitch_.off_rad + self._down.rad, -1.5), 1.5),
             pitch_sd_rad=pitch_.off_sd_rad,
             roll_rad=math.remainder(roll_.off_rad + self._tilt.rad, 2 * math.pi),
@@ -88,6 +108,7 @@ class EgoEstimator:
             path_turned_rad=math.remainder(steps[0] + self.state.swing_rad - swing_rad, 2 * math.pi)
             if known
             else rate_rad_s * dt,
+            bend_per_m=bend_per_m,
         )
         return self.state
 
@@ -108,10 +129,22 @@ class EgoEstimator:
         if heading is None:
             return
         self._turn.measure(self._angles[0], heading)
+        self._lane.compare(self._angles[0], heading, self.state.turn_rate_rad_s)
         now_rad = heading.bearing_rad + 0.5 * heading.over_s * self.state.turn_rate_rad_s
-        self._aside.correct(math.remainder(-now_rad - self.state.swing_rad, 2 * math.pi), heading.sd_rad)
+        self._aside_is(-now_rad, heading.sd_rad)
         if heading.down_sd_rad > 0:
             self._down.correct(-heading.down_rad - self.state.pitch_rad, heading.down_sd_rad)
+
+    def _aside_is(self, swing_rad: float, sd_rad: float) -> None:
+        """The camera was seen to look so far off the path."""
+        supposed_rad = math.remainder(self._off_rad + self._aside.rad, 2 * math.pi)
+        self._aside.correct(math.remainder(swing_rad - supposed_rad, 2 * math.pi), sd_rad)
+
+    def add_lane(self, lane: Lane | None) -> None:
+        """Which way the newest frame showed the lane to lead; it counts from the next one on."""
+        if lane is not None:
+            sd_rad = math.hypot(self.state.swing_sd_rad, self._aside.sd_rad)
+            self._lane.measure(self._angles[0], lane, self.state, sd_rad)
 
     def add_gravity(self, gravity: Gravity | None) -> None:
         """How the camera pointed against the horizon in the newest frame; it counts from the next one on."""
@@ -127,6 +160,10 @@ class _Offset:
     def __init__(self) -> None:
         self.rad = 0.0
         self._var = _OFFSET_SD_RAD**2
+
+    @property
+    def sd_rad(self) -> float:
+        return math.sqrt(self._var)
 
     def predict(self, dt: float, turned_rad: float = 0.0) -> None:
         """`dt` seconds on; the trunk turned by so much and stays so."""

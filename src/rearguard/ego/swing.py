@@ -14,7 +14,7 @@ import numpy as np
 
 _MEASURED_SD_RAD = 0.01  # of one frame's summed angle: the harness slaps by half a degree
 DRIFT_RAD_RS = 0.0065  # of a summed angle, rad per root second: as measured on rendered pictures
-_UNKNOWN_RAD_RS = 1.0  # the same while no turn can be fitted
+UNKNOWN_RAD_RS = 1.0  # the same while no turn can be fitted
 # The least of it, whoever measures: nobody holds a line better. Halved, a trunk that turns aside is taken for a bend
 # and warned of 0.1 s later; at 0.0065 a gyroscope gains nothing.
 _WANDERS_RAD_RS = 0.004
@@ -144,7 +144,7 @@ class SwingBank:
         `sd_rad` is how unsure each angle is, 0: as image flow is.
         """
         if dt > 0:
-            per_rs = DRIFT_RAD_RS if known else _UNKNOWN_RAD_RS
+            per_rs = DRIFT_RAD_RS if known else UNKNOWN_RAD_RS
             self._predict(dt, max(sd_rad**2, _WANDERS_RAD_RS**2 * dt) if sd_rad > 0 else per_rs**2 * dt)
             self._mix(dt)
         self._x[_M] -= np.array(turned_rad).take(_AXIS_OF)

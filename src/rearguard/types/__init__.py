@@ -19,7 +19,7 @@ from rearguard.types.bounds import (
     Share,
     Spread,
 )
-from rearguard.types.ego import EgoMotion, EgoState, Gravity, Heading, Speed
+from rearguard.types.ego import EgoMotion, EgoState, Gravity, Heading, Lane, Speed
 from rearguard.types.observation import Observation
 from rearguard.types.picture import Box, Detection, Frame, Image, Region, TrueThing, hidden_share
 from rearguard.types.record import Cue, FaultSpan, NearMiss, Passage, TracePoint
@@ -46,6 +46,7 @@ __all__ = [
     "Heading",
     "Image",
     "Label",
+    "Lane",
     "Level",
     "LoomingPatch",
     "MarkKind",

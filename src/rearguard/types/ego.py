@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from rearguard.types.bounds import Angle, Rate, Share, Spread
+from rearguard.types.bounds import Angle, Metres, Rate, Share, Spread
 
 
 class EgoMotion(msgspec.Struct, frozen=True, array_like=True):
@@ -93,6 +93,31 @@ class Gravity(msgspec.Struct, frozen=True, array_like=True):
         return Gravity(round(self.pitch_rad, 5), round(self.roll_rad, 5), max(round(self.sd_rad, 5), 1e-5))
 
 
+class Lane(msgspec.Struct, frozen=True, array_like=True):
+    """What lane lines or the path's edges tell, as the camera sees them: `bearing_rad`, level and positive to
+    picture-right, is the lane's direction 5 m ahead, towards its place 10 m ahead; `curvature_per_m` is positive to
+    the right; each with its standard deviation. `left_m` (negative) and `right_m` are how far beside the camera the
+    next line or edge on each side passes, None where none was seen."""
+
+    bearing_rad: Angle
+    sd_rad: Annotated[float, msgspec.Meta(gt=0, le=3.2)]
+    curvature_per_m: Annotated[float, msgspec.Meta(ge=-10, le=10)]
+    curvature_sd_per_m: Annotated[float, msgspec.Meta(gt=0, le=10)]
+    left_m: Metres | None = None
+    right_m: Metres | None = None
+
+    def rounded(self) -> Lane:
+        """The same to the precision that is stored."""
+        return Lane(
+            round(self.bearing_rad, 5),
+            max(round(self.sd_rad, 5), 1e-5),
+            round(self.curvature_per_m, 5),
+            max(round(self.curvature_sd_per_m, 5), 1e-5),
+            None if self.left_m is None else round(self.left_m, 3),
+            None if self.right_m is None else round(self.right_m, 3),
+        )
+
+
 _USUAL_BEND_PER_M = 0.1
 
 
@@ -101,7 +126,8 @@ class EgoState(msgspec.Struct, frozen=True, array_like=True):
 
     `swing_rad` is the camera's yaw off the path, positive to picture-right; `pitch_rad` its pitch below the horizon,
     the mount's own included; `roll_rad` clockwise. `turn_rate_rad_s` is that of the path, positive to
-    picture-right. Each with its standard deviation.
+    picture-right. Each with its standard deviation. `bend_per_m` is the path's curvature over the next ten metres where
+    its lines tell it, None where they do not.
     """
 
     swing_rad: Angle = 0.0
@@ -115,11 +141,15 @@ class EgoState(msgspec.Struct, frozen=True, array_like=True):
     speed_m_s: Rate = 2.5
     speed_sd_m_s: Spread = 1.0
     path_turned_rad: Angle = 0.0
+    bend_per_m: float | None = None
 
     @property
     def curvature_per_m(self) -> float:
-        """The path's curvature, positive to picture-right: the most likely one, given the rate and that paths bend
-        on radii of 10 m at the least, as a rule. Of who hardly moves a turn says little about the path."""
+        """The path's curvature, positive to picture-right: as its lines tell it, else the most likely one, given the
+        rate and that paths bend on radii of 10 m at the least, as a rule. Of who hardly moves a turn says little about
+        the path."""
+        if self.bend_per_m is not None:
+            return min(max(self.bend_per_m, -2 * _USUAL_BEND_PER_M), 2 * _USUAL_BEND_PER_M)
         told = self.speed_m_s**2 + (self.turn_rate_sd_rad_s / _USUAL_BEND_PER_M) ** 2
         likely = self.turn_rate_rad_s * self.speed_m_s / told if told > 0 else 0.0
         return min(max(likely, -2 * _USUAL_BEND_PER_M), 2 * _USUAL_BEND_PER_M)

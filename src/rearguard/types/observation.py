@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from rearguard.types.bounds import Nanoseconds, Number
-from rearguard.types.ego import EgoMotion, Gravity, Heading, Speed
+from rearguard.types.ego import EgoMotion, Gravity, Heading, Lane, Speed
 from rearguard.types.picture import Box, Detection
 from rearguard.types.track import Growth, LoomingPatch
 from rearguard.types.words import Fault
@@ -28,6 +28,7 @@ class Observation(msgspec.Struct, frozen=True, array_like=True):
     faults: tuple[Fault, ...] = ()
     heading: Heading | None = None
     gravity: Gravity | None = None
+    lane: Lane | None = None
 
     def rounded(self) -> Observation:
         """The same to the precision that is stored: what is judged live and what is replayed are the same numbers."""
@@ -46,6 +47,7 @@ class Observation(msgspec.Struct, frozen=True, array_like=True):
             self.faults,
             self.heading and self.heading.rounded(),
             self.gravity and self.gravity.rounded(),
+            self.lane and self.lane.rounded(),
         )
 
 

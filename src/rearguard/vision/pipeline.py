@@ -18,6 +18,7 @@ from rearguard.detect.detector import Detector
 from rearguard.detect.foveate import Hints
 from rearguard.ego.flow import FlowEgo
 from rearguard.ego.ignored import Ignored
+from rearguard.ego.lane import LaneDetector
 from rearguard.ego.pinhole import Pinhole, moved
 from rearguard.errors import BadInput
 from rearguard.looming.detector import LoomingDetector, Sight
@@ -32,6 +33,7 @@ from rearguard.types import (
     Gravity,
     Growth,
     Image,
+    Lane,
     Observation,
     Track,
     Verdict,
@@ -93,6 +95,7 @@ class Pipeline:
         self._own = Ignored(config.camera.ignore, (lens.width_px, lens.height_px))
         self._seen = self._own.seen((lens.width_px, lens.height_px))
         self._flow = FlowEgo(lens, self._own)
+        self._lane = LaneDetector(lens, config.camera.height_m, self._own)
         self._gyro = gyro
         self._rules = Rules(config, lens)
         self._looming = (
@@ -125,12 +128,12 @@ class Pipeline:
         aside = self._aside.submit(
             self._look_aside, frame
         )  # what needs no detections, while the network runs
-        looming = self._aside.submit(self._loom, frame, aside)
+        ahead = self._aside.submit(self._look_ahead, frame, aside)
         detections = tuple(self._detector.detect(frame.image, lambda: self._hints(aside.result().turned)))
         t1 = clock()
         look = aside.result()
         t2 = clock()
-        sight = looming.result()
+        sight, lane = ahead.result()
         observed = Observation(
             frame.seq,
             frame.captured_ns,
@@ -142,6 +145,7 @@ class Pipeline:
             faults,
             sight.heading,
             look.gravity,
+            lane,
         ).rounded()
         t3 = clock()
         tracks, verdict = self._rules.judge_frame(observed, self._age_s(frame))
@@ -160,18 +164,24 @@ class Pipeline:
         ego = self._rules.turn(turned, frame.captured_ns)
         return _Look(turned, fitted, ego, self._growth(frame, turned), gravity)
 
-    def _loom(self, frame: Frame, aside: Future[_Look]) -> Sight:
-        """What else is in the way; the worker that looked aside does this next, so nothing is waited for."""
-        look = aside.result()
-        if self._looming is None or self._grey is None:
-            return Sight()
+    def _look_ahead(self, frame: Frame, aside: Future[_Look]) -> tuple[Sight, Lane | None]:
+        """What else is in the way, and the lane; the worker that looked aside does this next: nothing is waited for."""
+        look, grey = aside.result(), self._grey
+        if grey is None:
+            return Sight(), None
         known = [replace(t, box=moved(t.box, look.turned, self._lens)) for t in self._rules.tracks]
+        lane = self._lane.detect(grey, frame.captured_ns, look.ego, [t.box for t in known])
+        return self._loom(grey, frame, look, known), lane
+
+    def _loom(self, grey: Image, frame: Frame, look: _Look, known: list[Track]) -> Sight:
+        if self._looming is None:
+            return Sight()
         sight = self._looming.detect(
-            self._grey, frame.captured_ns, look.fitted, look.ego, known, holds=self._rules.holds_patches
+            grey, frame.captured_ns, look.fitted, look.ego, known, holds=self._rules.holds_patches
         )
         if self._low is None:
             return sight
-        low = self._low.detect(self._grey, frame.captured_ns, look.fitted, look.ego)
+        low = self._low.detect(grey, frame.captured_ns, look.fitted, look.ego)
         return sight if low is None else dataclasses.replace(sight, patches=(*(sight.patches or ()), *low))
 
     def _hints(self, ego: EgoMotion) -> Hints:

@@ -69,6 +69,7 @@ class Rules:
         self._ego.add_speed(seen.speed)
         self._ego.add_heading(seen.heading)
         self._ego.add_gravity(seen.gravity)
+        self._ego.add_lane(seen.lane)
         self._memory, verdict = judge(
             self._memory,
             tracks,

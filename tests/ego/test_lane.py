@@ -1,0 +1,187 @@
+"""Lane lines and path edges: found where they are, not where they are not, and believed only while they agree."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from statistics import median
+
+import cv2
+import numpy as np
+import pytest
+
+from rearguard.clock import NS_PER_S
+from rearguard.ego.ignored import Ignored
+from rearguard.ego.lane import AHEAD_M, LaneDetector
+from rearguard.ego.pinhole import Pinhole
+from rearguard.ego.state import EgoEstimator
+from rearguard.lab.world import catalogue
+from rearguard.lab.world.camera import Lens
+from rearguard.lab.world.render import Renderer
+from rearguard.types import Box, EgoMotion, EgoState, Heading, Image, Lane
+
+LENS = Pinhole.from_fov(640, 360, 66.0)
+HEIGHT_M, PITCH_RAD = 1.35, math.radians(-2.0)
+
+
+def sightings(world: str, ignore: tuple[tuple[float, float, float, float], ...] = (), **values: float
+              ) -> tuple[list[tuple[Lane | None, float]], float]:  # fmt: skip
+    """(lane, true direction of the path 5 m ahead as the camera sees it) of a second and a half, and the path's
+    curvature."""
+    scene = catalogue.scene(world, duration=1.6, **values)
+    drawn = Renderer(scene, Lens.from_fov(LENS.width_px, LENS.height_px, 66.0), HEIGHT_M, PITCH_RAD)
+    size = (LENS.width_px, LENS.height_px)
+    detector = LaneDetector(LENS, HEIGHT_M, Ignored(ignore, size))
+    bend, found = scene.path.curvature_per_m, []
+    for i in range(16):
+        pose = drawn.pose(i / 10)
+        ego = EgoState(swing_rad=pose.yaw_rad, pitch_rad=pose.pitch_rad, roll_rad=pose.roll_rad)
+        grey = cv2.cvtColor(drawn.frame(i / 10, i)[0], cv2.COLOR_BGR2GRAY)
+        found.append((detector.detect(grey, i * NS_PER_S // 10, ego), AHEAD_M * bend - pose.yaw_rad))
+    return found, bend
+
+
+@pytest.mark.parametrize(
+    ("world", "values"),
+    [
+        ("empty", {}),
+        ("curve", {}),
+        ("bend", {"radius": 20.0}),
+        ("empty", {"aside": 8.0}),
+        ("marked-track", {}),
+    ],
+)
+def test_a_track_tells_where_it_leads_and_how_it_bends(world: str, values: dict[str, float]) -> None:
+    found, bend = sightings(world, **values)
+    seen = [(lane, true) for lane, true in found if lane is not None]
+    assert len(seen) >= 12
+    assert median(math.degrees(abs(lane.bearing_rad - true)) for lane, true in seen) < 0.7
+    assert median(abs(lane.curvature_per_m - bend) for lane, _ in seen) < 0.004
+    # The wearer runs in the middle of a lane of 1.22 m.
+    sides = [
+        (lane.left_m, lane.right_m)
+        for lane, _ in seen
+        if lane.left_m is not None and lane.right_m is not None
+    ]
+    assert median(right - left for left, right in sides) == pytest.approx(1.22, abs=0.25)
+
+
+def test_the_edges_of_a_path_do_as_well_as_lines() -> None:
+    found, _ = sightings("empty", path=1)
+    errors = [math.degrees(abs(lane.bearing_rad - true)) for lane, true in found if lane is not None]
+    assert len(errors) >= 3
+    assert max(errors) < 2.0
+
+
+def looked_at(picture: Image, things: tuple[Box, ...] = ()) -> Lane | None:
+    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) if picture.ndim == 3 else picture
+    return LaneDetector(LENS, HEIGHT_M).detect(grey, 0, EgoState(pitch_rad=PITCH_RAD), things)
+
+
+def grass(seed: int) -> Image:
+    rough = np.random.default_rng(seed).normal(0, 1, (360, 640)).astype(np.float32)
+    rough = sum(cv2.GaussianBlur(rough, (0, 0), sd) * sd for sd in (1.0, 3.0, 9.0))
+    return np.clip(110 + 25 * rough, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_grass_has_no_lane(seed: int) -> None:
+    assert looked_at(grass(seed)) is None
+
+
+def test_what_stands_upright_is_no_lane() -> None:
+    fence = grass(1)
+    for x in range(20, 640, 60):
+        cv2.line(fence, (x, 100), (x, 355), 250, 5)
+    assert looked_at(fence) is None
+    legs = grass(2)
+    for x in (290, 340):
+        cv2.line(legs, (x, 120), (x, 330), 20, 22)
+    assert looked_at(legs) is None
+
+
+def test_one_line_alone_is_no_lane() -> None:
+    wire = grass(3)
+    cv2.line(wire, (330, 200), (500, 359), 255, 4)
+    assert looked_at(wire) is None
+
+
+def test_lines_behind_things_and_own_parts_are_left_out() -> None:
+    scene = catalogue.scene("empty", duration=1.0, gait=0)
+    drawn = Renderer(scene, Lens.from_fov(LENS.width_px, LENS.height_px, 66.0), HEIGHT_M, PITCH_RAD)
+    picture = drawn.frame(0.0, 0)[0]
+    assert looked_at(picture) is not None
+    assert looked_at(picture, (Box(0, 0, 640, 360),)) is None
+    found, _ = sightings("empty", ignore=((0.0, 0.5, 1.0, 1.0),))
+    assert all(lane is None for lane, _ in found)
+
+
+# ── in the ego state ────────────────────────────────────────────────────────────────────────────────────
+
+
+def run(radius_m: float, *, lanes: bool, seconds: float = 4.0, off_rad: float = 0.0,
+        headed: Callable[[float], float] = lambda _: 0.0, until_s: float = math.inf
+        ) -> list[tuple[float, EgoState, float]]:  # fmt: skip
+    """(time, state, true swing) of a wearer whose trunk swings on a bend; the `lanes` that are seen until a time lead
+    `off_rad` beside the path; at a time the wearer heads `headed` (rad) off it."""
+    ego, out, was, bend = EgoEstimator(), [], 0.0, 1 / radius_m
+    for i in range(round(10 * seconds)):
+        t = i / 10
+        swing = 0.17 * math.sin(2 * math.pi * 1.5 * t + 0.4)
+        yaw = 2.5 * bend * t + swing
+        state = ego.add_turn(EgoMotion(yaw_rad=yaw - was, quality=0.9), round(t * NS_PER_S))
+        was = yaw
+        ego.add_heading(Heading(headed(t) - swing - 0.16 * 2.5 * bend, 0.02, 0.33))
+        if lanes and t < until_s:
+            ego.add_lane(Lane(AHEAD_M * bend - swing + off_rad, 0.004, bend, 0.002))
+        out.append((t, state, swing))
+    return out
+
+
+@pytest.mark.parametrize("radius_m", [20.0, -36.5])
+def test_with_lines_a_bend_is_known_before_half_a_second(radius_m: float) -> None:
+    def known_s(*, lanes: bool) -> float:
+        told = run(radius_m, lanes=lanes)
+        return next(t for t, state, _ in told if abs(state.curvature_per_m * radius_m - 1) < 0.3)
+
+    assert known_s(lanes=True) < 0.5
+    assert known_s(lanes=False) > known_s(lanes=True) + 0.3
+
+
+def test_with_lines_the_direction_of_the_path_is_told_better_at_once() -> None:
+    def error_deg(*, lanes: bool) -> float:
+        told = run(1e6, lanes=lanes, seconds=1.5)
+        return median(math.degrees(abs(s.swing_rad - true)) for t, s, true in told if t > 0.4)
+
+    assert error_deg(lanes=True) < 0.3
+    assert error_deg(lanes=True) < 0.5 * error_deg(lanes=False)
+
+
+def test_lines_that_lead_elsewhere_than_the_wearer_are_not_believed() -> None:
+    """Somebody crosses a track at an angle, or what was taken for its lines is none."""
+    told = run(1e6, lanes=True, off_rad=0.35)
+    assert max(math.degrees(abs(s.swing_rad - true)) for t, s, true in told if t > 2.5) < 3.0
+    assert all(s.bend_per_m is None for t, s, _ in told if t > 2.5)
+
+
+def test_who_leaves_the_lane_is_not_held_to_it() -> None:
+    told = run(1e6, lanes=True, seconds=10.0, headed=lambda t: 0.3 if 2 < t < 5 else 0.0)
+    assert all(s.bend_per_m is not None for t, s, _ in told if 1 < t < 2)
+    assert all(s.bend_per_m is None for t, s, _ in told if 3.5 < t < 5)
+    assert all(s.bend_per_m is not None for t, s, _ in told if t > 7.5)  # back in a lane
+
+
+def test_when_the_lines_end_the_state_goes_on_as_without_them() -> None:
+    told = run(20.0, lanes=True, seconds=6.0, until_s=3.0)
+    late = [(s, true) for t, s, true in told if t > 4.5]
+    assert all(s.bend_per_m is None for s, _ in late)
+    assert median(math.degrees(abs(s.swing_rad - true)) for s, true in late) < 1.5
+    assert median(s.curvature_per_m for s, _ in late) == pytest.approx(0.05, rel=0.2)
+
+
+def test_sightings_that_contradict_one_another_tell_nothing() -> None:
+    ego, rng = EgoEstimator(), np.random.default_rng(1)
+    for i in range(40):
+        state = ego.add_turn(EgoMotion(quality=0.9), i * NS_PER_S // 10)
+        ego.add_lane(Lane(float(rng.uniform(-0.4, 0.4)), 0.004, float(rng.uniform(-0.15, 0.15)), 0.002))
+        assert state.bend_per_m is None
