@@ -19,6 +19,7 @@ from rearguard.detect.foveate import Hints
 from rearguard.ego.flow import FlowEgo
 from rearguard.ego.ignored import Ignored
 from rearguard.ego.lane import LaneDetector
+from rearguard.ego.level import Direction, axes, pixel
 from rearguard.ego.pinhole import Pinhole, moved
 from rearguard.errors import BadInput
 from rearguard.looming.detector import LoomingDetector, Sight
@@ -110,7 +111,6 @@ class Pipeline:
         )
         self._grey: Image | None = None
         self._aside = ThreadPoolExecutor(1, "aside")
-        self._ahead_px = (0.5 * lens.width_px, lens.horizon_px(math.radians(config.camera.pitch_deg)))
 
     def use(self, detector: Detector) -> None:
         """Go on with another detector from the next frame."""
@@ -129,7 +129,7 @@ class Pipeline:
             self._look_aside, frame
         )  # what needs no detections, while the network runs
         ahead = self._aside.submit(self._look_ahead, frame, aside)
-        detections = tuple(self._detector.detect(frame.image, lambda: self._hints(aside.result().turned)))
+        detections = tuple(self._detector.detect(frame.image, lambda: self._hints(aside.result())))
         t1 = clock()
         look = aside.result()
         t2 = clock()
@@ -184,10 +184,14 @@ class Pipeline:
         low = self._low.detect(grey, frame.captured_ns, look.fitted, look.ego)
         return sight if low is None else dataclasses.replace(sight, patches=(*(sight.patches or ()), *low))
 
-    def _hints(self, ego: EgoMotion) -> Hints:
-        """Where the tracks should be in this frame, most urgent first, for the detector's closer look."""
+    def _hints(self, look: _Look) -> Hints:
+        """Where the tracks should be in this frame, most urgent first, and where the path leads, for the detector's
+        closer look."""
         urgent = sorted(self._rules.tracks, key=lambda t: math.inf if t.ttc_s is None else t.ttc_s)
-        return Hints(tuple((t.id, moved(t.box, ego, self._lens)) for t in urgent), self._ahead_px, self._own)
+        ahead_px = pixel(Direction(0.0, 0.0), axes(look.ego), self._lens)
+        return Hints(
+            tuple((t.id, moved(t.box, look.turned, self._lens)) for t in urgent), ahead_px, self._own
+        )
 
     def _growth(self, frame: Frame, ego: EgoMotion) -> tuple[Growth, ...]:
         """What the texture says of each track's growth since the last frame."""
