@@ -278,8 +278,8 @@ def test_accelerations_are_read_beside_the_rates_and_one_that_goes_takes_no_rate
         with (tmp_path / "dev" / "iio:device1").open("wb", buffering=0) as other:
             other.write(b"".join(scan(now_ns + i * 5_000_000, 0, 4101, i) for i in range(20)))
             until(lambda: reader.accel.window(*span) is not None)
-        assert reader.accel_there
-        assert reader.accel_why == ""
+            assert reader.accel_there
+            assert reader.accel_why == ""
         pulled = reader.accel.window(*span)
         assert pulled is not None
         assert pulled.rate[0] == pytest.approx((0.0, 9.81, 0.0), abs=0.01)

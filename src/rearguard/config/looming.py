@@ -26,9 +26,9 @@ class Looming(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     agree_s: Annotated[
         float,
         within(
-            0.2, 3.0, "how long a patch must keep growing before it counts; one stride is 0.67, more is later"
+            0.2, 3.0, "how long a patch must keep growing before it counts; more is later, less sees ghosts"
         ),
-    ] = 0.67
+    ] = 0.4
     min_points: Annotated[
         float, within(2.0, 50.0, "points that must agree on one depth; fewer sees thinner things and ghosts")
     ] = 4.0

@@ -3,7 +3,7 @@
 Walls, fences, hurdles, posts and gates are in no detector's vocabulary, but they grow in the picture as they
 come nearer. Points are followed over a step's time (`points`), the camera's turn is taken out and each point's
 nearness found (`parallax`), the ground is told from what stands on it (`ground`), and what keeps counting down
-for a stride becomes a track of kind "looming" (`track.patches`), which the judge treats like any other. The ground
+for half a stride becomes a track of kind "looming" (`track.patches`), which the judge treats like any other. The ground
 also tells how fast the wearer moves.
 
 What has no texture cannot be seen this way: `blind` says when nothing in the path can be followed.

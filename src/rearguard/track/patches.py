@@ -1,7 +1,8 @@
 """Looming patches over time: one thing that stands in the way, and whether to believe in it.
 
 What stands and is approached counts down: it loses a second of its time to collision every second. A patch that does
-so over a stride is an obstacle; what the gait, the shutter or a badly followed corner makes up for a moment is not.
+so over half a stride is an obstacle; what the gait, the shutter or a badly followed corner makes up for a moment is
+not.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _SD_SHARE = 0.06  # of the rate: what the shutter and the bob leave, measured
 _GATE = 0.25  # ln: how far a rate may be from the expected one
 _SIDE_GATE_M = 0.3
 _LEAST_FALL = 0.35  # s/s: what is approached loses a second of its TTC each second, a ghost does not
+_LOW_AGREES_S = 0.67  # a stride: for half of one, seams of the ground stand up by a few centimetres
 _LEAST_SHARE = 0.5  # of the frames since it was first seen
 _LONGEST_UNSEEN_S = 0.4
 _LONGEST_UNSEEN_KNOWN_S = 1.0  # what was believed in and is lost has most likely filled the picture, not gone
@@ -139,7 +141,8 @@ class Patches:
         if live.known:
             return
         live.past.append((at_ns / NS_PER_S, 1.0 / max(patch.rate_per_s, 1e-3)))
-        old_enough = at_ns - live.first_ns >= self._settings.agree_s * NS_PER_S
+        agree_s = max(self._settings.agree_s, _LOW_AGREES_S) if live.low else self._settings.agree_s
+        old_enough = at_ns - live.first_ns >= agree_s * NS_PER_S
         if old_enough and live.support >= self._settings.min_points:
             live.known = _fall(live.past) >= _LEAST_FALL
 
