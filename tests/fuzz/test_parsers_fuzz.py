@@ -39,7 +39,7 @@ from rearguard.lab.world.camera_faults import BY_NAME
 from rearguard.review.plot import Event, Sample, plot
 from rearguard.review.svg import Dot, Span, curve, timeline
 from rearguard.sense import iio
-from rearguard.sense.gpmf import picture_rates
+from rearguard.sense.gpmf import picture_motion
 from rearguard.sound.speech import speak
 from rearguard.text import clean
 
@@ -147,7 +147,7 @@ def test_a_spoiled_film(tmp_path: Path, films: dict[str, bytes], data: st.DataOb
         times = [frame.captured_ns for frame in itertools.islice(source.frames(), 20)]
         source.close()
         assert all(a < b for a, b in itertools.pairwise(times))
-    rates = picture_rates(path)
+    rates, _ = picture_motion(path)
     assert rates is None or rates.window(0, 10**8) is None
 
 

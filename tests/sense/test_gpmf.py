@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rearguard.ego.flow import FlowEgo
 from rearguard.ego.pinhole import Pinhole
 from rearguard.sense.fusion import GyroFusion
-from rearguard.sense.gpmf import ZERO_SD_RAD_S, _as_shown, picture_motion, picture_rates, read_payload
+from rearguard.sense.gpmf import ZERO_SD_RAD_S, _as_shown, picture_motion, read_payload
 from rearguard.sense.rates import turn_of
 
 
@@ -95,8 +95,8 @@ def test_a_picture_that_is_held_steady_does_not_turn() -> None:
 
 def test_a_film_without_telemetry_has_no_gyroscope(tmp_path: Path) -> None:
     (tmp_path / "film.mp4").write_bytes(b"no film at all")
-    assert picture_rates(tmp_path / "film.mp4") is None
-    assert picture_rates(tmp_path / "missing.mp4") is None
+    assert picture_motion(tmp_path / "film.mp4")[0] is None
+    assert picture_motion(tmp_path / "missing.mp4")[0] is None
 
 
 def test_on_a_real_walk_picture_and_gyroscope_agree_and_a_hedge_turns_no_camera(shared_data: Path) -> None:

@@ -129,7 +129,6 @@ def _print_outing(row: OutingRow, tally: Tally, faults: list[FaultSpan], marks: 
     from rearguard.review.terminal import console
     from rearguard.review.text import counted, minutes, rate, when
     from rearguard.text import clean
-    from rearguard.types import MarkKind
 
     out = console()
     out.print(Text(f"Outing {row.id}", "bold") + Text(f"  {clean(row.device)}, {clean(row.source)}", "dim"))
@@ -154,7 +153,6 @@ def _print_outing(row: OutingRow, tally: Tally, faults: list[FaultSpan], marks: 
         out.print(Text(f"  {clean(f.fault, 20)} at {minutes(at_s)}, {lasted}", "dark_orange3"))
     for at_ns, kind, near in marks:
         near_miss = f", near miss {near}" if near is not None else ""
-        did = "fell" if kind is MarkKind.FALL else "pressed the button"
-        out.print(Text(f"  you {did} at {minutes((at_ns - row.origin_ns) / 1e9)}{near_miss}"))
+        out.print(Text(f"  you {kind.did} at {minutes((at_ns - row.origin_ns) / 1e9)}{near_miss}"))
     if tally.near_misses:
         out.print(Text(f"rearguard log --outing {row.id} lists its near misses", "dim"))

@@ -53,12 +53,13 @@ class FlowEgo:
         if previous is None:
             return EgoMotion()
         shift = self._shift(previous, grey, self._lens.horizon_px(pitch_rad))
-        points = self._flow(previous, grey, moving, shift)
+        corners = self._corners(previous, moving)
+        points = _flow(previous, grey, corners, shift)
         found = self._fit(points, pitch_rad)
         if found.quality >= _MOSTLY_FAR:
             return found
         # What is near and fills the picture has hardly a shift as a whole to begin from.
-        again = self._flow(previous, grey, moving, (0.0, 0.0))
+        again = _flow(previous, grey, corners, (0.0, 0.0))
         near = (self._fit(p, pitch_rad, near=True) for p in (points, again))
         return max(found, *near, key=lambda fit: fit.quality)
 
@@ -83,29 +84,31 @@ class FlowEgo:
         (dx, dy), _ = cv2.phaseCorrelate(first, second, self._own.window(size, rows / height))
         return dx * _COARSE, dy * _COARSE
 
-    def _flow(
-        self, before: Image, after: Image, moving: tuple[Box, ...], shift: tuple[float, float]
-    ) -> tuple[Points, Points]:
+    def _corners(self, before: Image, moving: tuple[Box, ...]) -> Points:
         mask = np.full(before.shape, 255, np.uint8) if self._seen is None else self._seen.copy()
         for box in map(self._view.to_small, moving):
             x0, y0, x1, y1 = (round(v) for v in (box.x0, box.y0, box.x1, box.y1))
             mask[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = 0
         corners = cv2.goodFeaturesToTrack(before, _MAX_CORNERS, 0.01, 6, mask=mask, blockSize=5)
-        if corners is None:
-            empty = np.empty((0, 2), np.float32)
-            return empty, empty
-        moved, ok, _ = cv2.calcOpticalFlowPyrLK(
-            before,
-            after,
-            corners,
-            corners + np.array(shift, np.float32),
-            winSize=(_WINDOW_PX, _WINDOW_PX),
-            maxLevel=3,
-            criteria=(3, 12, 0.03),
-            flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
-        )
-        good = ok.ravel() == 1
-        return corners[good].reshape(-1, 2), moved[good].reshape(-1, 2)
+        return np.empty((0, 1, 2), np.float32) if corners is None else corners
+
+
+def _flow(before: Image, after: Image, corners: Points, shift: tuple[float, float]) -> tuple[Points, Points]:
+    """Those of the corners (n, 1, 2) that were found again, (m, 2), and where; looked for from `shift` on."""
+    if not len(corners):
+        return corners.reshape(-1, 2), corners.reshape(-1, 2)
+    moved, ok, _ = cv2.calcOpticalFlowPyrLK(
+        before,
+        after,
+        corners,
+        corners + np.array(shift, np.float32),
+        winSize=(_WINDOW_PX, _WINDOW_PX),
+        maxLevel=3,
+        criteria=(3, 12, 0.03),
+        flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+    )
+    good = ok.ravel() == 1
+    return corners[good].reshape(-1, 2), moved[good].reshape(-1, 2)
 
 
 def fit_turn(
@@ -124,11 +127,13 @@ def fit_turn(
     below = np.zeros(len(before)) if near else np.maximum(0.0, from_foe[:, 1]) / (_NEAR_RAD * focal)
     trust = 1.0 / (1.0 + below**2)
     shift = np.median(target - before, axis=0)
-    w = np.array([shift[1], -shift[0], 0.0]) / focal  # rotation of the camera about x, y, z
-    grown = 0.0
+    # Rotation of the camera about x, y, z, and, where that is asked, by how much the picture grew.
+    unknown = np.zeros(4 if near else 3)
+    unknown[:2] = shift[1] / focal, -shift[0] / focal
     residual = np.empty(len(before))
     for step in range(10 if near else 8):
-        now = lens.rays(before + grown * from_foe) @ turn(_as_ego(w, 1.0)).T
+        grown = float(unknown[3:].sum())
+        now = lens.rays(before + grown * from_foe) @ turn(_as_ego(unknown, 1.0)).T
         x, y = now[:, 0] / now[:, 2], now[:, 1] / now[:, 2]
         error = target - lens.pixels(now)
         residual = np.hypot(error[:, 0], error[:, 1])
@@ -136,21 +141,17 @@ def fit_turn(
         scale = _HUBER_PX if step > 2 else max(_HUBER_PX, 2.0 * float(np.median(residual)))
         weight = trust / np.maximum(1.0, residual / scale) ** 2
         # d(pixel)/d(rotation): the classical rotational flow field (Longuet-Higgins & Prazdny 1980).
-        jx = [focal * x * y, -focal * (1 + x * x), focal * y]
-        jy = [focal * (1 + y * y), -focal * x * y, -focal * x]
-        if near:
-            jx.append(from_foe[:, 0])
-            jy.append(from_foe[:, 1])
-        to_x, to_y = np.stack(jx, axis=1), np.stack(jy, axis=1)
+        jx = [focal * x * y, -focal * (1 + x * x), focal * y, from_foe[:, 0]]
+        jy = [focal * (1 + y * y), -focal * x * y, -focal * x, from_foe[:, 1]]
+        to_x, to_y = (np.stack(j[: len(unknown)], axis=1) for j in (jx, jy))
         normal = (to_x * weight[:, None]).T @ to_x + (to_y * weight[:, None]).T @ to_y
         rhs = to_x.T @ (weight * error[:, 0]) + to_y.T @ (weight * error[:, 1])
         delta = np.linalg.solve(normal + 1e-6 * np.eye(len(normal)), rhs)
-        w = w + delta[:3]
-        grown += float(delta[3]) if near else 0.0
+        unknown = unknown + delta
         if float(np.abs(delta).max()) < 1e-6:
             break
     agree = float(np.sum(trust * (residual < _INLIER_PX)) / np.sum(trust))
-    return _as_ego(w, agree)
+    return _as_ego(unknown, agree)
 
 
 def _as_ego(w: NDArray[np.float64], quality: float) -> EgoMotion:

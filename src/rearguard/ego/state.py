@@ -25,7 +25,7 @@ _SPEED_PRIOR = 0.35  # of the usual pace
 _GATE = 3.5
 _LANE_TEACHES_SD_RAD = 0.05  # the offset, which takes over when the lines end
 _OFFSET_SD_RAD = 0.1  # of the mean of the swing from the path: a pod on a vest hangs six degrees aside
-_MOST_OFFSET_RAD = 0.6  # with more, the path is out of the picture
+MOST_OFFSET_RAD = 0.6  # with more, the path is out of the picture
 _OFFSET_WANDERS_RAD_RS = 0.006  # and slips, or the trunk turns and stays turned
 _SWINGS_RAD = 0.05  # about its mean, in one frame: what gravity is compared with is a mean over a second
 
@@ -177,7 +177,7 @@ class _Offset:
         most = _GATE * math.sqrt(variance)  # the rest is more likely somebody who moves than news
         gain = self._var / variance
         self.rad += gain * min(max(error_rad, -most), most)
-        self.rad = min(max(self.rad, -_MOST_OFFSET_RAD), _MOST_OFFSET_RAD)
+        self.rad = min(max(self.rad, -MOST_OFFSET_RAD), MOST_OFFSET_RAD)
         self._var *= 1 - gain
 
     def settle(self, error_rad: float, lasts_rad: float) -> None:
@@ -186,7 +186,7 @@ class _Offset:
         if open_var <= 0:
             return
         gain = open_var / (open_var + _SWINGS_RAD**2)
-        self.rad = min(max(self.rad + gain * error_rad, -_MOST_OFFSET_RAD), _MOST_OFFSET_RAD)
+        self.rad = min(max(self.rad + gain * error_rad, -MOST_OFFSET_RAD), MOST_OFFSET_RAD)
         self._var -= gain * open_var
 
 

@@ -184,8 +184,9 @@ def merge(journal: Journal, parcel: Parcel, device: str | None = None) -> dict[s
             db.execute(f"DELETE FROM {table} WHERE outing = ?", (outing_id,))
             for row in rows:
                 _upsert(db, table, {"outing": outing_id, **named(row)})
+        falls = set(parcel.falls)
         for at_ns in parcel.marks:
-            insert.mark(db, outing_id, at_ns, MarkKind.FALL if at_ns in parcel.falls else MarkKind.BUTTON)
+            insert.mark(db, outing_id, at_ns, MarkKind.FALL if at_ns in falls else MarkKind.BUTTON)
     return missing
 
 

@@ -100,8 +100,8 @@ class Points:
     def _refill(self, grey: Image, ahead_x: float, ahead_y: float) -> None:
         """New corners where there are none: every cell near the path, every few beside it."""
         coarse = cv2.resize(grey, self._coarse, interpolation=cv2.INTER_AREA)
-        self.texture, _ = _best_of_cells(coarse, CELL_PX // _COARSE, self._seen_coarse)
-        strength, best = _best_of_cells(grey, CELL_PX, self._seen)
+        self.texture, _ = _corners(coarse, CELL_PX // _COARSE, self._seen_coarse)
+        strength, best = _corners(grey, CELL_PX, self._seen)
         rows, columns = strength.shape
         wanted = strength > LEAST_TEXTURE
         wanted[0] = wanted[-1] = False
@@ -127,14 +127,24 @@ class Points:
         self._drift = np.concatenate([self._drift, np.zeros((len(row), 2))])
 
 
-def _best_of_cells(grey: Image, cell_px: int, seen: Image | None) -> tuple[Array, NDArray[np.intp]]:
+def _corners(grey: Image, cell_px: int, seen: Image | None) -> tuple[Array, NDArray[np.intp]]:
     """The best corner of each cell: its strength, NaN where the cell reaches into what is left out, for nobody knows
     whether that is plain, and its place in the cell, row by row."""
     corner = cv2.cornerMinEigenVal(grey, 5)
     if seen is not None:
         corner[seen == 0] = np.nan
-    rows, columns = (n // cell_px for n in grey.shape)
-    cells = corner[: rows * cell_px, : columns * cell_px].reshape(rows, cell_px, columns, cell_px)
+    strength, place = largest_in_cells(corner, (cell_px, cell_px))
+    return strength.astype(np.float64), place
+
+
+def largest_in_cells(
+    of: NDArray[np.float32], cell: tuple[int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """The largest value in each cell (wide, high) of a picture, and its place in the cell, row by row: (rows, columns)
+    each."""
+    wide, high = cell
+    rows, columns = of.shape[0] // high, of.shape[1] // wide
+    cells = of[: rows * high, : columns * wide].reshape(rows, high, columns, wide)
     cells = cells.transpose(0, 2, 1, 3).reshape(rows, columns, -1)
-    best = cells.argmax(axis=2)
-    return np.take_along_axis(cells, best[..., None], axis=2)[..., 0].astype(np.float64), best
+    place = cells.argmax(axis=2)
+    return np.take_along_axis(cells, place[..., None], axis=2)[..., 0], place

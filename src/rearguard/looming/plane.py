@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rearguard.ego.ignored import Ignored
 from rearguard.ego.pinhole import Array, Pinhole
-from rearguard.looming.features import LEAST_TEXTURE, WORST_MATCH
+from rearguard.looming.features import LEAST_TEXTURE, WORST_MATCH, largest_in_cells
 from rearguard.types import Image
 
 Flat = NDArray[np.float32]
@@ -180,11 +180,7 @@ def _corners(image: Image, shown: Image) -> Array:
 def best_of_cells(of: Flat, cell: tuple[int, int], least: float, most: int) -> tuple[Array, Array]:
     """(x, y) of the largest value in each cell (wide, high) that has more than `least`; the `most` largest."""
     wide, high = cell
-    rows, columns = of.shape[0] // high, of.shape[1] // wide
-    cells = of[: rows * high, : columns * wide].reshape(rows, high, columns, wide)
-    cells = cells.transpose(0, 2, 1, 3).reshape(rows, columns, -1)
-    best = cells.argmax(axis=2)
-    value = np.take_along_axis(cells, best[..., None], axis=2)[..., 0]
+    value, best = largest_in_cells(of, cell)
     row, column = np.nonzero(value > least)
     order = np.argsort(-value[row, column], kind="stable")[:most]
     row, column = row[order], column[order]

@@ -14,7 +14,7 @@ from rearguard.journal.media.thumbnails import Thumb, unpack
 from rearguard.journal.paths import read_clip
 from rearguard.review.plot import Event, Sample
 from rearguard.text import explain
-from rearguard.types import Cue, Level, MarkKind
+from rearguard.types import Cue, Level
 
 _LONGEST_S = 1e6
 _SIGNS = ("ALIVE", "READY")
@@ -112,8 +112,7 @@ class Story:
     @property
     def marked(self) -> str:
         """What the wearer did next to it, in a sentence each; empty when nothing."""
-        words = {MarkKind.FALL: "fell", MarkKind.BUTTON: "pressed the button"}
-        told = ((words[m.kind], self._t_s(m.at_ns)) for m in self.marks)
+        told = ((m.kind.did, self._t_s(m.at_ns)) for m in self.marks)
         return " ".join(
             f"You {did} {abs(t_s):.0f} s {'after' if t_s >= 0 else 'before'} the worst moment."
             for did, t_s in told

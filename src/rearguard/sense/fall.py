@@ -12,9 +12,9 @@ import math
 import numpy as np
 
 from rearguard.clock import NS_PER_S
-from rearguard.sense.rates import Array, Window
+from rearguard.sense.rates import G_M_S2, Array, Window
 
-_IMPACT_M_S2 = 3.0 * 9.81  # halved, every step is one; doubled, most falls are none
+_IMPACT_M_S2 = 3.0 * G_M_S2  # halved, every step is one; doubled, most falls are none
 _LIES_RAD = math.radians(60.0)  # off how the trunk usually is; who bends for a shoe lands on nothing before
 _UPRIGHT_RAD = math.radians(40.0)
 _SOON_S = 1.0  # after the impact

@@ -96,15 +96,9 @@ def payloads(path: Path) -> Iterator[tuple[float, float, Telemetry]]:
                 yield float(packet.pts * packet.time_base), float(packet.duration * packet.time_base), told
 
 
-def picture_rates(path: Path) -> Recorded | None:
-    """How the picture turned, about its own axes (right, down, ahead), on the recording's clock; None where it does not
-    tell."""
-    return picture_motion(path)[0]
-
-
 def picture_motion(path: Path) -> tuple[Recorded | None, Recorded | None]:
-    """How the picture turned, as `picture_rates`, and the accelerations (m/s²) about the same axes; None for what
-    it does not tell."""
+    """How the picture turned, about its own axes (right, down, ahead), on the recording's clock, and the accelerations
+    (m/s²) about the same axes; None for what it does not tell."""
     import av
 
     try:

@@ -14,13 +14,13 @@ import numpy as np
 
 from rearguard.clock import NS_PER_S
 from rearguard.ego.pinhole import turn
-from rearguard.ego.swing import DRIFT_RAD_RS
+from rearguard.ego.state import MOST_OFFSET_RAD
+from rearguard.ego.swing import DRIFT_RAD_RS, UNKNOWN_RAD_RS
 from rearguard.sense.fall import FallWatch
-from rearguard.sense.rates import Array, Rates
+from rearguard.sense.rates import G_M_S2, Array, Rates
 from rearguard.sense.trust import Trust
 from rearguard.types import EgoMotion, Gravity
 
-G_M_S2 = 9.81
 _LONGEST_S = 1.0  # between two frames
 # What lasts: zero-g level 20 mg (LSM6DSO data sheet DS12140 rev 2, table 2), 0.5 degrees of how it sits, and what
 # pulls aside in a bend of 36 m at 2.5 m/s.
@@ -30,10 +30,8 @@ _LASTS_RAD = 0.03
 _MOVING_RAD_RS = 0.07
 _MOVES_M_S2 = 1.0  # who is shaken by so much moves; who stands and sways, by 0.1 to 0.2
 _SHAKE_LASTS_S = 1.0  # a stride and a half
-_UNKNOWN_RAD_RS = 1.0  # of a turn that nobody saw
 _KNOWN_RAD = 0.1  # what is known no better is not told
 _WEIGHT_OFF = 0.15  # of gravity; a scale is right to a hundredth
-_MOST_RAD = 0.6  # with more the path is out of the picture: it sits otherwise than told, or the wearer lies
 
 
 class GravitySense:
@@ -50,7 +48,7 @@ class GravitySense:
         self._offset_ns = round(offset_s * NS_PER_S)
         self._last_ns: int | None = None
         self._down = np.array([0.0, 1.0, 0.0])  # in units of gravity
-        self._var = _UNKNOWN_RAD_RS**2
+        self._var = UNKNOWN_RAD_RS**2
         self._shake = _MOVES_M_S2**2
         self._falls = FallWatch()
         self.trust = Trust()
@@ -59,7 +57,7 @@ class GravitySense:
         """What gravity says of the frame captured at `at_ns`, before which the camera `turned`; None where nothing."""
         before, self._last_ns = self._last_ns, at_ns
         if before is None or not 0 < at_ns - before <= _LONGEST_S * NS_PER_S:
-            self._var = _UNKNOWN_RAD_RS**2
+            self._var = UNKNOWN_RAD_RS**2
             return None
         dt = (at_ns - before) / NS_PER_S
         self._carry(turned, dt)
@@ -77,9 +75,9 @@ class GravitySense:
         if self.trust.why or sd_rad > _KNOWN_RAD or abs(length - 1.0) > _WEIGHT_OFF:
             return None
         pitch_rad, roll_rad = math.asin(min(max(z / length, -1.0), 1.0)), math.atan2(x, y)
-        return (
-            Gravity(pitch_rad, roll_rad, sd_rad) if max(abs(pitch_rad), abs(roll_rad)) < _MOST_RAD else None
-        )
+        if max(abs(pitch_rad), abs(roll_rad)) >= MOST_OFFSET_RAD:
+            return None  # it sits otherwise than told, or the wearer lies
+        return Gravity(pitch_rad, roll_rad, sd_rad)
 
     def take_falls(self) -> list[int]:
         """When the wearer fell since this was asked before, on the frames' clock."""
@@ -88,9 +86,9 @@ class GravitySense:
     def _carry(self, turned: EgoMotion, dt: float) -> None:
         """The camera turned: what is down is elsewhere in it."""
         self._down = turn(turned) @ self._down
-        per_rs = DRIFT_RAD_RS if turned.known else _UNKNOWN_RAD_RS
+        per_rs = DRIFT_RAD_RS if turned.known else UNKNOWN_RAD_RS
         self._var += turned.sd_rad**2 if turned.felt else per_rs**2 * dt
-        self._var = min(self._var, _UNKNOWN_RAD_RS**2)
+        self._var = min(self._var, UNKNOWN_RAD_RS**2)
 
     def _weigh(self, turned: EgoMotion, down: Array, dt: float) -> None:
         """Take in the mean of a frame's time, `down` in m/s²: as it was half a turn ago."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rearguard.errors import PartFailed
+from rearguard.sense.rates import G_M_S2
 from rearguard.text import clean
 
 SYS = Path("/sys/bus/iio/devices")
@@ -43,7 +44,7 @@ class Sensor:
 
 GYROSCOPE = Sensor("in_anglvel", "rad/s", math.radians(500.0))  # a trunk turns at 110 deg/s when running
 # A trunk lands with 2 to 3 g when running, with 3.5 g and more when it falls. Parts of 8 g tell a little less.
-ACCELEROMETER = Sensor("in_accel", "m/s²", 7.5 * 9.81)
+ACCELEROMETER = Sensor("in_accel", "m/s²", 7.5 * G_M_S2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from rearguard.clock import NS_PER_S
 
 Array = NDArray[np.float64]
 
+G_M_S2 = 9.81
 _KEPT = 2048  # samples: ten seconds at 208 Hz, far more than a frame may be late
 _ALIVE_NS = 200_000_000  # a sensor that told something so lately is worth waiting for
 _REACH_NS = 15_000_000  # three samples at 208 Hz: so far is the last rate carried on

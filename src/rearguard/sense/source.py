@@ -13,6 +13,7 @@ from rearguard.config.gyro import Gyro
 from rearguard.ego.pinhole import turn
 from rearguard.sense.fusion import GyroFusion
 from rearguard.sense.gpmf import ZERO_SD_RAD_S, picture_motion
+from rearguard.sense.gravity import GravitySense
 from rearguard.sense.rates import Array, Rates
 from rearguard.sense.reader import GyroReader
 from rearguard.types import EgoMotion
@@ -69,13 +70,15 @@ class GyroSense:
 
     def take_falls(self) -> list[int]:
         """When the wearer fell since this was asked before, on the frames' clock."""
-        gravity = self.fusion.gravity if self.fusion is not None else None
-        return gravity.take_falls() if gravity is not None else []
+        return [] if self._gravity is None else self._gravity.take_falls()
+
+    @property
+    def _gravity(self) -> GravitySense | None:
+        return None if self.fusion is None else self.fusion.gravity
 
     def _tell_of_accel(self) -> None:
         """An accelerometer that fails is told in the log, once: who has none is protected as well."""
-        gravity = self.fusion.gravity if self.fusion is not None else None
-        why = gravity.trust.why if gravity is not None else ""
+        why = "" if self._gravity is None else self._gravity.trust.why
         if self._reader is not None and not self._reader.accel_there:
             return
         if why and self._reader is not None and self._reader.accel_why:

@@ -61,6 +61,11 @@ class MarkKind(StrEnum):
         """A kind that nobody knows is told as a press."""
         return cls.BUTTON
 
+    @property
+    def did(self) -> str:
+        """What the wearer did then, in words."""
+        return "fell" if self is MarkKind.FALL else "pressed the button"
+
 
 class Fault(StrEnum):
     """What can keep rearguard from protecting; `rearguard.cue.table` maps each to a fault cue."""

@@ -59,13 +59,15 @@ class FrameResult:
 @dataclass(frozen=True, slots=True)
 class _Look:
     """What is seen without the network: the turn since the last frame, as far as it is known, and as fitted to the
-    picture, known or not; the ego state after it; how textures grew; what gravity says of the camera."""
+    picture, known or not; the ego state after it; how textures grew; what gravity says of the camera; the picture in
+    grey."""
 
     turned: EgoMotion
     fitted: EgoMotion
     ego: EgoState
     growth: tuple[Growth, ...]
     gravity: Gravity | None
+    grey: Image
 
 
 class Pipeline:
@@ -162,26 +164,25 @@ class Pipeline:
             turned = self._gyro.fuse(turned, frame.captured_ns).rounded()
         gravity = self._gyro.level(turned, frame.captured_ns) if self._gyro is not None else None
         ego = self._rules.turn(turned, frame.captured_ns)
-        return _Look(turned, fitted, ego, self._growth(frame, turned), gravity)
+        grey = cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY)
+        return _Look(turned, fitted, ego, self._growth(grey, turned), gravity, grey)
 
     def _look_ahead(self, frame: Frame, aside: Future[_Look]) -> tuple[Sight, Lane | None]:
         """What else is in the way, and the lane; the worker that looked aside does this next: nothing is waited for."""
-        look, grey = aside.result(), self._grey
-        if grey is None:
-            return Sight(), None
+        look = aside.result()
         known = [replace(t, box=moved(t.box, look.turned, self._lens)) for t in self._rules.tracks]
-        lane = self._lane.detect(grey, frame.captured_ns, look.ego, [t.box for t in known])
-        return self._loom(grey, frame, look, known), lane
+        lane = self._lane.detect(look.grey, frame.captured_ns, look.ego, [t.box for t in known])
+        return self._loom(frame, look, known), lane
 
-    def _loom(self, grey: Image, frame: Frame, look: _Look, known: list[Track]) -> Sight:
+    def _loom(self, frame: Frame, look: _Look, known: list[Track]) -> Sight:
         if self._looming is None:
             return Sight()
         sight = self._looming.detect(
-            grey, frame.captured_ns, look.fitted, look.ego, known, holds=self._rules.holds_patches
+            look.grey, frame.captured_ns, look.fitted, look.ego, known, holds=self._rules.holds_patches
         )
         if self._low is None:
             return sight
-        low = self._low.detect(grey, frame.captured_ns, look.fitted, look.ego)
+        low = self._low.detect(look.grey, frame.captured_ns, look.fitted, look.ego)
         return sight if low is None else dataclasses.replace(sight, patches=(*(sight.patches or ()), *low))
 
     def _hints(self, look: _Look) -> Hints:
@@ -193,12 +194,12 @@ class Pipeline:
             tuple((t.id, moved(t.box, look.turned, self._lens)) for t in urgent), ahead_px, self._own
         )
 
-    def _growth(self, frame: Frame, ego: EgoMotion) -> tuple[Growth, ...]:
+    def _growth(self, grey: Image, ego: EgoMotion) -> tuple[Growth, ...]:
         """What the texture says of each track's growth since the last frame."""
-        before, self._grey = self._grey, cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY)
+        before, self._grey = self._grey, grey
         if before is None:
             return ()
-        return measure_growth(before, self._grey, *self._rules.expect(ego), self._seen)
+        return measure_growth(before, grey, *self._rules.expect(ego), self._seen)
 
 
 def age_of_live(frame: Frame) -> float:

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from rearguard.clock import NS_PER_S
 from rearguard.lab.world.camera import Pose, rotations
 from rearguard.lab.world.scene import Scene
-from rearguard.sense.gravity import G_M_S2
-from rearguard.sense.rates import Recorded, Window
+from rearguard.sense.rates import G_M_S2, Recorded, Window
 
 Array = NDArray[np.floating[Any]]
 
@@ -69,13 +68,11 @@ def rates_of(
     zero = (
         errors.zero_dps * rng.normal(0, 1, 3) + errors.zero_dps_min / 60 * rng.normal(0, 1, 3) * at[:, None]
     )
-    noise = errors.noise_dps_rhz * math.sqrt(RATE_HZ / 2) * rng.normal(0, 1, told.shape)
-    dps = np.degrees(told) + zero + noise
-    dps = np.round(dps / errors.step_dps) * errors.step_dps
-    clipped = (np.abs(dps) >= errors.most_dps).any(axis=1)
-    late = errors.late_s * rng.normal(0, 1)
-    at_ns = np.round((at + late) * NS_PER_S).astype(np.int64)
-    return Recorded(at_ns, np.radians(np.clip(dps, -errors.most_dps, errors.most_dps)), clipped)
+    dps = np.degrees(told) + zero
+    at_ns, dps, clipped = _in_digits(
+        at, dps, errors.noise_dps_rhz, errors.step_dps, errors.most_dps, errors, rng
+    )
+    return Recorded(at_ns, np.radians(dps), clipped)
 
 
 def accelerations_of(
@@ -88,11 +85,26 @@ def accelerations_of(
     at = np.arange(-stands_s, scene.duration_s + 0.2, 1 / RATE_HZ)
     g = true_accelerations(scene, at, seed, pitch_rad) @ mounted.T / G_M_S2
     g = g * (1 + errors.gain * rng.normal(0, 1, 3)) + errors.zero_g * rng.normal(0, 1, 3)
-    g += errors.noise_g_rhz * math.sqrt(RATE_HZ / 2) * rng.normal(0, 1, g.shape)
-    g = np.round(g / errors.step_g) * errors.step_g
-    clipped = (np.abs(g) >= errors.most_g).any(axis=1)
-    at_ns = np.round((at + errors.late_s * rng.normal(0, 1)) * NS_PER_S).astype(np.int64)
-    return Recorded(at_ns, G_M_S2 * np.clip(g, -errors.most_g, errors.most_g), clipped)
+    at_ns, g, clipped = _in_digits(at, g, errors.noise_g_rhz, errors.step_g, errors.most_g, errors, rng)
+    return Recorded(at_ns, G_M_S2 * g, clipped)
+
+
+def _in_digits(
+    at_s: Array,
+    told: Array,
+    noise_rhz: float,
+    step: float,
+    most: float,
+    errors: Errors,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.int64], Array, NDArray[np.bool_]]:
+    """What comes out of a converter whose input is `told` (n, 3) at these times: noise and digits, its end, its clock;
+    times in ns, what is told, and where it is at its end."""
+    told = told + noise_rhz * math.sqrt(RATE_HZ / 2) * rng.normal(0, 1, told.shape)
+    told = np.round(told / step) * step
+    clipped: NDArray[np.bool_] = (np.abs(told) >= most).any(axis=1)
+    at_ns = np.round((at_s + errors.late_s * rng.normal(0, 1)) * NS_PER_S).astype(np.int64)
+    return at_ns, np.clip(told, -most, most), clipped
 
 
 class Started:

@@ -17,11 +17,8 @@ from rearguard.lab.world.things import Thing
 
 Array = NDArray[np.floating[Any]]
 TICK_S = 0.01
-_FALL_S, _FALL_M, _LIES_RAD = (
-    0.42,
-    0.85,
-    math.radians(80),
-)  # a trunk that nobody holds, onto the back: 2 h = g t^2
+# A trunk that nobody holds, onto the back: 2 h = g t^2.
+_FALL_S, _FALL_M, _LIES_RAD = 0.42, 0.85, math.radians(80)
 
 
 @dataclass(frozen=True, slots=True)
