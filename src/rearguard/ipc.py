@@ -66,12 +66,19 @@ class Judged(msgspec.Struct, frozen=True, tag="judged"):
     side: Side = Side.CENTRE
     worst: Threat | None = None
     faults: tuple[Fault, ...] = ()
+    drift: Side | None = None
 
     @classmethod
     def of(cls, verdict: Verdict) -> Judged:
         """What the warden needs of a verdict."""
         return cls(
-            verdict.seq, verdict.captured_ns, verdict.level, verdict.side, verdict.worst, verdict.faults
+            verdict.seq,
+            verdict.captured_ns,
+            verdict.level,
+            verdict.side,
+            verdict.worst,
+            verdict.faults,
+            verdict.drift,
         )
 
 

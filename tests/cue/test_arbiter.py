@@ -319,6 +319,26 @@ def test_clear_only_if_switched_on() -> None:
     assert [s.cue for s in feel(arbiter(clear_cue=True), script, 3.0)] == ["CAUTION", "CLEAR"]
 
 
+def test_leaving_the_lane_is_told_once_on_its_side_and_only_if_switched_on() -> None:
+    def script(t: float) -> Situation:
+        return Situation(drift=Side.LEFT if 0.2 < t < 2.0 or t > 4.0 else None)
+
+    assert feel(arbiter(), script, 6.0) == []
+    felt = feel(arbiter(drift_cue=True), script, 6.0)
+    assert [(s.cue, s.side) for s in felt] == [(CueName.DRIFT, Side.LEFT)] * 2
+
+
+def test_leaving_the_lane_waits_for_a_threat_and_keeps_its_side() -> None:
+    def script(t: float) -> Situation:
+        drift = Side.RIGHT if 0.2 < t < 0.5 else None
+        return Situation(Level.CAUTION if t < 1.0 else Level.CLEAR, Side.LEFT, track=1, drift=drift)
+
+    felt = feel(arbiter(drift_cue=True), script, 3.0)
+    assert [s.cue for s in felt][-1] is CueName.DRIFT
+    assert felt[-1].side is Side.RIGHT
+    assert felt[-1].at_ns >= seconds(1.0)
+
+
 situations = st.builds(
     Situation,
     level=st.sampled_from(Level),
@@ -327,6 +347,7 @@ situations = st.builds(
     faults=st.frozensets(st.sampled_from(Fault), max_size=3),
     watching=st.booleans(),
     low=st.booleans(),
+    drift=st.none() | st.sampled_from(Side),
 )
 
 

@@ -13,6 +13,7 @@ import pytest
 from rearguard.clock import NS_PER_S
 from rearguard.ego.ignored import Ignored
 from rearguard.ego.lane import AHEAD_M, LaneDetector
+from rearguard.ego.lane_keeping import LaneKeeping
 from rearguard.ego.pinhole import Pinhole
 from rearguard.ego.state import EgoEstimator
 from rearguard.lab.world import catalogue
@@ -63,7 +64,7 @@ def test_a_track_tells_where_it_leads_and_how_it_bends(world: str, values: dict[
         for lane, _ in seen
         if lane.left_m is not None and lane.right_m is not None
     ]
-    assert median(right - left for left, right in sides) == pytest.approx(1.22, abs=0.25)
+    assert median(right - left for left, right in sides) == pytest.approx(1.22, abs=0.1)
 
 
 def test_the_edges_of_a_path_do_as_well_as_lines() -> None:
@@ -185,3 +186,70 @@ def test_sightings_that_contradict_one_another_tell_nothing() -> None:
         state = ego.add_turn(EgoMotion(quality=0.9), i * NS_PER_S // 10)
         ego.add_lane(Lane(float(rng.uniform(-0.4, 0.4)), 0.004, float(rng.uniform(-0.15, 0.15)), 0.002))
         assert state.bend_per_m is None
+
+
+# ── the wearer in it ────────────────────────────────────────────────────────────────────────────────────
+
+
+def told_at(sides: list[tuple[float | None, float | None]]) -> list[tuple[int, float]]:
+    """(sighting, line) where the lane begins to be left; ten sightings a second."""
+    keeping, found, was = LaneKeeping(), [], None
+    for i, (left_m, right_m) in enumerate(sides):
+        keeping.predict(0.1)
+        keeping.measure(Lane(0.0, 0.01, 0.0, 0.01, left_m, right_m))
+        if keeping.line_m is not None and was is None:
+            found.append((i, keeping.line_m))
+        was = keeping.line_m
+    return found
+
+
+def drifting(m_s: float, frames: int = 40, jitter_m: float = 0.0) -> list[tuple[float | None, float | None]]:
+    """Where a lane's two lines pass of who drifts out of its middle to the left."""
+    rng = np.random.default_rng(1)
+    offs = [m_s * i / 10 + float(rng.uniform(-jitter_m, jitter_m)) for i in range(frames)]
+    return [(off - 0.61 if off < 0.61 else off - 1.83, min(off + 0.61, 1.22)) for off in offs]
+
+
+@pytest.mark.parametrize("m_s", [0.1, 0.25, 0.5, 1.0])
+@pytest.mark.parametrize("jitter_m", [0.0, 0.03])
+def test_who_drifts_to_a_line_is_told_of_it_once_and_in_time(m_s: float, jitter_m: float) -> None:
+    (told,) = told_at(drifting(m_s, frames=round(6.5 / m_s), jitter_m=jitter_m))
+    assert told[1] < 0
+    assert (
+        told[0] / 10 * m_s < 0.61 + 0.1 * m_s
+    )  # before the middle of the body is over it, or at the next look
+
+
+def test_who_keeps_to_the_lane_or_runs_on_a_line_is_left_alone() -> None:
+    sway = [0.12 * math.sin(i) for i in range(100)]
+    assert told_at([(-0.61 + s, 0.61 + s) for s in sway]) == []
+    assert told_at([(-0.05 + 0.5 * s, 1.17) for s in sway]) == []
+
+
+def test_a_line_that_appears_at_once_or_after_a_while_unseen_is_not_crossed() -> None:
+    wide: list[tuple[float | None, float | None]] = [(-1.9, 2.0)] * 10
+    assert told_at([*wide, *[(-0.1, 2.0)] * 10]) == []
+    assert told_at([*wide, *[(None, 2.0)] * 10, *[(-0.1, 2.0)] * 10]) == []
+
+
+@pytest.mark.parametrize(("seed", "side"), [(0, -1.0), (1, 1.0)])
+def test_a_drawn_track_shows_its_line_come_nearer(seed: int, side: float) -> None:
+    """Seeds drift left and right in turn; from the fourth second on at 0.25 m/s."""
+    scene = catalogue.scene("drifts", duration=7.0, seed=seed)
+    drawn = Renderer(scene, Lens.from_fov(LENS.width_px, LENS.height_px, 66.0), HEIGHT_M, PITCH_RAD)
+    detector, keeping, told = LaneDetector(LENS, HEIGHT_M), LaneKeeping(), []
+    for i in range(30, 70):
+        pose = drawn.pose(i / 10)
+        ego = EgoState(swing_rad=pose.yaw_rad, pitch_rad=pose.pitch_rad, roll_rad=pose.roll_rad)
+        lane = detector.detect(
+            cv2.cvtColor(drawn.frame(i / 10, i)[0], cv2.COLOR_BGR2GRAY), i * NS_PER_S // 10, ego
+        )
+        keeping.predict(0.1)
+        if lane is not None:
+            keeping.measure(lane)
+        told.append((i / 10, keeping.line_m))
+    first_s, line_m = next((t, m) for t, m in told if m is not None)
+    assert math.copysign(1.0, line_m) == side
+    assert (
+        5.2 < first_s < 6.44
+    )  # the shoulder is over the line after 5.44 s, the middle of the body after 6.44 s

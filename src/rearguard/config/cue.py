@@ -42,6 +42,10 @@ class Cue(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     notice_gap_s: Annotated[
         float, within(5.0, 60.0, "the same thing is noticed again only after this long; less is a nuisance")
     ] = 5.0
+    drift_cue: Annotated[
+        bool,
+        about("tell when the wearer is about to leave a lane whose lines are seen; not on paths without"),
+    ] = False
     clear_cue: Annotated[bool, about("tell when a danger has passed; more to feel, and more to learn")] = (
         False
     )

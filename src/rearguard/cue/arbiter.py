@@ -45,7 +45,7 @@ class Situation:
     """The present state, from the newest judged frame and the warden's own knowledge.
 
     `watching`: the self-test passed and fresh frames arrive; only then does the alive tick play. `low`: the level is
-    that of something to trip over.
+    that of something to trip over. `drift`: the side on which the wearer is about to leave the lane.
     """
 
     level: Level = Level.CLEAR
@@ -56,6 +56,7 @@ class Situation:
     faults: frozenset[Fault] = frozenset()
     watching: bool = False
     low: bool = False
+    drift: Side | None = None
 
     @property
     def threat_cue(self) -> CueName | None:
@@ -88,6 +89,7 @@ class Arbiter:
         self._alive_ns = _ns(config.alive_every_s)
         self._notice_ns = _ns(config.notice_gap_s)
         self._clear_cue = config.clear_cue
+        self._drift_cue = config.drift_cue
         self._repeat_s = repeat_every_s
         self._mute_ns = _ns(mute_s)
         self._playing: Cue | None = None
@@ -100,9 +102,12 @@ class Arbiter:
         self._standing: dict[
             CueName, bool
         ] = {}  # fault cues called for at the last look → told since they came
-        self._news: dict[CueName, int] = {}  # announcement → when it goes stale
+        self._news: dict[
+            CueName, tuple[int, Side]
+        ] = {}  # announcement → when it goes stale, and where it is felt
         self._muted_until_ns: int | None = None
         self._was = Level.CLEAR
+        self._drifted: Side | None = None
 
     @property
     def playing(self) -> Cue | None:
@@ -121,11 +126,14 @@ class Arbiter:
     def mute(self, now_ns: int) -> None:
         """Hold back everything below CRITICAL for a while; the wearer feels MUTED."""
         self._muted_until_ns = now_ns + self._mute_ns
-        self._news[CueName.MUTED] = self._muted_until_ns  # no mute unknown to the wearer, after CRITICAL too
+        self._news[CueName.MUTED] = (
+            self._muted_until_ns,
+            Side.CENTRE,
+        )  # no mute unknown to the wearer, after CRITICAL too
 
-    def announce(self, cue: CueName, now_ns: int) -> None:
+    def announce(self, cue: CueName, now_ns: int, side: Side = Side.CENTRE) -> None:
         """Ask for a one-off cue; it plays as soon as nothing more urgent does, or is dropped after 3 s."""
-        self._news[cue] = now_ns + _ns(_STALE_S)
+        self._news[cue] = now_ns + _ns(_STALE_S), side
 
     def decide(self, now_ns: int, situation: Situation) -> Cue | None:
         """The cue to start now, replacing what plays, or None to leave things as they are."""
@@ -161,7 +169,10 @@ class Arbiter:
         if self._clear_cue and situation.level == Level.CLEAR and self._was >= Level.CAUTION:
             self.announce(CueName.CLEAR, now_ns)
         self._was = situation.level
-        self._news = {cue: stale_ns for cue, stale_ns in self._news.items() if stale_ns > now_ns}
+        if self._drift_cue and situation.drift is not None and situation.drift is not self._drifted:
+            self.announce(CueName.DRIFT, now_ns, situation.drift)
+        self._drifted = situation.drift
+        self._news = {cue: news for cue, news in self._news.items() if news[0] > now_ns}
         self._told = {track: end for track, end in self._told.items() if now_ns - end < self._notice_ns}
 
     def _wanted(self, now_ns: int, situation: Situation) -> Iterator[tuple[int, Cue]]:
@@ -187,8 +198,8 @@ class Arbiter:
         cues = fault_cues(situation.faults)
         for told, faults in cues.items():
             yield self._fault_due_ns(told, faults), Cue(at_ns=0, cue=told, seq=situation.seq, faults=faults)
-        for news in self._news:
-            yield 0, Cue(at_ns=0, cue=news)
+        for news, (_, side) in self._news.items():
+            yield 0, Cue(at_ns=0, cue=news, side=side)
         if situation.watching and not _NO_SIGHT & cues.keys():
             due = 0 if self._felt_ns is None else self._felt_ns + self._alive_ns
             yield due, Cue(at_ns=0, cue=CueName.ALIVE, seq=situation.seq)

@@ -51,6 +51,7 @@ _LINE_M = 0.12  # points of one line are as close together
 _LEAST_ROWS = 0.3  # that a line is seen in, as a share
 _LEAST_LONG_M = 3.5
 _LEAST_APART_M = 0.9  # of two lines of a path; less apart are the edges of one, or of a leg
+_OWN_EDGE_M = 0.3  # beside a line's middle, of what it is told from
 _MOST_SD_RAD = 0.022  # of the heading at the wearer's feet
 _POINT_SD = 0.006  # of a tangent: half a pixel, and the paint is worn
 _HORIZON_SD, _MOST_HORIZON = 0.01, 0.05  # rad
@@ -193,10 +194,13 @@ class LaneDetector:
             psi, k, aside = psi + float(step[0]), k + float(step[1]), aside + step[3:]
             horizon = min(max(horizon + float(step[2]), -_MOST_HORIZON), _MOST_HORIZON)
         good = use & (np.abs(off) < 2.5 * sd)
-        long_m = [n for i, n in enumerate(aside.tolist()) if self._is_long(points.row[good & (of == i)])]
-        if not long_m or max(long_m) - min(long_m) < _LEAST_APART_M:
+        long = [i for i in range(len(aside)) if self._is_long(points.row[good & (of == i)])]
+        if not long or np.ptp(aside[long]) < _LEAST_APART_M:
             return None
-        return _told(psi, k, np.linalg.inv(normal)[:2, :2], long_m)
+        lines_m = aside[[i for i in long if kinds[i] == 0]]
+        # Edges so near a line are its own.
+        own = (np.abs(aside[:, None] - lines_m) < _OWN_EDGE_M).any(axis=1) & (kinds != 0)
+        return _told(psi, k, np.linalg.inv(normal)[:2, :2], aside[[i for i in long if not own[i]]].tolist())
 
     def _is_long(self, rows: Whole) -> bool:
         """Whether points in these rows are a line of several metres."""

@@ -48,6 +48,11 @@ class LanePath:
         self._direction_rad: float | None = None  # of the lane at the wearer
         self._off_rad, self._off_since_s = 0.0, 0.0  # the wearer from it
 
+    @property
+    def believed(self) -> bool:
+        """Whether sightings agree, and are new."""
+        return self._agree >= _ENOUGH and self._ahead.since_s <= _LASTS_S
+
     def predict(self, dt: float, *, known: bool) -> None:
         """`dt` seconds on; not `known`: by how much the camera turned is open."""
         self._ahead.predict(dt)
@@ -109,7 +114,7 @@ class LanePath:
         """What was known of the path's direction and rate of turning, each with its deviation, and what the lane tells
         of it; None where there is no lane to believe in."""
         self._direction_rad = None
-        if self._ahead.since_s > _LASTS_S or self._agree < _ENOUGH or speed_m_s < _LEAST_PACE_M_S:
+        if not self.believed or speed_m_s < _LEAST_PACE_M_S:
             return None
         of, ahead_s = Turning(), _ahead_s(speed_m_s)
         changes = (_CHANGES_PER_M * speed_m_s) ** 2

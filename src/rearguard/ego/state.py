@@ -12,6 +12,7 @@ import math
 
 from rearguard.clock import NS_PER_S
 from rearguard.ego.lane import AHEAD_M
+from rearguard.ego.lane_keeping import LaneKeeping
 from rearguard.ego.lane_path import LanePath
 from rearguard.ego.path_turn import PathTurn
 from rearguard.ego.pinhole import Rows, axes_of, turn_rows
@@ -44,6 +45,7 @@ class EgoEstimator:
         self._bank = SwingBank()
         self._turn = PathTurn()
         self._lane = LanePath()
+        self._keeping = LaneKeeping()
         self._aside, self._down, self._tilt = _Offset(), _Offset(), _Offset()
         self._off_rad = 0.0  # as the rhythm of the strides tells it
         self._angles = (0.0, 0.0, 0.0)
@@ -75,6 +77,7 @@ class EgoEstimator:
         rate_rad_s, rate_sd_rad_s = self._turn.corrected(yaw_.rate_rad_s, yaw_.rate_sd_rad_s)
         swing_sd_rad, bend_per_m = yaw_.off_sd_rad, None
         self._lane.predict(dt, known=known)
+        self._keeping.predict(dt)
         along = self._lane.joined(
             (yaw - yaw_.off_rad - self._aside.rad, math.hypot(swing_sd_rad, self._aside.sd_rad)),
             (rate_rad_s, rate_sd_rad_s),
@@ -109,6 +112,7 @@ class EgoEstimator:
             if known
             else rate_rad_s * dt,
             bend_per_m=bend_per_m,
+            line_m=self._keeping.line_m,
         )
         return self.state
 
@@ -145,6 +149,8 @@ class EgoEstimator:
         if lane is not None:
             sd_rad = math.hypot(self.state.swing_sd_rad, self._aside.sd_rad)
             self._lane.measure(self._angles[0], lane, self.state, sd_rad)
+            if self._lane.believed:
+                self._keeping.measure(lane)
 
     def add_gravity(self, gravity: Gravity | None) -> None:
         """How the camera pointed against the horizon in the newest frame; it counts from the next one on."""

@@ -75,8 +75,9 @@ def judge(
     faults: tuple[Fault, ...] = (),
 ) -> tuple[Memory, Verdict]:
     """Judge one frame; `latency_s` is how old the frame already is. Returns the new memory and the verdict."""
+    drift = None if ego.line_m is None else _beside(ego.line_m, mount)
     if not tracks and not memory.held:  # as in most frames
-        return _NOTHING, Verdict(seq, captured_ns, Level.CLEAR, Side.CENTRE, (), faults)
+        return _NOTHING, Verdict(seq, captured_ns, Level.CLEAR, Side.CENTRE, (), faults, drift)
     late_s = max(0.0, latency_s) + settings.motor_onset_s
     held: dict[int, Held] = {}
     seen = [_seen(memory.seen.get(t.id), t, ego) for t in tracks]
@@ -102,7 +103,7 @@ def judge(
     threats.sort(key=_urgency)
     level = threats[0].level if threats else Level.CLEAR
     side = threats[0].side if level > Level.CLEAR else Side.CENTRE
-    verdict = Verdict(seq, captured_ns, level, side, tuple(threats), faults)
+    verdict = Verdict(seq, captured_ns, level, side, tuple(threats), faults, drift)
     return Memory(MappingProxyType(held), MappingProxyType(now)), verdict
 
 
@@ -169,8 +170,10 @@ def _pairs(settings: Settings) -> tuple[tuple[Level, float, float], ...]:
 
 def side_of(offset_m: float, mount: str) -> Side:
     """The wearer's side of a picture-side offset; a back-plate camera looks the other way round."""
-    if abs(offset_m) <= _CENTRE_M:
-        return Side.CENTRE
+    return Side.CENTRE if abs(offset_m) <= _CENTRE_M else _beside(offset_m, mount)
+
+
+def _beside(offset_m: float, mount: str) -> Side:
     right_in_picture = offset_m > 0
     return Side.RIGHT if right_in_picture == (mount == "front") else Side.LEFT
 

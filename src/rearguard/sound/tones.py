@@ -58,6 +58,7 @@ TONES: dict[CueName, Tone] = {
     CueName.LOW_POWER: Tone(440, 0.75, 0.67, _FULL, _FAULT_DB - 2),
     CueName.SHUTDOWN: Tone(587, 1.0, 0.75, _FIFTH, _NEWS_DB),
     CueName.MUTED: Tone(294, 1.0, 1.0, _FIFTH, _NEWS_DB),
+    CueName.DRIFT: Tone(466, 1.0, 1.0, _WOOD, _NEWS_DB),
     CueName.READY: Tone(392, 1.0, 1.26, _FIFTH, _NEWS_DB),
     CueName.CLEAR: Tone(698, 1.0, 1.0, _FIFTH, _NEWS_DB),
     CueName.ALIVE: Tone(760, 1.0, 1.0, _WOOD, _NEWS_DB - 4),

@@ -87,6 +87,7 @@ class Verdict(msgspec.Struct, frozen=True):
     side: Side
     threats: tuple[Threat, ...] = ()  # most urgent first, harmless ones included with their reasons
     faults: tuple[Fault, ...] = ()
+    drift: Side | None = None  # on which side the wearer is about to leave the lane
 
     @property
     def worst(self) -> Threat | None:

@@ -46,6 +46,7 @@ class CueName(StrEnum):
     LOW_POWER = "LOW_POWER"
     SHUTDOWN = "SHUTDOWN"
     MUTED = "MUTED"
+    DRIFT = "DRIFT"
     READY = "READY"
     ALIVE = "ALIVE"
 

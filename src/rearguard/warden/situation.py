@@ -76,4 +76,5 @@ def situation_of(judged: Judged | None, own: Set[Fault], *, believed: bool, watc
         frozenset({*judged.faults, *own}),
         watching,
         low=judged.worst is not None and judged.worst.low,
+        drift=judged.drift,
     )

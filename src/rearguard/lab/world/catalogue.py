@@ -246,6 +246,11 @@ WORLDS: dict[str, World] = {
     "trunk-turned": World(
         "the wearer's trunk turns aside and back before somebody", encounters.trunk_turned, {}
     ),
+    "drifts": World(
+        "a clear track; the wearer drifts out of the lane",
+        encounters.drifts,
+        {"pace": Parameter(0.25, 0, 1, "how fast, m/s")},
+    ),
     "dog-runs": World("a dog runs towards the wearer", encounters.dog_runs, {"pace": _pace(3.0)}),
     "edge-entry": World(
         "somebody walks in over the picture's edge",

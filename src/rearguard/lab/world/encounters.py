@@ -114,6 +114,17 @@ def _turning(name: str, v: Values, lateral_m: float, *trunk: tuple[float, float]
     return make_scene(name, v, [standing], meets, wearer=wearer)
 
 
+def drifts(name: str, v: Values) -> Scene:
+    """A clear track; from the fourth second on the wearer drifts out of the lane, left or right by the seed."""
+    seed, begins, duration = int(v["seed"]), 4.0, v["duration"] or 8.0
+    ends = _side(v) * v["pace"] * max(duration - begins, 0.0)
+    beside = ((0.0, 0.0), (begins, 0.0), (max(duration, begins + 0.1), ends))
+    wearer = Wearer.programme(
+        ((0.0, v["speed"]),), duration, Gait(seed=seed), shaking=bool(v["gait"]), beside=beside
+    )
+    return make_scene(name, v, [], duration, wearer=wearer)
+
+
 def dog_runs(name: str, v: Values) -> Scene:
     """A dog runs towards the wearer."""
     seed = int(v["seed"])

@@ -88,14 +88,16 @@ class Wearer:
     @classmethod
     def programme(
         cls, speeds: Sequence[tuple[float, float]], duration_s: float, gait: Gait, *, shaking: bool,
-        trunk: Sequence[tuple[float, float]] = ((0.0, 0.0),),
+        trunk: Sequence[tuple[float, float]] = ((0.0, 0.0),), beside: Sequence[tuple[float, float]] = ((0.0, 0.0),),
     ) -> Wearer:  # fmt: skip
-        """In one lane, by lists of (time s, speed m/s) and (time s, turn of the trunk rad); straight in between."""
+        """By lists of (time s, speed m/s), (time s, turn of the trunk rad) and (time s, place right of the lane's
+        middle m); straight in between."""
         t = np.linspace(0.0, duration_s, max(2, math.ceil(duration_s / TICK_S) + 1))
         v = np.interp(t, [p[0] for p in speeds], [p[1] for p in speeds])
         s = np.concatenate([[0.0], np.cumsum(0.5 * (v[1:] + v[:-1]) * np.diff(t))])
         turned = np.interp(t, [p[0] for p in trunk], [p[1] for p in trunk])
-        return cls(t, s, np.zeros_like(t), v, gait, shaking=shaking, trunk_rad=turned)
+        n = np.interp(t, [p[0] for p in beside], [p[1] for p in beside])
+        return cls(t, s, n, v, gait, shaking=shaking, trunk_rad=turned)
 
     @classmethod
     def reacting(
