@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rearguard.lab.world.backdrop import Trees
 from rearguard.lab.world.camera import Lens, Pose, axes, ego_motion, project, rotation, rotations
 from rearguard.lab.world.gait import Gait, Profile
 from rearguard.lab.world.path import Path
@@ -158,3 +159,17 @@ def test_the_same_seed_shakes_the_same_way() -> None:
     a, b, c = (run(Gait(seed=s))[2].yaw_rad for s in (4, 4, 5))
     assert np.array_equal(a, b)
     assert not np.array_equal(a, c)
+
+
+@pytest.mark.parametrize("radius_m", [6.0, -6.0, 9.0, -20.0, 36.5])
+def test_no_tree_stands_on_a_bend_or_its_other_side(radius_m: float) -> None:
+    path = Path(1 / radius_m)
+    trees = Trees(Lens.from_fov(640, 360, 66.0), 2, 60.0)
+    seen = 0
+    for s_m in range(0, 60, 3):
+        for _, tree in trees.near(s_m, path):
+            x, z, _ = path.place(tree.s_m - s_m, tree.n_m)
+            # The path is a circle about (radius, 0).
+            assert abs(math.hypot(x - radius_m, z) - abs(radius_m)) > 8.0
+            seen += 1
+    assert seen > 20

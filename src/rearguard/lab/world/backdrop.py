@@ -24,6 +24,7 @@ ROWS_PX = math.ceil((HIGHEST - LOWEST) * PER_RAD)
 HORIZON_PX = round(HIGHEST * PER_RAD)
 _BLOCK_PX = 8
 _TREE_SEEN_M = (3.0, 95.0)
+_TREE_BESIDE_M = (8.5, 26.0)  # of the middle of the path
 
 
 class Backdrop:
@@ -85,7 +86,7 @@ class Trees:
             self._trees.append(
                 Tree(
                     s,
-                    side * rng.uniform(8.5, 26.0),
+                    side * rng.uniform(*_TREE_BESIDE_M),
                     rng.uniform(2.0, 9.0),
                     int(rng.integers(len(self._sprites))),
                 )
@@ -98,6 +99,8 @@ class Trees:
         found = []
         first, last = np.searchsorted(self._places, (s_m - _TREE_SEEN_M[1], s_m + 1.5 * _TREE_SEEN_M[1]))
         for tree in self._trees[first:last]:
+            if path.off_m(tree.n_m) < _TREE_BESIDE_M[0]:  # none stands on the other side of a tight bend
+                continue
             x, z, _ = path.place(tree.s_m - s_m, tree.n_m)
             if z > 0 and _TREE_SEEN_M[0] < (d := math.hypot(x, z)) < _TREE_SEEN_M[1]:
                 found.append((d, tree))

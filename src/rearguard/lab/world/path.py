@@ -50,6 +50,12 @@ class Path:
         n = radius - np.hypot(across, z_m)
         return np.arctan2(z_m, across) * radius, n if k > 0 else -n
 
+    def off_m(self, n_m: float) -> float:
+        """How far what stands `n_m` to the right of the track's middle is from it, wherever that is nearest: beyond the
+        centre of a bend its other side comes."""
+        inside = n_m * self.curvature_per_m > 0
+        return min(abs(n_m), abs(abs(n_m) - 2 / abs(self.curvature_per_m))) if inside else abs(n_m)
+
     def heading_rad(self, s_m: float) -> float:
         """Compass heading of the track at `s_m`, 0 at its start, right positive."""
         return s_m * self.curvature_per_m
