@@ -9,9 +9,8 @@ from rearguard.types import Lane, Metres
 _INSIDE_M = 0.4  # from a line: well within a lane of 1.22 m, a step to either side of its middle
 _AT_LINE_M = 0.25  # half a trunk: shoulder and elbow are over the line
 _SIGHTINGS_INSIDE, _SIGHTINGS_AT_LINE = 3, 2  # one may be off; the latter in a row
-_LASTS_S = 0.6  # without a sighting for longer nothing is known
+_LASTS_S = 0.6  # a sighting, and so long a crossing is told
 _JUMPS_M = 0.2  # from sighting to sighting: another line, for nobody side-steps at two metres per second
-_TOLD_S = 2.0  # who goes on along a line means to
 
 
 class LaneKeeping:
@@ -30,7 +29,7 @@ class LaneKeeping:
         for line in self._lines:
             line.unseen_s += dt
         self._told_s += dt
-        if self._told_s > _TOLD_S:
+        if self._told_s > _LASTS_S:
             self.line_m = None
 
     def measure(self, lane: Lane) -> None:

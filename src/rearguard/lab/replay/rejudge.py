@@ -66,7 +66,7 @@ def felt(stream: Iterable[Verdict], config: Config) -> Replayed:
     for verdict in stream:
         if frames == 0:
             first_ns = verdict.captured_ns
-        quiet = verdict.level is Level.CLEAR and not verdict.faults
+        quiet = verdict.level is Level.CLEAR and not verdict.faults and verdict.drift is None
         idle = quiet and until_ns is not None and haptics.idle_to_frame(verdict.captured_ns, until_ns)
         if not idle and (haptics.run_to_frame(verdict.captured_ns, situation) or frames == 0):
             haptics.announce(CueName.READY)
