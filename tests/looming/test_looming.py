@@ -248,8 +248,12 @@ class Follower:
     def __init__(self) -> None:
         self._patches = Patches(CONFIG.looming, focal_px=250.0)
 
-    def update(self, at_ns: int, found: list[LoomingPatch], detected: tuple[Track, ...] = ()) -> list[Track]:
-        seen = Observation(0, at_ns, (), EgoMotion(quality=0.9), looming=tuple(found))
+    def update(
+        self, at_ns: int, found: list[LoomingPatch] | None, detected: tuple[Track, ...] = ()
+    ) -> list[Track]:
+        """`found` None: nothing could be looked for."""
+        told = None if found is None else tuple(found)
+        seen = Observation(0, at_ns, (), EgoMotion(quality=0.9), looming=told)
         return self._patches.update(seen, EgoState(), detected)
 
 
@@ -271,6 +275,14 @@ def test_what_stays_as_near_as_it_was_is_not_believed() -> None:
     """A ghost that is always 1.2 s away does not count down: it is no obstacle."""
     follower = Follower()
     assert all(not follower.update(i * NS // 15, [patch(1.2)]) for i in range(40))
+
+
+def test_what_counts_down_by_more_than_the_time_that_goes_by_is_not_believed() -> None:
+    """Two or three sightings of points that belong to nothing seem to rush in."""
+    follower = Follower()
+    for i in range(12):
+        found = [patch(3.6 - 2.7 * i / 15)] if i in (0, 4, 6) else None
+        assert not follower.update(i * NS // 15, found)
 
 
 def test_what_is_seen_now_and_then_is_not_believed() -> None:

@@ -19,7 +19,8 @@ from rearguard.types import HIGHEST_LOW_M, Box, EgoState, LoomingPatch, Observat
 _SD_SHARE = 0.06  # of the rate: what the shutter and the bob leave, measured
 _GATE = 0.25  # ln: how far a rate may be from the expected one
 _SIDE_GATE_M = 0.3
-_LEAST_FALL = 0.35  # s/s: what is approached loses a second of its TTC each second, a ghost does not
+# s/s: what is approached loses a second of its TTC each second; a ghost none, or, of two or three sightings, several.
+_LEAST_FALL, _MOST_FALL = 0.35, 2.0
 _LOW_AGREES_S = 0.67  # a stride: for half of one, seams of the ground stand up by a few centimetres
 _LEAST_SHARE = 0.5  # of the frames since it was first seen
 _LONGEST_UNSEEN_S = 0.4
@@ -144,7 +145,7 @@ class Patches:
         agree_s = max(self._settings.agree_s, _LOW_AGREES_S) if live.low else self._settings.agree_s
         old_enough = at_ns - live.first_ns >= agree_s * NS_PER_S
         if old_enough and live.support >= self._settings.min_points:
-            live.known = _fall(live.past) >= _LEAST_FALL
+            live.known = _LEAST_FALL <= _fall(live.past) <= _MOST_FALL
 
     def _stays(self, live: Live, at_ns: int) -> bool:
         longest_s = _LONGEST_UNSEEN_KNOWN_S if live.known else _LONGEST_UNSEEN_S
