@@ -327,6 +327,34 @@ def test_who_enters_over_the_side_is_beside_even_while_only_an_arm_shows() -> No
         assert abs(off) < 2 * math.sqrt(thing.cov[BEARING, BEARING])
 
 
+@pytest.mark.parametrize("shows", [0.2, 0.35])
+def test_a_part_at_the_pictures_side_that_is_told_too_short_moves_nobody_away(shows: float) -> None:
+    """Of who is cut beside, a detector boxes head and arm, and leaves the legs out."""
+    where, sides = BoxModel(LENS, EgoState()), clipping.cut(Box(200, 300, 300, 500), LENS)
+    whole = Box(20, 300, 120, 550)
+    thing, _, aspect = where.first_sight(Detection(whole, "person", 0.9), sides, size_priors()("person"))
+    thing.predict(0.1, EgoState(), wander_m_s_rs=(0.5, 0.5), box_error_sd=0.03, box_error_lasts_s=0.2)
+    range_m = thing.range_m
+    part = Box(0, 300, 100 * shows, 300 + 0.75 * whole.height)
+    told = clipping.whole(part, cut := clipping.cut(part, LENS), whole.width)
+    where.measure(thing, Detection(part, "person", 0.6), told, cut, aspect, 1.0, 0.1)
+    assert range_m < thing.range_m < 1.04 * range_m
+
+
+def test_a_faint_box_that_is_much_taller_moves_nobody_near() -> None:
+    """Boxes that the detector is hardly sure of are off by two and three times as much as others."""
+    for score, most_s in ((0.9, math.inf), (0.2, 0.5)):
+        stream: list[Frame] = [(i / FPS, [person(14.0 - 0.25 * i)]) for i in range(12)]
+        told = run([*stream, (1.2, []), (1.3, []), (1.4, [person(10.5, grow=1.25, score=score)])])
+        (before,), (after,) = told[-4][0], told[-1][0]
+        assert before.ttc_s is not None
+        assert after.ttc_s is not None
+        early_s = before.ttc_s - 0.3 - after.ttc_s
+        assert early_s < most_s
+        if score > 0.5:
+            assert early_s > 0.7
+
+
 def test_who_was_lost_so_near_that_they_may_be_anywhere_begins_anew_where_they_are_seen_next() -> None:
     """Half a second at arm's length: a linear filter would make leaps of what it takes in then."""
     near = [(i / FPS, [person(1.5, 0.5)]) for i in range(4)]

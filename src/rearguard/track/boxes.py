@@ -29,12 +29,18 @@ from rearguard.types import Box, Detection, EgoState, SizePrior
 BOX_ERROR_LASTS_S = 0.2
 _LEAST_BOX_SD, _BOX_SD_PX = 0.03, 3.0
 _WHITE_SD, _WHITE_PX = 0.012, 0.8
+# The usual score at 100 pixels, and how it grows. Of people in photographs, 80 to 150 pixels tall, the deviation of ln
+# height is 0.023 with scores above 0.6, 0.047 to 0.45, 0.045 to 0.3, 0.11 to 0.2; of others in proportion.
+_SCORE, _SCORE_PER_LN, _LEAST_SCORE = 0.49, 0.195, 0.1
 _PART_WIDTH_SD = 0.3  # of who was never seen whole: head, then shoulders and arms come into view
 _WIDTH_SD = 0.2  # arms and legs swing, for longer than a frame
 _CENTRE_SHARE = 0.1  # of a box's width: how far its middle is from the body's
 _CUT_CENTRE_SHARE = 0.3
 _CUT_SIZE_SD = 0.4  # ln: a quarter to a half of a thing that an upper or lower edge cuts is usually hidden
 _CUT_HIDES = 0.3
+# Who shows less of the width than this beside the picture's edge is told shorter, by about what is lacking: of people
+# in photographs, rms of ln height 0.02 at 0.8 of the width, 0.06 at 0.6, 0.15 at 0.45, 0.31 at 0.3, 0.5 at 0.15.
+_PART_TELLS = 0.65
 _LN_ASPECT = math.log(0.4)
 _BEARING_SD_RAD = 0.008
 # Of what a turn makes of the growth, as measured: limbs swing and the shutter rolls most while it turns.
@@ -48,9 +54,21 @@ def box_error_sd(height_px: float) -> float:
     return math.hypot(_LEAST_BOX_SD, _BOX_SD_PX / max(height_px, 1.0))
 
 
+def weak_box_sd(height_px: float, score: float) -> float:
+    """How much less sure it is of a box with a score below what is usual at its height: errors go with the inverse."""
+    usual = _SCORE + _SCORE_PER_LN * math.log(max(height_px, 1.0) / 100.0)
+    share = usual / max(score, _LEAST_SCORE)
+    return box_error_sd(height_px) * math.sqrt(max(share * share - 1.0, 0.0))
+
+
 def first_box_sd(height_px: float) -> float:
     """The same of a box by which a thing's range begins: nothing has averaged its error out yet."""
     return 2.0 * box_error_sd(height_px)
+
+
+def _part_sd(box: Box, whole: Box) -> float:
+    """How much less sure ln height is of a thing of which the picture's edge leaves this box."""
+    return max(_PART_TELLS - box.width / whole.width, 0.0)
 
 
 class BoxModel:
@@ -110,7 +128,7 @@ class BoxModel:
             bearing_sd_rad=math.sqrt(self.bearing_variance(whole, cut)),
             ln_size=prior.ln_height,
             ln_size_sd=size_sd,
-            ln_box_sd=first_box_sd(box.height),
+            ln_box_sd=math.hypot(first_box_sd(box.height), _part_sd(box, whole)),
             thing_speed_sd_m_s=prior.speed_m_s,
             ego=self.ego,
         )
@@ -127,27 +145,29 @@ class BoxModel:
         return thing.expected_variance(_SIZE) + white**2
 
     def measure(
-        self, thing: ThingFilter, box: Box, whole: Box, cut: Cut, ln_aspect: float, noise: float, dt: float, *,
+        self, thing: ThingFilter, seen: Detection, whole: Box, cut: Cut, ln_aspect: float, noise: float, dt: float, *,
         known_whole: bool = True,
     ) -> float:  # fmt: skip
-        """Take a box into a thing's state; `whole` is the box guessed back from what the edge leaves of it.
+        """Take a detection's box into a thing's state; `whole` is the box guessed back from what the edge leaves of it.
 
         `noise` is by how much its errors are larger than usual; not `known_whole`: it was never seen from head to
         foot. Returns the squared error of its height, in units of its expected variance; 1 where the height told
         nothing.
         """
+        box = seen.box
         off = math.remainder(self.direction(whole).bearing_rad - thing.mean[BEARING], 2 * math.pi)
         thing.update_bearing(off, self.bearing_variance(box, cut), dt, noise)
         expected = self.ln_height(thing)
-        seen = math.log(box.height)
+        error = math.log(box.height) - expected
         white = noise * math.hypot(_WHITE_SD, _WHITE_PX / box.height)
         if not cut.upright:
-            return thing.update(_SIZE, seen - expected, white**2)
+            extra = math.hypot(_part_sd(box, whole), weak_box_sd(box.height, seen.score))
+            return thing.update(_SIZE, error, white**2 + extra**2)
         # A box that the edge cuts is a lower bound: it tells something only if it is taller than expected, for who was
         # seen whole by more than boxes err, and nothing of growth: who comes into view over the edge gets taller
         # without coming nearer.
         sd = noise * box_error_sd(box.height)
-        more = seen - expected - (NEWS_SIGMAS * sd if known_whole else 0.0)
+        more = error - (NEWS_SIGMAS * sd if known_whole else 0.0)
         if more > 0:
             thing.update(_SIZE, more, sd * sd, keep_rates=True)
         if not cut.beside:

@@ -257,7 +257,7 @@ class Tracker:
                 t.ln_aspect = math.log(d.box.width / d.box.height)
             ln_range = boxes.ln_range(d.box.height, t.prior.ln_height, float(t.thing.mean[BEARING]))
             t.thing.anchor(ln_range, t.prior, first_box_sd(d.box.height))
-        surprise = boxes.measure(t.thing, d.box, whole, cut, t.ln_aspect, noise, dt, known_whole=t.whole)
+        surprise = boxes.measure(t.thing, d, whole, cut, t.ln_aspect, noise, dt, known_whole=t.whole)
         wanted = t.noise * math.sqrt(min(surprise, 9.0))
         t.noise = min(
             max(t.noise + _NOISE_GAIN * (max(wanted, _LEAST_NOISE) - t.noise), _LEAST_NOISE), _MOST_NOISE

@@ -31,6 +31,7 @@ _SCORES = (
     (0.20, 0.30, 0.37, 0.50, 0.70),
 )  # px tall → mean score, as measured
 _SCORE_SD = 0.08
+_OF_USUAL = 0.6, 3.0
 _TURN_QUALITY = 0.9
 _STANDS_S = 10.0  # before an outing with a gyroscope: that long the self-test takes, and people to set off
 _STILL_RAD_RS = (
@@ -143,14 +144,18 @@ def _observe_thing(
     whole = whole_boxes(thing, scene, times, course, poses, lens)
     high = whole[:, 3] - whole[:, 1]
     inside = clip(whole, lens)
+    usual = np.interp(high, *_SCORES)
+    scores = np.clip(usual + _SCORE_SD * draws[:, 0], 0.05, 0.98)
     sd = np.interp(high, *_BOX_SD) if noise.box is None else np.full(count, noise.box)
+    sd *= np.clip(
+        usual / scores, *_OF_USUAL
+    )  # boxes of low scores are worse, as measured on photographed people
     shaken = clip(whole + wave * (high * sd / math.sqrt(2))[:, None] * np.array([0.5, 1.0, 0.5, 1.0]), lens)
     in_picture: NDArray[np.bool_] = _area(inside) > 1
     seen: NDArray[np.bool_] = (
         kept & in_picture & ~in_gap & (times >= thing.hidden_until_s) & (high >= _LEAST_HEIGHT_PX)
     )
     seen &= (_area(inside) >= 0.15 * _area(whole)) & (_area(shaken) > 1) & (thing.kind in _SEEN_KINDS)
-    scores = np.clip(np.interp(high, *_SCORES) + _SCORE_SD * draws[:, 0], 0.05, 0.98).tolist()
     facts, found = _facts(thing, scene, times, course), []
     truths: list[TrueThing | None] = []
     boxes, sharp = shaken.tolist(), inside.tolist()
@@ -158,7 +163,7 @@ def _observe_thing(
         box = Box(*sharp[i]) if in_picture[i] else None
         there = thing.from_s <= times[i] < thing.until_s
         truths.append(TrueThing(thing.name, thing.label, box, *facts[i]) if there else None)
-        found.append(Detection(Box(*boxes[i]), thing.label, scores[i]) if there and seen[i] else None)
+        found.append(Detection(Box(*boxes[i]), thing.label, float(scores[i])) if there and seen[i] else None)
     return truths, found
 
 
