@@ -46,12 +46,12 @@ def test_rhythm_tells_strength_and_length() -> None:
 
 def test_what_a_broken_motor_changes_can_be_learnt() -> None:
     assert "##.##.##.##......##." in run("critical", "--moved").stdout
-    assert run().output.count("its motor being broken") == 4
+    assert run().output.count("its motor being broken") == 5
 
 
 def test_json_lists_every_cue_most_urgent_first() -> None:
     rows = json.loads(run("--json").stdout)
-    assert len(rows) == 13
+    assert len(rows) == 14
     assert rows[0]["cue"] == "CRITICAL"
     assert rows[0]["pattern"] == [[0.1, 0.05, "strong"]] * 4
 

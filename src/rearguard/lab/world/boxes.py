@@ -146,10 +146,9 @@ def _observe_thing(
     inside = clip(whole, lens)
     usual = np.interp(high, *_SCORES)
     scores = np.clip(usual + _SCORE_SD * draws[:, 0], 0.05, 0.98)
-    sd = np.interp(high, *_BOX_SD) if noise.box is None else np.full(count, noise.box)
-    sd *= np.clip(
-        usual / scores, *_OF_USUAL
-    )  # boxes of low scores are worse, as measured on photographed people
+    # Boxes of low scores are worse, as measured on photographed people.
+    own = np.interp(high, *_BOX_SD) * np.clip(usual / scores, *_OF_USUAL)
+    sd = own if noise.box is None else np.full(count, noise.box)
     shaken = clip(whole + wave * (high * sd / math.sqrt(2))[:, None] * np.array([0.5, 1.0, 0.5, 1.0]), lens)
     in_picture: NDArray[np.bool_] = _area(inside) > 1
     seen: NDArray[np.bool_] = (
