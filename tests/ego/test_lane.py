@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from statistics import median
 
 import cv2
@@ -17,7 +17,7 @@ from rearguard.ego.lane_keeping import LaneKeeping
 from rearguard.ego.pinhole import Pinhole
 from rearguard.ego.state import EgoEstimator
 from rearguard.lab.world import catalogue
-from rearguard.lab.world.camera import Lens
+from rearguard.lab.world.camera import Lens, Pose
 from rearguard.lab.world.render import Renderer
 from rearguard.types import Box, EgoMotion, EgoState, Heading, Image, Lane
 
@@ -25,21 +25,26 @@ LENS = Pinhole.from_fov(640, 360, 66.0)
 HEIGHT_M, PITCH_RAD = 1.35, math.radians(-2.0)
 
 
+def looks(world: str, tenths: range, ignore: tuple[tuple[float, float, float, float], ...] = (), **values: float
+          ) -> Iterator[tuple[float, Pose, Lane | None]]:  # fmt: skip
+    """(time, the camera's true pose, lane) of a drawn world, at these tenths of a second."""
+    scene = catalogue.scene(world, **values)
+    drawn = Renderer(scene, Lens.from_fov(LENS.width_px, LENS.height_px, 66.0), HEIGHT_M, PITCH_RAD)
+    detector = LaneDetector(LENS, HEIGHT_M, Ignored(ignore, (LENS.width_px, LENS.height_px)))
+    for i in tenths:
+        pose = drawn.pose(i / 10)
+        ego = EgoState(swing_rad=pose.yaw_rad, pitch_rad=pose.pitch_rad, roll_rad=pose.roll_rad)
+        grey = cv2.cvtColor(drawn.frame(i / 10, i)[0], cv2.COLOR_BGR2GRAY)
+        yield i / 10, pose, detector.detect(grey, i * NS_PER_S // 10, ego)
+
+
 def sightings(world: str, ignore: tuple[tuple[float, float, float, float], ...] = (), **values: float
               ) -> tuple[list[tuple[Lane | None, float]], float]:  # fmt: skip
     """(lane, true direction of the path 5 m ahead as the camera sees it) of a second and a half, and the path's
     curvature."""
-    scene = catalogue.scene(world, duration=1.6, **values)
-    drawn = Renderer(scene, Lens.from_fov(LENS.width_px, LENS.height_px, 66.0), HEIGHT_M, PITCH_RAD)
-    size = (LENS.width_px, LENS.height_px)
-    detector = LaneDetector(LENS, HEIGHT_M, Ignored(ignore, size))
-    bend, found = scene.path.curvature_per_m, []
-    for i in range(16):
-        pose = drawn.pose(i / 10)
-        ego = EgoState(swing_rad=pose.yaw_rad, pitch_rad=pose.pitch_rad, roll_rad=pose.roll_rad)
-        grey = cv2.cvtColor(drawn.frame(i / 10, i)[0], cv2.COLOR_BGR2GRAY)
-        found.append((detector.detect(grey, i * NS_PER_S // 10, ego), AHEAD_M * bend - pose.yaw_rad))
-    return found, bend
+    bend = catalogue.scene(world, **values).path.curvature_per_m
+    seen = looks(world, range(16), ignore, duration=1.6, **values)
+    return [(lane, AHEAD_M * bend - pose.yaw_rad) for _, pose, lane in seen], bend
 
 
 @pytest.mark.parametrize(
@@ -215,9 +220,8 @@ def drifting(m_s: float, frames: int = 40, jitter_m: float = 0.0) -> list[tuple[
 def test_who_drifts_to_a_line_is_told_of_it_once_and_in_time(m_s: float, jitter_m: float) -> None:
     (told,) = told_at(drifting(m_s, frames=round(6.5 / m_s), jitter_m=jitter_m))
     assert told[1] < 0
-    assert (
-        told[0] / 10 * m_s < 0.61 + 0.1 * m_s
-    )  # before the middle of the body is over it, or at the next look
+    # Before the middle of the body is over it, or at the next look.
+    assert told[0] / 10 * m_s < 0.61 + 0.1 * m_s
 
 
 def test_who_keeps_to_the_lane_or_runs_on_a_line_is_left_alone() -> None:
@@ -235,21 +239,13 @@ def test_a_line_that_appears_at_once_or_after_a_while_unseen_is_not_crossed() ->
 @pytest.mark.parametrize(("seed", "side"), [(0, -1.0), (1, 1.0)])
 def test_a_drawn_track_shows_its_line_come_nearer(seed: int, side: float) -> None:
     """Seeds drift left and right in turn; from the fourth second on at 0.25 m/s."""
-    scene = catalogue.scene("drifts", duration=7.0, seed=seed)
-    drawn = Renderer(scene, Lens.from_fov(LENS.width_px, LENS.height_px, 66.0), HEIGHT_M, PITCH_RAD)
-    detector, keeping, told = LaneDetector(LENS, HEIGHT_M), LaneKeeping(), []
-    for i in range(30, 70):
-        pose = drawn.pose(i / 10)
-        ego = EgoState(swing_rad=pose.yaw_rad, pitch_rad=pose.pitch_rad, roll_rad=pose.roll_rad)
-        lane = detector.detect(
-            cv2.cvtColor(drawn.frame(i / 10, i)[0], cv2.COLOR_BGR2GRAY), i * NS_PER_S // 10, ego
-        )
+    keeping, told = LaneKeeping(), []
+    for t, _, lane in looks("drifts", range(30, 70), duration=7.0, seed=seed):
         keeping.predict(0.1)
         if lane is not None:
             keeping.measure(lane)
-        told.append((i / 10, keeping.line_m))
+        told.append((t, keeping.line_m))
     first_s, line_m = next((t, m) for t, m in told if m is not None)
     assert math.copysign(1.0, line_m) == side
-    assert (
-        5.2 < first_s < 6.44
-    )  # the shoulder is over the line after 5.44 s, the middle of the body after 6.44 s
+    # The shoulder is over the line after 5.44 s, the middle of the body after 6.44 s.
+    assert 5.2 < first_s < 6.44

@@ -267,3 +267,11 @@ def test_the_probability_grows_with_time_and_width(ttc_s: float, offset_m: float
         told = [contact.probability(t, wide) for t in (1.0, 2.0, 3.0, 5.0)]
         assert told == sorted(told)
         assert 0.0 <= told[0] <= told[-1] <= 1.0 + 1e-9
+
+
+@pytest.mark.parametrize("around", [(), (track(None),)])
+def test_the_line_that_is_crossed_is_told_on_the_wearers_own_side(around: tuple[Track, ...]) -> None:
+    crossing = EgoState(speed_m_s=2.5, line_m=-0.1)  # on the left of the picture
+    assert once(*around, ego=crossing, mount="front").drift is Side.LEFT
+    assert once(*around, ego=crossing, mount="back").drift is Side.RIGHT
+    assert once(*around).drift is None

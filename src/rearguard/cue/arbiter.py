@@ -102,9 +102,7 @@ class Arbiter:
         self._standing: dict[
             CueName, bool
         ] = {}  # fault cues called for at the last look → told since they came
-        self._news: dict[
-            CueName, tuple[int, Side]
-        ] = {}  # announcement → when it goes stale, and where it is felt
+        self._news: dict[CueName, tuple[int, Side]] = {}  # → when it goes stale, and where it is felt
         self._muted_until_ns: int | None = None
         self._was = Level.CLEAR
         self._drifted: Side | None = None
@@ -126,10 +124,8 @@ class Arbiter:
     def mute(self, now_ns: int) -> None:
         """Hold back everything below CRITICAL for a while; the wearer feels MUTED."""
         self._muted_until_ns = now_ns + self._mute_ns
-        self._news[CueName.MUTED] = (
-            self._muted_until_ns,
-            Side.CENTRE,
-        )  # no mute unknown to the wearer, after CRITICAL too
+        # No mute is unknown to the wearer, after CRITICAL too.
+        self._news[CueName.MUTED] = self._muted_until_ns, Side.CENTRE
 
     def announce(self, cue: CueName, now_ns: int, side: Side = Side.CENTRE) -> None:
         """Ask for a one-off cue; it plays as soon as nothing more urgent does, or is dropped after 3 s."""

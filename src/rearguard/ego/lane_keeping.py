@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
+from rearguard.ego.lane_path import LASTS_S
 from rearguard.types import Lane, Metres
 
 _INSIDE_M = 0.4  # from a line: well within a lane of 1.22 m, a step to either side of its middle
 _AT_LINE_M = 0.25  # half a trunk: shoulder and elbow are over the line
 _SIGHTINGS_INSIDE, _SIGHTINGS_AT_LINE = 3, 2  # one may be off; the latter in a row
-_LASTS_S = 0.6  # a sighting, and so long a crossing is told
 _JUMPS_M = 0.2  # from sighting to sighting: another line, for nobody side-steps at two metres per second
 
 
@@ -29,7 +29,7 @@ class LaneKeeping:
         for line in self._lines:
             line.unseen_s += dt
         self._told_s += dt
-        if self._told_s > _LASTS_S:
+        if self._told_s > LASTS_S:  # so long a crossing is told
             self.line_m = None
 
     def measure(self, lane: Lane) -> None:
@@ -49,7 +49,7 @@ class _Line:
 
     def crosses(self, beside_m: Metres) -> bool:
         """Whether this sighting tells that the wearer, who was well inside, has come to it."""
-        if self.unseen_s > _LASTS_S or abs(beside_m - self._last_m) > _JUMPS_M:
+        if self.unseen_s > LASTS_S or abs(beside_m - self._last_m) > _JUMPS_M:
             self._far = self._near = 0
         self._last_m, self.unseen_s = beside_m, 0.0
         self._far += abs(beside_m) >= _INSIDE_M

@@ -15,7 +15,7 @@ from rearguard.ego.path_turn import Turning
 from rearguard.ego.swing import UNKNOWN_RAD_RS
 from rearguard.types import EgoState, Heading, Lane
 
-_LASTS_S = 0.6  # without a sighting for longer, nothing is told
+LASTS_S = 0.6  # without a sighting for longer, nothing is told
 _ENOUGH = 3  # sightings that agree with one another; one more is remembered
 _AGREES = 3.5  # deviations
 _WOBBLES_RAD, _WOBBLES_PER_M = 0.006, 0.003  # from sighting to sighting, beyond what the fit says
@@ -51,7 +51,7 @@ class LanePath:
     @property
     def believed(self) -> bool:
         """Whether sightings agree, and are new."""
-        return self._agree >= _ENOUGH and self._ahead.since_s <= _LASTS_S
+        return self._agree >= _ENOUGH and self._ahead.since_s <= LASTS_S
 
     def predict(self, dt: float, *, known: bool) -> None:
         """`dt` seconds on; not `known`: by how much the camera turned is open."""
@@ -67,7 +67,7 @@ class LanePath:
         rate = lane.curvature_per_m * ego.speed_m_s
         bend_var = lane.curvature_sd_per_m**2 + _WOBBLES_PER_M**2
         rate_var = bend_var * ego.speed_m_s**2 + (lane.curvature_per_m * ego.speed_sd_m_s) ** 2 + 1e-6
-        if self._agree == 0 or self._ahead.since_s > _LASTS_S:
+        if self._agree == 0 or self._ahead.since_s > LASTS_S:
             self._agree = 0
             off = rate - ego.turn_rate_rad_s
             changes = rate_var + ego.turn_rate_sd_rad_s**2 + (_CHANGES_PER_M * ego.speed_m_s) ** 2

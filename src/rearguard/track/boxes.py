@@ -54,13 +54,6 @@ def box_error_sd(height_px: float) -> float:
     return math.hypot(_LEAST_BOX_SD, _BOX_SD_PX / max(height_px, 1.0))
 
 
-def weak_box_sd(height_px: float, score: float) -> float:
-    """How much less sure it is of a box with a score below what is usual at its height: errors go with the inverse."""
-    usual = _SCORE + _SCORE_PER_LN * math.log(max(height_px, 1.0) / 100.0)
-    share = usual / max(score, _LEAST_SCORE)
-    return box_error_sd(height_px) * math.sqrt(max(share * share - 1.0, 0.0))
-
-
 def first_box_sd(height_px: float) -> float:
     """The same of a box by which a thing's range begins: nothing has averaged its error out yet."""
     return 2.0 * box_error_sd(height_px)
@@ -69,6 +62,13 @@ def first_box_sd(height_px: float) -> float:
 def _part_sd(box: Box, whole: Box) -> float:
     """How much less sure ln height is of a thing of which the picture's edge leaves this box."""
     return max(_PART_TELLS - box.width / whole.width, 0.0)
+
+
+def _weak_sd(height_px: float, score: float) -> float:
+    """How much less sure it is of a box with a score below what is usual at its height: errors go with the inverse."""
+    usual = _SCORE + _SCORE_PER_LN * math.log(max(height_px, 1.0) / 100.0)
+    share = usual / max(score, _LEAST_SCORE)
+    return box_error_sd(height_px) * math.sqrt(max(share * share - 1.0, 0.0))
 
 
 class BoxModel:
@@ -161,7 +161,7 @@ class BoxModel:
         error = math.log(box.height) - expected
         white = noise * math.hypot(_WHITE_SD, _WHITE_PX / box.height)
         if not cut.upright:
-            extra = math.hypot(_part_sd(box, whole), weak_box_sd(box.height, seen.score))
+            extra = math.hypot(_part_sd(box, whole), _weak_sd(box.height, seen.score))
             return thing.update(_SIZE, error, white**2 + extra**2)
         # A box that the edge cuts is a lower bound: it tells something only if it is taller than expected, for who was
         # seen whole by more than boxes err, and nothing of growth: who comes into view over the edge gets taller

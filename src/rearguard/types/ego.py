@@ -127,8 +127,8 @@ class EgoState(msgspec.Struct, frozen=True, array_like=True):
     `swing_rad` is the camera's yaw off the path, positive to picture-right; `pitch_rad` its pitch below the horizon,
     the mount's own included; `roll_rad` clockwise. `turn_rate_rad_s` is that of the path, positive to
     picture-right. Each with its standard deviation. `bend_per_m` is the path's curvature over the next ten metres where
-    its lines tell it, None where they do not. `line_m` is how far beside the wearer the line
-    is that is about to be crossed, positive to picture-right, None where there is none.
+    its lines tell it, None where they do not. `line_m` is how far beside the wearer the line is that is about to be
+    crossed, positive to picture-right, None where there is none.
     """
 
     swing_rad: Angle = 0.0

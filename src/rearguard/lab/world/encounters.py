@@ -117,8 +117,7 @@ def _turning(name: str, v: Values, lateral_m: float, *trunk: tuple[float, float]
 def drifts(name: str, v: Values) -> Scene:
     """A clear track; from the fourth second on the wearer drifts out of the lane, left or right by the seed."""
     seed, begins, duration = int(v["seed"]), 4.0, v["duration"] or 8.0
-    ends = _side(v) * v["pace"] * max(duration - begins, 0.0)
-    beside = ((0.0, 0.0), (begins, 0.0), (max(duration, begins + 0.1), ends))
+    beside = ((begins, 0.0), (begins + duration, _side(v) * v["pace"] * duration))
     wearer = Wearer.programme(
         ((0.0, v["speed"]),), duration, Gait(seed=seed), shaking=bool(v["gait"]), beside=beside
     )

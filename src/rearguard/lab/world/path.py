@@ -53,8 +53,10 @@ class Path:
     def off_m(self, n_m: float) -> float:
         """How far what stands `n_m` to the right of the track's middle is from it, wherever that is nearest: beyond the
         centre of a bend its other side comes."""
-        inside = n_m * self.curvature_per_m > 0
-        return min(abs(n_m), abs(abs(n_m) - 2 / abs(self.curvature_per_m))) if inside else abs(n_m)
+        if self.curvature_per_m == 0.0:
+            return abs(n_m)
+        radius = 1.0 / self.curvature_per_m
+        return abs(abs(radius - n_m) - abs(radius))
 
     def heading_rad(self, s_m: float) -> float:
         """Compass heading of the track at `s_m`, 0 at its start, right positive."""
