@@ -90,6 +90,15 @@ def test_a_trunk_that_turns_aside_and_stays_so_is_no_bend() -> None:
     assert max(math.degrees(abs(s.swing_rad - true)) for t, s, true in told if t > 5) < 4.0
 
 
+def test_where_the_wearer_heads_tells_which_kind_of_path_it_is() -> None:
+    """By the camera's turns alone a straight may as well be about to bend, for seconds."""
+    straight = [s for t, s, _ in headed(lambda _: 0.0) if 2 <= t < 4]
+    assert median(s.turn_rate_sd_rad_s for s in straight) < 0.008
+    assert median(abs(s.turn_rate_rad_s) for s in straight) < 0.002
+    bend = [s for t, s, _ in headed(lambda _: 0.0, 0.1) if 2 <= t < 4]
+    assert max(abs(s.turn_rate_rad_s - 0.1) - 2.5 * s.turn_rate_sd_rad_s for s in bend) < 0
+
+
 def test_somebody_who_walks_through_the_picture_moves_the_path_by_little() -> None:
     """Whoever crosses near the camera can seem to be where the picture expands from, for half a second."""
     ego = EgoEstimator()

@@ -7,12 +7,15 @@ picture expands from is where the wearer is heading; with the camera's yaw, summ
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+from rearguard.ego.swing import TurnRate
 from rearguard.types import Heading
 
 _FIRST_SD_RAD_S = 0.2  # 2.5 m/s on a radius of 12 m
 _WANDERS_RAD_S_RS = 0.08  # of the rate, per root second: into a bend of 12 m within two seconds
 _CONTRADICTS = 2.0  # deviations
+_MOST_SURPRISE = 60.0  # squared deviations: no way becomes impossible
 _LASTS_S = 0.5  # without a heading for longer, it contradicts nothing
 
 
@@ -91,16 +94,23 @@ class PathTurn:
         error = math.remainder(yaw_rad + heading.bearing_rad - expected, 2 * math.pi)
         self._of.correct(1.0, -ago_s, error, heading.sd_rad**2)
 
-    def corrected(self, rate_rad_s: float, sd_rad_s: float) -> tuple[float, float]:
-        """A rate of turning with its deviation, told from the camera's turns, and what is left of it by this one.
+    def corrected(self, ways: Sequence[TurnRate]) -> tuple[TurnRate, ...]:
+        """The ways a path may turn, told from the camera's turns, as likely and as fast as this one leaves them."""
+        if self._of.since_s > _LASTS_S:
+            return tuple(ways)
+        told = [self._corrected(way) for way in ways]
+        total = sum(way.probability for way in told)
+        return tuple(TurnRate(way.probability / total, way.rad_s, way.sd_rad_s) for way in told)
+
+    def _corrected(self, way: TurnRate) -> TurnRate:
+        """One way, and how likely it was times how likely this rate is if it is the true one, but for a factor.
 
         A camera that does not turn follows no bend, wherever the wearer seems to head: the rate only gets less.
         """
-        if self._of.since_s > _LASTS_S:
-            return rate_rad_s, sd_rad_s
-        both = self._of.rr + sd_rad_s**2
-        share = sd_rad_s**2 / both
-        if abs(rate_rad_s - self._of.rate_rad_s) > _CONTRADICTS * math.sqrt(both):
+        both = self._of.rr + way.sd_rad_s**2
+        share, off = way.sd_rad_s**2 / both, abs(way.rad_s - self._of.rate_rad_s) / math.sqrt(both)
+        if off > _CONTRADICTS:
             share = 1.0
-        own = min(max(self._of.rate_rad_s, min(rate_rad_s, 0.0)), max(rate_rad_s, 0.0))
-        return rate_rad_s + share * (own - rate_rad_s), math.sqrt(share * self._of.rr)
+        own = min(max(self._of.rate_rad_s, min(way.rad_s, 0.0)), max(way.rad_s, 0.0))
+        likely = way.probability * math.exp(-0.5 * min(off * off, _MOST_SURPRISE)) / math.sqrt(both)
+        return TurnRate(likely, way.rad_s + share * (own - way.rad_s), math.sqrt(share * self._of.rr))

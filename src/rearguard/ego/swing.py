@@ -66,6 +66,9 @@ _AXIS_OF = np.repeat([0, 0, 0, 1, 2], _PER_ROW)
 # Times the weights: the sum over each axis; to each filter that over its axis.
 _SUM = np.eye(3)[_AXIS_OF]
 _SUM_OF_AXIS = _SUM @ _SUM.T
+# The same over each row, and the rows of each axis.
+_SUM_OF_ROW = np.repeat(np.eye(len(_ROWS)), _PER_ROW, axis=0)
+_ROWS_OF_AXIS = (slice(0, _KINDS), slice(_KINDS, _KINDS + 1), slice(_KINDS + 1, _KINDS + 2))
 # Times the weights: how far each is from the mean over the kinds of path with its rhythm, and below which it is lost.
 _SAME_RHYTHM = np.eye(_PER_ROW)[np.arange(_FILTERS) % _PER_ROW]
 _MEAN_OF_KINDS = _SAME_RHYTHM @ _SAME_RHYTHM.T * _SUM_OF_AXIS
@@ -91,13 +94,20 @@ _GAIN_OF = np.array([0, 0, 0, 0, 1, 1, 1, 3, 3, 3])
 _TIMES = np.array([0, 1, 2, 3, 1, 2, 3, 3, 4, 2])
 
 
+class TurnRate(NamedTuple):
+    """A way that a direction may turn: how likely it is, 0..1, and its rate with the standard deviation."""
+
+    probability: float
+    rad_s: float
+    sd_rad_s: float
+
+
 class Swing(NamedTuple):
-    """The angle off the mean direction with sd, and the mean's own rate of turning with sd."""
+    """The angle off the mean direction with sd, and how the mean itself may turn: a way for each kind of path."""
 
     off_rad: float
     off_sd_rad: float
-    rate_rad_s: float
-    rate_sd_rad_s: float
+    ways: tuple[TurnRate, ...]
 
 
 class SwingBank:
@@ -134,7 +144,7 @@ class SwingBank:
         self._weight = 1 / _SUM_OF_AXIS.sum(axis=0)
         self._onward = np.eye(10, dtype=complex)
         self._h = np.empty((5, _FILTERS), complex)
-        self._about = np.empty((4, _FILTERS))
+        self._about = np.empty((5, _FILTERS))
 
     def add_turn(
         self, turned_rad: tuple[float, float, float], dt: float, *, known: bool = True, sd_rad: float = 0.0
@@ -203,14 +213,18 @@ class SwingBank:
     def _swings(self) -> list[Swing]:
         x, about = self._x, self._about
         about[:2] = x[_M : _R + 1 : 3].real  # minus the angle off, and the rate
-        np.multiply(about[:2], about[:2], out=about[2:])
-        about[2:] += x[_MM : _RR + 1 : 4].real
+        np.multiply(about[:2], about[:2], out=about[2:4])
+        about[2:4] += x[_MM : _RR + 1 : 4].real
+        about[4] = 1.0
         about *= self._weight
-        off, rate, off_square, rate_square = (about @ _SUM).tolist()
-        return [
-            Swing(-o, _sd(o, oo), r, _sd(r, rr))
-            for o, r, oo, rr in zip(off, rate, off_square, rate_square, strict=True)
-        ]
+        rows = (about @ _SUM_OF_ROW).T.tolist()
+        return [_swing(rows[of]) for of in _ROWS_OF_AXIS]
+
+
+def _swing(rows: list[list[float]]) -> Swing:
+    off, square = sum(row[0] for row in rows), sum(row[2] for row in rows)
+    ways = (TurnRate(w, r / w, _sd(r / w, rr / w)) for _, r, _, rr, w in rows)
+    return Swing(-off, _sd(off, square), tuple(ways))
 
 
 def _sd(mean: float, mean_square: float) -> float:
