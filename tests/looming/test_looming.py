@@ -113,6 +113,28 @@ def test_what_the_detector_follows_is_left_to_it() -> None:
             grey(frame), frame.captured_ns, turned, state.add_turn(turned, frame.captured_ns), [known]
         )
         assert not sight.patches
+    assert not looming.blind
+
+
+def test_a_picture_that_does_not_move_as_a_still_world_is_said_to_be_unseen() -> None:
+    """A crowd or a herd that fills the picture, each part on its own way: what stands behind it is not seen."""
+    looming, rng = LoomingDetector(CONFIG.looming, LENS, CAMERA), np.random.default_rng(1)
+    texture = cv2.resize(rng.integers(0, 255, (70, 110), dtype=np.uint8), (1100, 700))
+    ways = rng.uniform(-1, 1, (3, 5, 2))
+    blind_s = []
+    for i in range(40):
+        away = max(0, i - 20) / 15
+        picture = np.empty((360, 640), np.uint8)
+        for row, column in np.ndindex(3, 5):
+            x, y = (round(v) for v in (200, 150) + 90 * away * ways[row, column])
+            x, y = x + 128 * column, y + 120 * row
+            part = texture[y : y + 120, x : x + 128]
+            picture[120 * row : 120 * row + 120, 128 * column : 128 * column + 128] = part
+        looming.detect(picture, i * NS // 15, EgoMotion(quality=0.5), EgoState())
+        if looming.blind:
+            blind_s.append(i / 15)
+    assert blind_s[0] == pytest.approx(20 / 15 + 0.7, abs=0.4)
+    assert blind_s[-1] == 39 / 15
 
 
 def test_repeated_late_and_lost_frames_do_no_harm() -> None:

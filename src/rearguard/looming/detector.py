@@ -6,7 +6,8 @@ nearness found (`parallax`), the ground is told from what stands on it (`ground`
 for half a stride becomes a track of kind "looming" (`track.patches`), which the judge treats like any other. The ground
 also tells how fast the wearer moves.
 
-What has no texture cannot be seen this way: `blind` says when nothing in the path can be followed.
+What has no texture cannot be seen this way, nor a world that does not move as one that stands still: `blind` says when
+nothing in the path can be followed, or too little of the picture moves alike.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ _BOBS_RAD, _DOWN_FACTOR = 0.02, 4.0
 _LEAST_MOVE_M_S = 0.4  # slower than this the wearer stands, and nothing is approached
 _LOOK_AHEAD_M = 6.0  # where the path must show texture
 # Of the path's cells, clear tracks and textured things show it in 0.8 and more, a blank wall in 0.5 or less.
-_LEAST_TEXTURED, _TEXTURED_AGAIN = 0.5, 0.6
+_LEAST_SIGHTED, _SIGHTED_AGAIN = 0.5, 0.6
 # Smaller eigenvalue as in `points`, which wants corners; here it is enough to stand out from sensor noise.
 _LEAST_TEXTURE = 7e-5
 
@@ -70,11 +71,13 @@ class _Moment:
 @dataclass(frozen=True, slots=True)
 class Sight:
     """What one frame showed: patches that stand up from the ground, None where it could not be looked at; the wearer's
-    speed, where the ground told it; and where the wearer is heading."""
+    speed, where the ground told it; and where the wearer is heading. `hidden`: it could not for what the detector
+    follows."""
 
     patches: tuple[LoomingPatch, ...] | None = None
     speed: Speed | None = None
     heading: Heading | None = None
+    hidden: bool = False
 
 
 class LoomingDetector:
@@ -94,7 +97,7 @@ class LoomingDetector:
         self._last_w: Array | None = None
         self._last_ns: int | None = None
         self._readout_s = _READOUT_S[0]
-        self._textured = 1.0  # share of the path ahead that has texture, smoothed
+        self._sighted = 1.0  # share of the path ahead that could be looked at, smoothed
         self.blind = False
 
     def detect(
@@ -123,8 +126,10 @@ class LoomingDetector:
         self._points.follow(self._view.shrink(grey), self._pending, self._pixel(attitude))
         self._moments.append(self._moment(at_ns, dt))
         self._pending = np.eye(3)
-        self._judge_texture(dt or 0.0, attitude)
-        return self._see(attitude, ego, tracks)
+        sight = self._see(attitude, ego, tracks)
+        looked = sight.patches is not None or sight.hidden
+        self._judge_sight(dt or 0.0, self._texture_share(attitude) if looked else 0.0)
+        return sight
 
     # ── what there is to go by ──────────────────────────────────────────────────────────────────────────
 
@@ -168,9 +173,10 @@ class LoomingDetector:
         if back == 0:
             return Sight()
         past = self._points.past
-        usable = ~np.isnan(past[:, -1 - back, 0]) & ~self._of_tracks(past[:, -1], tracks)
+        followed = ~np.isnan(past[:, -1 - back, 0])
+        usable = followed & ~self._of_tracks(past[:, -1], tracks)
         if int(usable.sum()) < _LEAST_POINTS:
-            return Sight()
+            return Sight(hidden=int(followed.sum()) >= _LEAST_POINTS)
         then, now = past[usable, -1 - back], past[usable, -1]
         turned = np.eye(3)
         for moment in list(self._moments)[-back:]:
@@ -249,11 +255,14 @@ class LoomingDetector:
             )
         return inside
 
-    def _judge_texture(self, dt: float, attitude: Attitude) -> None:
-        """Sets `blind`: where the body will pass a few metres ahead, hardly anything could be followed."""
+    def _judge_sight(self, dt: float, share: float) -> None:
+        """Sets `blind`, given the share of the path that could be looked at in this frame."""
+        self._sighted += min(1.0, dt / self._settings.blind_s) * (share - self._sighted)
+        self.blind = self._sighted < (_SIGHTED_AGAIN if self.blind else _LEAST_SIGHTED)
+
+    def _texture_share(self, attitude: Attitude) -> float:
+        """Where the body will pass a few metres ahead, the share in which something could be followed."""
         texture = self._points.texture
-        if texture.size == 0:
-            return
         x, y = self._pixel(attitude)
         per_m = self._lens.focal_px / _LOOK_AHEAD_M
         height, half = self._camera.height_m, self._settings.half_width_m
@@ -261,9 +270,7 @@ class LoomingDetector:
         columns = slice(_cell(x - half * per_m), _cell(x + half * per_m) + 1)
         path = texture[rows, columns]
         path = path[~np.isnan(path)]
-        share = float((path > _LEAST_TEXTURE).mean()) if path.size else 1.0
-        self._textured += min(1.0, dt / self._settings.blind_s) * (share - self._textured)
-        self.blind = self._textured < (_TEXTURED_AGAIN if self.blind else _LEAST_TEXTURED)
+        return float((path > _LEAST_TEXTURE).mean()) if path.size else 1.0
 
 
 def _attitude(ego: EgoState) -> Attitude:
