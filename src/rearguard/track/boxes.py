@@ -54,9 +54,10 @@ def box_error_sd(height_px: float) -> float:
     return math.hypot(_LEAST_BOX_SD, _BOX_SD_PX / max(height_px, 1.0))
 
 
-def first_box_sd(height_px: float) -> float:
-    """The same of a box by which a thing's range begins: nothing has averaged its error out yet."""
-    return 2.0 * box_error_sd(height_px)
+def first_box_sd(box: Box, whole: Box) -> float:
+    """The same of a box by which a thing's range begins: nothing has averaged its error out yet. `whole` is the box
+    without the picture's edge."""
+    return math.hypot(2.0 * box_error_sd(box.height), _part_sd(box, whole))
 
 
 def _part_sd(box: Box, whole: Box) -> float:
@@ -128,7 +129,7 @@ class BoxModel:
             bearing_sd_rad=math.sqrt(self.bearing_variance(whole, cut)),
             ln_size=prior.ln_height,
             ln_size_sd=size_sd,
-            ln_box_sd=math.hypot(first_box_sd(box.height), _part_sd(box, whole)),
+            ln_box_sd=first_box_sd(box, whole),
             thing_speed_sd_m_s=prior.speed_m_s,
             ego=self.ego,
         )

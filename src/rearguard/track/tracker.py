@@ -256,7 +256,7 @@ class Tracker:
             if not cut.beside:
                 t.ln_aspect = math.log(d.box.width / d.box.height)
             ln_range = boxes.ln_range(d.box.height, t.prior.ln_height, float(t.thing.mean[BEARING]))
-            t.thing.anchor(ln_range, t.prior, first_box_sd(d.box.height))
+            t.thing.anchor(ln_range, t.prior, first_box_sd(d.box, whole))
         surprise = boxes.measure(t.thing, d, whole, cut, t.ln_aspect, noise, dt, known_whole=t.whole)
         wanted = t.noise * math.sqrt(min(surprise, 9.0))
         t.noise = min(
@@ -279,7 +279,7 @@ class Tracker:
         prior = self._prior_of(t.label)
         if prior.ln_height != t.prior.ln_height:
             ln_range = float(t.thing.mean[LN_RANGE] - t.thing.mean[LN_SIZE]) + prior.ln_height
-            t.thing.anchor(ln_range, prior, first_box_sd(t.box.height))
+            t.thing.anchor(ln_range, prior, first_box_sd(t.box, t.box))
         t.prior = prior
 
     def _fade(self, dt: float) -> None:
