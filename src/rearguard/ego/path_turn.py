@@ -94,13 +94,13 @@ class PathTurn:
         error = math.remainder(yaw_rad + heading.bearing_rad - expected, 2 * math.pi)
         self._of.correct(1.0, -ago_s, error, heading.sd_rad**2)
 
-    def corrected(self, ways: Sequence[TurnRate]) -> tuple[TurnRate, ...]:
+    def corrected(self, ways: Sequence[TurnRate]) -> Sequence[TurnRate]:
         """The ways a path may turn, told from the camera's turns, as likely and as fast as this one leaves them."""
         if self._of.since_s > _LASTS_S:
-            return tuple(ways)
+            return ways
         told = [self._corrected(way) for way in ways]
         total = sum(way.probability for way in told)
-        return tuple(TurnRate(way.probability / total, way.rad_s, way.sd_rad_s) for way in told)
+        return [TurnRate(way.probability / total, way.rad_s, way.sd_rad_s) for way in told]
 
     def _corrected(self, way: TurnRate) -> TurnRate:
         """One way, and how likely it was times how likely this rate is if it is the true one, but for a factor.

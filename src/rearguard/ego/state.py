@@ -199,8 +199,10 @@ class _Offset:
 
 def _mean(ways: Sequence[TurnRate]) -> tuple[float, float]:
     """The rate of turning over all ways, with its standard deviation."""
-    mean = sum(p * rate for p, rate, _ in ways)
-    square = sum(p * (rate * rate + sd * sd) for p, rate, sd in ways)
+    mean = square = 0.0
+    for probability, rate, sd in ways:
+        mean += probability * rate
+        square += probability * (rate * rate + sd * sd)
     return mean, math.sqrt(max(square - mean * mean, 0.0))
 
 

@@ -107,7 +107,7 @@ class Swing(NamedTuple):
 
     off_rad: float
     off_sd_rad: float
-    ways: tuple[TurnRate, ...]
+    ways: list[TurnRate]
 
 
 class SwingBank:
@@ -222,9 +222,12 @@ class SwingBank:
 
 
 def _swing(rows: list[list[float]]) -> Swing:
-    off, square = sum(row[0] for row in rows), sum(row[2] for row in rows)
-    ways = (TurnRate(w, r / w, _sd(r / w, rr / w)) for _, r, _, rr, w in rows)
-    return Swing(-off, _sd(off, square), tuple(ways))
+    off = square = 0.0
+    ways = []
+    for o, r, oo, rr, w in rows:
+        off, square = off + o, square + oo
+        ways.append(TurnRate(w, r / w, _sd(r / w, rr / w)))
+    return Swing(-off, _sd(off, square), ways)
 
 
 def _sd(mean: float, mean_square: float) -> float:
