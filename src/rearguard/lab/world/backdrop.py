@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from rearguard.lab.array import Array
 from rearguard.lab.world.camera import Lens, Pose, axes, into_camera, to_level
 from rearguard.lab.world.paint import blend, dimmed, halvings
 from rearguard.lab.world.path import Path
 from rearguard.types import Image
 
-Array = NDArray[np.floating[Any]]
 PANORAMA_PX = 6144  # around the whole horizon
 PER_RAD = PANORAMA_PX / (2 * math.pi)
 LOWEST, HIGHEST = -0.12, 1.0  # tangents of elevation

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rearguard.clock import NS_PER_S
 from rearguard.config.camera import Camera
+from rearguard.lab.array import Array
 from rearguard.lab.world import gyro
 from rearguard.lab.world.camera import NEAR_M, Lens, Pose, rotations
 from rearguard.lab.world.scene import CLOSING_FLOOR_M_S, Scene
@@ -24,7 +25,6 @@ from rearguard.lab.world.wearer import Course
 from rearguard.sense.fusion import GyroFusion
 from rearguard.types import Box, Detection, EgoMotion, Gravity, Heading, Observation, Speed, TrueThing
 
-Array = NDArray[np.floating[Any]]
 _SEEN_KINDS = frozenset({Kind.PERSON, Kind.CYCLIST, Kind.DOG})  # what a COCO detector has a class for
 _SCORES = (
     (22.0, 38.0, 60.0, 110.0, 300.0),

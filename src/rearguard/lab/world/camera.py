@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rearguard.lab.array import Array
 from rearguard.types import EgoMotion
 
-Array = NDArray[np.floating[Any]]
 NEAR_M = 0.15
 
 

@@ -11,15 +11,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rearguard.lab.array import Array
 from rearguard.lab.world.mesh import Mesh, join, limb, tube
 from rearguard.lab.world.things import Look
-
-Array = NDArray[np.floating[Any]]
 
 # BGR
 _SHIRTS = [

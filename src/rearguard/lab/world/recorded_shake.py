@@ -11,15 +11,13 @@ import itertools
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rearguard.lab.array import Array
 from rearguard.lab.world.gait import Gait, Shake
 from rearguard.sense.gpmf import MOST_RAD_S, payloads, spread
 
-Array = NDArray[np.floating[Any]]
 SHAKES = ("**/gyro_log*.txt", "**/*.[mM][pP]4")  # of running, of walking
 RATE_HZ = 200.0  # of what is kept; gaits have nothing beyond 20 Hz
 _SLOW_S = 2.0  # turns slower than this belong to the way, not to the gait

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from rearguard.lab.world import low
 from rearguard.lab.world.figure import Limbs, body, person
@@ -19,7 +17,6 @@ from rearguard.lab.world.path import Path
 from rearguard.lab.world.things import Kind, Look, Thing
 from rearguard.types import Image
 
-Array = NDArray[np.floating[Any]]
 PANEL_PER_M = 80.0
 _POSES = 48  # different poses in a stride or a turn of the cranks
 _CRANK_M = 5.0  # way of a bicycle per turn of the cranks
