@@ -126,10 +126,3 @@ def _gopro(path: Path) -> tuple[Array, Array] | None:
     if not rates:
         return None
     return np.concatenate(times), np.concatenate(rates)
-
-
-def rms_deg_s(recorded: Recorded) -> tuple[float, float, float]:
-    """How fast it turns: root mean square of yaw, pitch and roll, degrees a second."""
-    rates = np.degrees(np.diff(recorded.angles, axis=0)) * RATE_HZ
-    yaw, pitch, roll = np.sqrt((rates**2).mean(axis=0)).tolist()
-    return yaw, pitch, roll
