@@ -79,11 +79,8 @@ def pitch_of_people(
     lens: Pinhole, detections: Iterable[Detection], camera_height_m: float, person_height_m: float
 ) -> list[float]:
     """One pitch for each whole person seen, degrees."""
-    found = (
-        pitch_of_person(lens, d.box, camera_height_m, person_height_m)
-        for d in detections
-        if d.label == "person"
-    )
+    people = (d.box for d in detections if d.label == "person")
+    found = (pitch_of_person(lens, box, camera_height_m, person_height_m) for box in people)
     return [pitch for pitch in found if pitch is not None]
 
 
