@@ -25,13 +25,8 @@ from rearguard.output import output
 R = TypeVar("R", bound=msgspec.Struct)
 
 _KEY_CHARS = 32
-_DAMAGED = (
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    msgspec.MsgspecError,
-)  # pyarrow's own errors are among these
+# Pyarrow's own errors are among these.
+_DAMAGED = (OSError, ValueError, TypeError, KeyError, msgspec.MsgspecError)
 
 
 @cache

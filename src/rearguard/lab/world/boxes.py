@@ -34,9 +34,8 @@ _SCORE_SD = 0.08
 _OF_USUAL = 0.6, 3.0
 _TURN_QUALITY = 0.9
 _STANDS_S = 10.0  # before an outing with a gyroscope: that long the self-test takes, and people to set off
-_STILL_RAD_RS = (
-    0.0004  # by how much image flow, summed up, is off after a second of standing, on rendered pictures
-)
+# By how much image flow, summed up, is off after a second of standing, on rendered pictures.
+_STILL_RAD_RS = 0.0004
 _SPEED_LASTS_S = 0.33  # the looming channel compares pictures this far apart
 _SPEED_SD = 0.12  # as it says itself
 _HEADING_SD_RAD, _HEADING_DOWN_SD_RAD = 0.025, 0.045  # as it says itself
