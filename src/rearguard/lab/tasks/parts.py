@@ -62,9 +62,8 @@ class Parts(Generic[R]):
             raise BadInput("--out needs pyarrow: pip install 'rearguard[export]'") from e
         self._pa, self._pq = pa, pq
         self._folder, self._row = folder, row
-        self._schema = pa.schema(
-            [(name, arrow_type(pa, shape)) for name, shape in shape_of(row)["struct"].items()]
-        )
+        shapes = shape_of(row)["struct"]
+        self._schema = pa.schema([(name, arrow_type(pa, shape)) for name, shape in shapes.items()])
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as e:
