@@ -1,6 +1,6 @@
 """Settings that are each within their bounds, and together cannot start or cannot protect: a table of rules.
 
-for problem in problems(config): print(problem.key, problem.text)
+for problem in problems(config): print(problem)
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ class Problem:
     section: str
     key: str
     text: str
+
+    def __str__(self) -> str:
+        return f"{self.section}.{self.key}: {self.text}"
 
 
 def problems(config: Config) -> Iterator[Problem]:

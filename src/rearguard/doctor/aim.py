@@ -137,7 +137,7 @@ def store(path: Path, values: Mapping[str, float | str], table: str = "camera") 
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as e:
         raise BadInput(f"{path}: left as it is, not a valid configuration: {e}") from e
     for problem in problems(config):
-        raise BadInput(f"{path}: left as it is: {problem.section}.{problem.key}: {problem.text}")
+        raise BadInput(f"{path}: left as it is: {problem}")
     with output(path, make_folder=True) as file:
         file.write(changed.encode())
 
