@@ -71,14 +71,12 @@ def _tiff(data: bytes) -> dict[int, int | bytes]:
         (count,) = struct.unpack_from(f"{order}H", data, directory)
         for i in range(min(count, _MAX_TAGS)):
             tag, kind, number = struct.unpack_from(f"{order}HHI", data, directory + 2 + 12 * i)
+            at = directory + 10 + 12 * i
             if number == 1 and kind in (3, 4):
-                found[tag] = struct.unpack_from(
-                    f"{order}{'H' if kind == 3 else 'I'}", data, directory + 10 + 12 * i
-                )[0]
+                found[tag] = struct.unpack_from(f"{order}{'H' if kind == 3 else 'I'}", data, at)[0]
             elif (
                 kind == 2 and tag in (_TAKEN, _TAKEN_FRACTION) and number <= 40
             ):  # text; short ones lie in the entry
-                at = directory + 10 + 12 * i
                 at = at if number <= 4 else struct.unpack_from(f"{order}I", data, at)[0]
                 found[tag] = data[at : at + number]
         below = found.pop(SUB_IFD, None)

@@ -17,7 +17,7 @@ from rearguard.camera.lens_of_file import View, field_of_view
 from rearguard.camera.pacing import Pacer
 from rearguard.camera.source import SourceInfo
 from rearguard.camera.truncation import declared_size, picture_cut_short
-from rearguard.camera.turns import TURNS, upright
+from rearguard.camera.turns import TURNS, bgr, upright
 from rearguard.camera.video import FASTEST_HZ, MAX_SIDE_PX, SLOWEST_S, VideoFile
 from rearguard.clock import NS_PER_S
 from rearguard.errors import BadInput, CutShort
@@ -80,9 +80,8 @@ class PictureFolder:
         self._closed = False
         several = len(self._pictures)
         self._times_s = _times_of(path, self._pictures) if fps is None else None
-        rate = fps or (
-            1 / statistics.median(map(sub, self._times_s[1:], self._times_s)) if self._times_s else 1.0
-        )
+        taken = self._times_s
+        rate = fps or (1 / statistics.median(map(sub, taken[1:], taken)) if taken else 1.0)
         self._pacer = Pacer(rate, several, self._times_s) if realtime else None
         height, width = first.shape[:2]
         hfov_deg, assumed = field_of_view(path, (width, height), view, tags)
@@ -152,7 +151,7 @@ def read_picture(path: Path) -> tuple[Image, dict[str, str]]:
         raise BadInput(f"{path}: the picture is corrupt or cut short; remove it or copy it again")
     found = exif(data)
     tags = {"FocalLengthIn35mmFilm": str(found[FILM_MM])} if FILM_MM in found else {}
-    return upright(_bgr(image), *_ORIENTATIONS.get(found.get(ORIENTATION, 1), (False, 0))), tags
+    return upright(bgr(image), *_ORIENTATIONS.get(found.get(ORIENTATION, 1), (False, 0))), tags
 
 
 def _pictures_of(folder: Path) -> list[Path]:
@@ -170,14 +169,8 @@ def _pictures_of(folder: Path) -> list[Path]:
 
 
 def _listed(folder: Path) -> list[Path]:
-    return sorted(
-        (
-            p
-            for p in folder.iterdir()
-            if p.suffix.lower() in PICTURES and not p.name.startswith(".") and p.is_file()
-        ),
-        key=_natural,
-    )
+    shown = (p for p in folder.iterdir() if p.suffix.lower() in PICTURES and not p.name.startswith("."))
+    return sorted(filter(Path.is_file, shown), key=_natural)
 
 
 def _natural(path: Path) -> tuple[object, ...]:
@@ -212,9 +205,3 @@ def _times_of(path: Path, pictures: list[Path]) -> list[float] | None:
 def _own_time(fps: float, times_s: list[float] | None) -> Iterator[tuple[int, int]]:
     for index in count() if times_s is None else range(len(times_s)):
         yield index, round((index / fps if times_s is None else times_s[index]) * NS_PER_S)
-
-
-def _bgr(image: Image) -> Image:
-    if image.ndim == 2:
-        return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)  # type: ignore[no-any-return]
-    return image

@@ -64,19 +64,15 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     def rays(self, points_px: NDArray[np.float64]) -> NDArray[np.float64]:
         """Where points (n, 2) of the bent picture lie on the plane at distance 1: (n, 2)."""
         points = points_px.reshape(-1, 1, 2).astype(np.float64)
-        if self.model == "fisheye":
-            return cv2.fisheye.undistortPoints(points, self.matrix, self.coefficients).reshape(-1, 2)  # type: ignore[no-any-return]
-        return cv2.undistortPoints(points, self.matrix, self.coefficients).reshape(-1, 2)  # type: ignore[no-any-return]
+        undistort = cv2.fisheye.undistortPoints if self.model == "fisheye" else cv2.undistortPoints
+        return undistort(points, self.matrix, self.coefficients).reshape(-1, 2)  # type: ignore[no-any-return]
 
     def pixels(self, rays: NDArray[np.float64]) -> NDArray[np.float64]:
         """Where the lens draws points (n, 2) of the plane at distance 1, in pixels: (n, 2)."""
         plane = np.concatenate([rays, np.ones((len(rays), 1))], axis=1).reshape(-1, 1, 3)
         none = np.zeros(3)
-        if self.model == "fisheye":
-            drawn = cv2.fisheye.projectPoints(plane, none, none, self.matrix, self.coefficients)[0]
-        else:
-            drawn = cv2.projectPoints(plane, none, none, self.matrix, self.coefficients)[0]
-        return drawn.reshape(-1, 2)  # type: ignore[no-any-return]
+        project = cv2.fisheye.projectPoints if self.model == "fisheye" else cv2.projectPoints
+        return project(plane, none, none, self.matrix, self.coefficients)[0].reshape(-1, 2)  # type: ignore[no-any-return]
 
     @property
     def hfov_deg(self) -> float:
@@ -158,16 +154,9 @@ def _kannala_angle(radius: float, k: tuple[float, ...]) -> float:
 PRESETS: dict[str, Calibration] = {
     # Measured with 30 pictures of a board, rms 0.27 px; stabilisation must be off, for it crops.
     "gopro-wide": Calibration(
-        model="fisheye",
-        width_px=3840,
-        height_px=2160,
-        fx_px=1796.32,
-        fy_px=1797.22,
-        cx_px=1919.37,
-        cy_px=1063.17,
-        distortion=(0.034214, 0.067673, -0.07409, 0.029944),
-        rms_px=0.267,
-        views=30,
+        model="fisheye", width_px=3840, height_px=2160,
+        fx_px=1796.32, fy_px=1797.22, cx_px=1919.37, cy_px=1063.17,
+        distortion=(0.034214, 0.067673, -0.07409, 0.029944), rms_px=0.267, views=30,
         origin="GoPro HERO11 Black, Wide, 16:9, no stabilisation: Gyroflow lens profiles, 2022-01-21",
     ),
     # Focal length and distortion as fitted to one camera; the axis is taken to be in the middle, from which it lay
@@ -175,17 +164,12 @@ PRESETS: dict[str, Calibration] = {
     # with 240 pictures of a board and rms 0.20 px, is drawn within 4 px of this everywhere. For modes that use the
     # whole width of the sensor (2304x1296, 4608x2592).
     "module3-wide": Calibration(
-        model="pinhole",
-        width_px=1152,
-        height_px=648,
-        fx_px=498.0,
-        fy_px=498.0,
-        cx_px=576.0,
-        cy_px=324.0,
+        model="pinhole", width_px=1152, height_px=648,
+        fx_px=498.0, fy_px=498.0, cx_px=576.0, cy_px=324.0,
         distortion=(0.01, -0.0365, 0.0, 0.0, 0.0),
         origin="Raspberry Pi Camera Module 3 Wide: FRC Team 100, robot code 2024, camera imx708_wide, 2024-03-23",
     ),
-}
+}  # fmt: skip
 
 
 def read_calibration(word: str) -> Calibration:

@@ -49,10 +49,8 @@ def field_of_view(
                 f"the lens is assumed to see {long_deg:g}° along the long side (camera.hfov_deg); the file does not "
                 "say, --hfov can"
             )
-    turned = (
-        (f"the picture is turned by camera.rotation_deg = {view.rotation_deg}",) if view.rotation_deg else ()
-    )
-    return across(long_deg, width, height), (told, *turned)
+    turned = f"the picture is turned by camera.rotation_deg = {view.rotation_deg}"
+    return across(long_deg, width, height), (told, turned) if view.rotation_deg else (told,)
 
 
 def across(long_side_deg: float, width: int, height: int) -> float:

@@ -34,6 +34,7 @@ from rearguard.camera.picam_modes import (
     visible_crop,
 )
 from rearguard.camera.source import SourceInfo
+from rearguard.camera.turns import TURNS
 from rearguard.config.camera import Camera
 from rearguard.errors import CameraLost, PartFailed
 from rearguard.text import one_line
@@ -46,8 +47,8 @@ log = logging.getLogger(__name__)
 
 FIRST_FRAME_S = 5.0  # opening a sensor and settling its exposure take longer than one frame
 CLOSE_S = 2.0
+_NAME = "picamera2"
 _BUFFERS = 4  # one being filled, one queued behind it, one in our hands, one spare
-_TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 _APT = "sudo apt install python3-picamera2, and a venv made with --system-site-packages"
 # Cameras that would not close. They are kept, because their __del__ would hang the thread that drops them.
 _abandoned: list[Any] = []
@@ -61,10 +62,9 @@ class PicamSource:
     must do so by `os._exit`, for libcamera's threads cannot be joined.
     """
 
-    def __init__(self, camera: Camera, number: int = 0) -> None:
-        self._name = f"picamera2:{number}" if number else "picamera2"
+    def __init__(self, camera: Camera) -> None:
         self._camera = camera
-        self._turn = _TURNS.get(camera.rotation_deg)
+        self._turn = TURNS.get(camera.rotation_deg)
         self._exposure: Exposure | None = None
         self._closed = threading.Event()
         self._closing = threading.Lock()
@@ -72,20 +72,19 @@ class PicamSource:
         self._picam: Any = None
         self._mode: SensorMode | None = None
         self._capped = False
+        # Nothing is exposed longer than a frame lasts.
         longest_us = max(camera.exposure_max_us, camera.exposure_dusk_us)
-        self._longest_us = min(
-            longest_us, round(1e6 / camera.fps)
-        )  # nothing is exposed longer than a frame lasts
+        self._longest_us = min(longest_us, round(1e6 / camera.fps))
         self._model = ""
         self.stuck = False
         try:
-            self._open(number)
+            self._open()
         except PartFailed:
             self.close()
             raise
         except Exception as e:
             self.close()
-            raise PartFailed(f"{self._name}: cannot start the camera: {_root_cause(e)}") from e
+            raise PartFailed(f"{_NAME}: cannot start the camera: {_root_cause(e)}") from e
 
     @property
     def exposure(self) -> Exposure | None:
@@ -111,14 +110,14 @@ class PicamSource:
                 frame = self._capture(seq, wait_s)
             except (TimeoutError, FutureTimeoutError) as e:
                 raise CameraLost(
-                    f"{self._name}: no picture for {wait_s:g} s; is the camera's cable seated and unhurt?"
+                    f"{_NAME}: no picture for {wait_s:g} s; is the camera's cable seated and unhurt?"
                 ) from e
             except CancelledError:
                 return  # closed by another thread
             except Exception as e:
                 if self._closed.is_set():
                     return
-                raise CameraLost(f"{self._name}: the camera failed: {_root_cause(e)}") from e
+                raise CameraLost(f"{_NAME}: the camera failed: {_root_cause(e)}") from e
             yield frame
             seq += 1
             wait_s = self._camera.lost_after_s
@@ -138,22 +137,20 @@ class PicamSource:
         if self._closer.is_alive() and not self.stuck:
             self.stuck = True
             _abandoned.append(picam)
-            log.error("%s: did not close within %g s; left behind", self._name, CLOSE_S)
+            log.error("%s: did not close within %g s; left behind", _NAME, CLOSE_S)
 
-    def _open(self, number: int) -> None:
+    def _open(self) -> None:
         picamera2 = _import_picamera2()
-        name = self._name
-        cameras = picamera2.Picamera2.global_camera_info()
-        if number >= len(cameras):
-            raise PartFailed(f"{name}: no camera found; check the cable, then `rpicam-hello --list-cameras`")
-        self._picam = _acquire(picamera2, number, name, None)
+        if not picamera2.Picamera2.global_camera_info():
+            raise PartFailed(f"{_NAME}: no camera found; check the cable, then `rpicam-hello --list-cameras`")
+        self._picam = _acquire(picamera2, None)
         self._model = model = str(self._picam.camera_properties.get("Model", ""))
         modes = parse_modes(self._picam.sensor_modes)
         tuning = self._tuning(picamera2, model)
         if tuning is not None:  # libcamera reads a tuning only while it opens a camera
             self._picam.close()
             self._picam = None
-            self._picam = _acquire(picamera2, number, name, tuning)
+            self._picam = _acquire(picamera2, tuning)
         self._capped = tuning is not None
         self._mode = choose_mode(modes, self._camera.sensor_mode, self._camera.width_px, self._camera.fps)
         self._fps = min(self._camera.fps, self._mode.max_fps) if self._mode else self._camera.fps
@@ -168,7 +165,7 @@ class PicamSource:
         try:
             tuning = picamera2.Picamera2.load_tuning_file(f"{model}.json")
         except (RuntimeError, OSError, ValueError):
-            log.info("%s: no tuning file for %r: exposure can only be asked to be short", self._name, model)
+            log.info("%s: no tuning file for %r: exposure can only be asked to be short", _NAME, model)
             return None
         camera = self._camera
         return cap_exposure(tuning, camera.exposure_max_us, camera.exposure_dusk_us, camera.gain_max)
@@ -190,14 +187,14 @@ class PicamSource:
         picam.configure(asked)
         got = picam.camera_configuration()["main"]
         if got["format"] not in ("RGB888", "BGR888"):
-            raise PartFailed(f"{self._name}: {model or 'the camera'} delivers {got['format']}, not RGB888")
+            raise PartFailed(f"{_NAME}: {model or 'the camera'} delivers {got['format']}, not RGB888")
         self._format = str(got["format"])
         self._width, self._height = got["size"]
         self._stride = int(got["stride"])
         turned = camera.rotation_deg in (90, 270)
         width, height = (self._height, self._width) if turned else (self._width, self._height)
-        self.info = SourceInfo(self._name, width, height, self._fps, self._field_deg(), live=True)
-        log.info("%s: %s, %dx%d at %g fps, %s", self._name, model, width, height, self._fps, self._mode)
+        self.info = SourceInfo(_NAME, width, height, self._fps, self._field_deg(), live=True)
+        log.info("%s: %s, %dx%d at %g fps, %s", _NAME, model, width, height, self._fps, self._mode)
 
     def _field_deg(self) -> float:
         camera = self._camera
@@ -282,15 +279,14 @@ def _import_picamera2() -> Any:
     return picamera2
 
 
-def _acquire(picamera2: Any, number: int, name: str, tuning: dict[str, Any] | None) -> Any:
-    logging.getLogger("picamera2").setLevel(
-        logging.CRITICAL
-    )  # picamera2 prints at length what the error here says in one line
+def _acquire(picamera2: Any, tuning: dict[str, Any] | None) -> Any:
+    # picamera2 prints at length what the error here says in one line.
+    logging.getLogger("picamera2").setLevel(logging.CRITICAL)
     try:
-        return picamera2.Picamera2(number, tuning=tuning)
+        return picamera2.Picamera2(0, tuning=tuning)
     except RuntimeError as e:
         raise PartFailed(
-            f"{name}: the camera cannot be opened ({_root_cause(e)}): another program uses it? "
+            f"{_NAME}: the camera cannot be opened ({_root_cause(e)}): another program uses it? "
             "`systemctl status rearguard` or `fuser /dev/video0` tells which"
         ) from e
 

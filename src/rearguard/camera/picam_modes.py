@@ -55,15 +55,11 @@ def parse_modes(modes: Sequence[Mapping[str, Any]]) -> list[SensorMode]:
             height_px=int(mode["size"][1]),
             bit_depth=int(mode["bit_depth"]),
             max_fps=float(mode["fps"]),
-            crop=(
-                int(mode["crop_limits"][0]),
-                int(mode["crop_limits"][1]),
-                int(mode["crop_limits"][2]),
-                int(mode["crop_limits"][3]),
-            ),
+            crop=(int(crop[0]), int(crop[1]), int(crop[2]), int(crop[3])),
         )
         for mode in modes
         if "crop_limits" in mode and "size" in mode and float(mode.get("fps", 0)) > 0
+        for crop in [mode["crop_limits"]]
     ]
 
 
@@ -118,7 +114,7 @@ def cap_exposure(
     channels) and stays as it is; None when it holds no AGC to change.
     """
     changed = copy.deepcopy(dict(tuning))
-    agc = _algorithm(changed, "rpi.agc")
+    agc = _agc(changed)
     if agc is None:
         return None
     stages = {
@@ -135,11 +131,9 @@ def cap_exposure(
     return changed
 
 
-def _algorithm(tuning: Mapping[str, Any], name: str) -> dict[str, Any] | None:
-    if float(tuning.get("version", 1)) < 2:
-        found = tuning.get(name)
-    else:
-        found = next((entry[name] for entry in tuning.get("algorithms", ()) if name in entry), None)
+def _agc(tuning: Mapping[str, Any]) -> dict[str, Any] | None:
+    parts = [tuning] if float(tuning.get("version", 1)) < 2 else tuning.get("algorithms", ())
+    found = next((part["rpi.agc"] for part in parts if "rpi.agc" in part), None)
     return found if isinstance(found, dict) else None
 
 

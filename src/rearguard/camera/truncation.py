@@ -8,6 +8,7 @@ bytes do not reach.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,25 +52,37 @@ def video_cut_short(path: Path, end_of_samples: int | None = None) -> bool:
     return False
 
 
-def _mp4_cut(file: BinaryIO, size: int, *, listed: bool) -> bool:
-    """Does a box reach past the end of the file? With a list of frames only one that would list more counts."""
+def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """The boxes of an MP4: the kind of each, and where it says that it ends."""
     at = 0
     for _ in range(_MAX_PARTS):
         file.seek(at)
         head = file.read(16)
         if len(head) < 8:
-            return False
+            return
         length = struct.unpack(">I", head[:4])[0]
         if length == 1 and len(head) == 16:
             length = struct.unpack(">Q", head[8:16])[0]
-        if (
-            length < 8
-        ):  # 0 means "to the end of the file"; anything else is no box but something behind the last one
-            return False
+        # 0 means "to the end of the file"; anything else is no box but something behind the last one.
+        if length < 8:
+            return
         at += length
-        if at > size:
-            return head[4:8] == b"moof" or (head[4:8] == b"mdat" and not listed)
-    return False
+        yield head[4:8], at
+
+
+def _mp4_cut(file: BinaryIO, size: int, *, listed: bool) -> bool:
+    """Does a box reach past the end of the file? With a list of frames only one that would list more counts."""
+    kind = next((kind for kind, end in _boxes(file) if end > size), b"")
+    return kind == b"moof" or (kind == b"mdat" and not listed)
+
+
+def index_cut(path: Path) -> bool:
+    """Whether the end of the file lies within the index of an MP4."""
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        if file.read(8)[4:] != b"ftyp":
+            return False
+        return next((kind for kind, end in _boxes(file) if end > size), b"") == b"moov"
 
 
 def _avi_cut(file: BinaryIO, size: int) -> bool:
@@ -147,11 +160,8 @@ def _flv_cut(file: BinaryIO, size: int) -> bool:
     for _ in range(_MAX_PARTS):
         file.seek(at)
         head = file.read(4)
-        if len(head) < 4 or head[0] & 0x1F not in (
-            8,
-            9,
-            18,
-        ):  # sound, picture, words; else something behind the end
+        # Sound, picture, words; else it is something behind the end.
+        if len(head) < 4 or head[0] & 0x1F not in (8, 9, 18):
             return False
         at += 11 + int.from_bytes(head[1:4], "big") + 4
         if at - 4 > size:
@@ -172,27 +182,6 @@ def _ogg_cut(file: BinaryIO, size: int) -> bool:
         if len(lacing) < head[26] or at > size:
             return True
         goes_on = lacing[-1:] == b"\xff"
-    return False
-
-
-def index_cut(path: Path) -> bool:
-    """Whether the end of the file lies within the index of an MP4."""
-    at = 0
-    with path.open("rb") as file:
-        size = path.stat().st_size
-        for _ in range(_MAX_PARTS):
-            file.seek(at)
-            head = file.read(16)
-            if len(head) < 8 or (at == 0 and head[4:8] != b"ftyp"):
-                return False
-            length = struct.unpack(">I", head[:4])[0]
-            if length == 1 and len(head) == 16:
-                length = struct.unpack(">Q", head[8:16])[0]
-            if length < 8:
-                return False
-            at += length
-            if at > size:
-                return head[4:8] == b"moov"
     return False
 
 

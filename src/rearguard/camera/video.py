@@ -224,18 +224,13 @@ def _open(path: Path) -> tuple[Any, Any]:
         # FFmpeg takes some streams of JPEGs for a single one.
         kind = "mjpeg" if file.read(3) == b"\xff\xd8\xff" else None
         # PyAV names files in UTF-8, whatever the machine does. An absolute path is no URL, whatever colons are in it.
-        name = os.fsencode(path.absolute())
-        named = name.decode() if _is_utf8(name) else f"/proc/self/fd/{file.fileno()}"
         try:
-            container = av.open(
-                named,
-                format=kind,
-                options={
-                    "protocol_whitelist": "file",
-                    "format_whitelist": _FORMATS,
-                },  # it must not fetch another
-                metadata_errors="replace",
-            )
+            named = os.fsencode(path.absolute()).decode()
+        except UnicodeDecodeError:
+            named = f"/proc/self/fd/{file.fileno()}"
+        options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}  # it must not fetch another
+        try:
+            container = av.open(named, format=kind, options=options, metadata_errors="replace")
         except (FFmpegError, ValueError) as e:
             raise BadInput(f"{path}: {_unreadable(path)}") from e
     streams = [s for s in container.streams.video if not s.disposition & _ATTACHED]
@@ -255,17 +250,7 @@ def _open(path: Path) -> tuple[Any, Any]:
     return container, stream
 
 
-def _is_utf8(name: bytes) -> bool:
-    try:
-        name.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 _ATTACHED = 0x400  # AV_DISPOSITION_ATTACHED_PIC: the cover of an album
-
-
 _NO_INDEX = (
     "its index is missing: the recording was cut off before it was finished; a repair tool (untrunc) may help"
 )

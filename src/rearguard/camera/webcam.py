@@ -12,7 +12,7 @@ import cv2
 
 from rearguard.camera.picam_modes import field_of_view_deg
 from rearguard.camera.source import SourceInfo
-from rearguard.camera.turns import TURNS
+from rearguard.camera.turns import TURNS, bgr
 from rearguard.camera.v4l2 import Mode, choose_mode, modes_of, why_not
 from rearguard.config.camera import Camera
 from rearguard.errors import CameraLost, PartFailed
@@ -88,11 +88,9 @@ class Webcam:
                     # One spoiled picture is a hiccup of the cable; a device that is gone gives none any more.
                     if failed < _MOST_SPOILED and self._device.exists():
                         continue
+                    busy = " (it may be in use by another program)" if seq == 0 else ""
                     raise CameraLost(
-                        f"{self._name}: delivers no picture any more; is it still plugged in? (it may be in use by "
-                        "another program)"
-                        if seq == 0
-                        else f"{self._name}: delivers no picture any more; is it still plugged in?"
+                        f"{self._name}: delivers no picture any more; is it still plugged in?{busy}"
                     )
                 failed = 0
                 yield Frame(seq, self._stamp(now_ns), self._turned(image))
@@ -110,6 +108,5 @@ class Webcam:
         return driver_ns if 0 <= now_ns - driver_ns < _STALE_NS else now_ns
 
     def _turned(self, image: Image) -> Image:
-        if image.ndim == 2:
-            image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+        image = bgr(image)
         return image if self._turn is None else cv2.rotate(image, self._turn)

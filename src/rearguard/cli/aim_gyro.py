@@ -107,8 +107,5 @@ def _report(found: Alignment, silent: str, stored: str | None, as_json: bool, *,
             f"turned by {x:+.1f}°, {y:+.1f}°, {z:+.1f}° about right, down, ahead; pictures show "
             f"{1000 * found.offset_s:+.1f} ms after their time stamp; {found.left:.0%} of the turns unexplained{kept}"
         )
-        click.echo(
-            "its accelerometer tells how the camera hangs, and when you fall"
-            if accel
-            else "no accelerometer beside it"
-        )
+        tells = "its accelerometer tells how the camera hangs, and when you fall"
+        click.echo(tells if accel else "no accelerometer beside it")

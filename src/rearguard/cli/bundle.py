@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from rearguard.cli.journal import journal_option, open_journal
-from rearguard.cli.options import config_option
+from rearguard.cli.options import PLACE, config_option
 from rearguard.errors import RearguardError
 from rearguard.output import check_output, output
 
@@ -20,10 +20,8 @@ Examples:
 
 
 @click.command("bundle", epilog=_EPILOG)
-@click.option(
-    "-o", "--output", "target", type=click.Path(path_type=Path), metavar="FILE", default=Path("rearguard-bundle.zip"),
-    show_default=True, help="The file to write.",
-)  # fmt: skip
+@click.option("-o", "--output", "target", type=PLACE, metavar="FILE", default=Path("rearguard-bundle.zip"),
+              show_default=True, help="The file to write.")  # fmt: skip
 @config_option
 @journal_option
 def bundle(target: Path, config_file: Path | None, journal: Path | None) -> None:

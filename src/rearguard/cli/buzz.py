@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from rearguard.cli.options import PLACE
 from rearguard.cli.values import cues
 from rearguard.clock import NS_PER_S
 from rearguard.config import Config, load
@@ -45,7 +46,7 @@ _MOVED = ", ".join(row.name for row in CUES.values() if row.moved)
     "--times", type=click.IntRange(1, 100), default=1, show_default=True, help="How often to play it."
 )
 @click.option("--learn", is_flag=True, help="Teach the cues one by one, then quiz.")
-@click.option("--config", "config_path", type=click.Path(path_type=Path), help="Configuration file.")
+@click.option("--config", "config_path", type=PLACE, help="Configuration file.")
 @click.option("--json", "as_json", is_flag=True, help="Print what there is, or what was played, as JSON.")
 def buzz(
     cue: str | None,
@@ -248,22 +249,16 @@ def _quiz(outputs: _Outputs) -> None:
         click.echo(f"  {i} {name}")
     right = asked = 0
     for name in names:
-        _play_unnamed(outputs, CUES[name])
+        if outputs.motors.absent:
+            click.echo(f"  {rhythm(CUES[name])}")  # without the name
+        _play(outputs, CUES[name], Side.CENTRE, show=False)
         answer = _read_answer("? ")
-        if answer in (None, "."):
+        if answer is None or answer == ".":
             break
         asked += 1
-        assert answer is not None
         if answer.upper() == name or answer == str(_LEARNED.index(name) + 1):
             right += 1
             click.echo("Yes.")
         else:
             click.echo(f"That was {name}: {CUES[name].meaning}")
     click.echo(f"{right} of {asked} right." if asked else "No question answered.")
-
-
-def _play_unnamed(outputs: _Outputs, row: CueRow) -> None:
-    """As `_play`, without giving the name away."""
-    if outputs.motors.absent:
-        click.echo(f"  {rhythm(row)}")
-    _play(outputs, row, Side.CENTRE, show=False)

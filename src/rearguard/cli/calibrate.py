@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rearguard.cli.options import config_option, fps_option, json_option
+from rearguard.cli.options import FILE, config_option, fps_option, json_option
 
 if TYPE_CHECKING:
     from rearguard.doctor.calibrate import Board, Measured
@@ -38,9 +38,7 @@ camera.lens, or --lens for a recording, every picture is straightened before any
     show_default=True,
     help="What was printed: charuco:COLUMNSxROWS in squares, chessboard:COLUMNSxROWS in inner corners.",
 )
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write the lens to."
-)
+@click.option("-o", "--output", type=FILE, help="File to write the lens to.")
 @click.option(
     "--seconds",
     type=click.FloatRange(5, 600),
@@ -51,7 +49,7 @@ camera.lens, or --lens for a recording, every picture is straightened before any
 @click.option(
     "--print",
     "printed",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="Draw the ChArUco board of --board into this PNG, and do nothing else.",
 )
 @fps_option
@@ -139,9 +137,8 @@ def _measure_lens(
 
     camera = msgspec.structs.replace(load(config_file).camera, lens="")
     photos = Path(source).is_dir()
-    opened = open_source(
-        source, camera, fps=fps or (1.0 if photos else None)
-    )  # when they were taken is no matter
+    # When photos were taken is no matter.
+    opened = open_source(source, camera, fps=fps or (1.0 if photos else None))
     frames = feed(opened)
     every = 1 if photos else max(1, round(_EVERY_S * opened.info.fps))
     most = round(seconds * opened.info.fps) if opened.info.live else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rearguard.cli.options import config_option, fps_option, hfov_option, lens_option
+from rearguard.cli.options import FILE, PLACE, config_option, fps_option, hfov_option, lens_option
 from rearguard.errors import BadInput
 
 if TYPE_CHECKING:
@@ -67,20 +67,8 @@ labels: a warning is due while it is 4 s or less; with --beside, something passe
     metavar="METRES",
     help="It stands so far beside the path.",
 )
-@click.option(
-    "-o",
-    "--output",
-    "stem",
-    type=click.Path(path_type=Path),
-    metavar="NAME",
-    help="What to write, without ending.",
-)
-@click.option(
-    "--print",
-    "printed",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Draw the mark into this PNG, no more.",
-)
+@click.option("-o", "--output", "stem", type=PLACE, metavar="NAME", help="What to write, without ending.")
+@click.option("--print", "printed", type=FILE, help="Draw the mark into this PNG, no more.")
 @click.option(
     "--agreed",
     is_flag=True,

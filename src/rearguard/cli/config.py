@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from rearguard.cli.options import config_option, json_option
+from rearguard.cli.options import FILE, PLACE, config_option, json_option
 from rearguard.config import Config, found, load
 from rearguard.config.load import all_problems
 from rearguard.errors import BadInput, RearguardError
@@ -24,9 +24,7 @@ def config() -> None:
 
 
 @config.command(short_help="Print every setting with its value, bounds and trade-off.")
-@click.option(
-    "-o", "--output", "file", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE instead."
-)
+@click.option("-o", "--output", "file", type=PLACE, metavar="FILE", help="Write to FILE instead.")
 @config_option
 @json_option
 def show(file: Path | None, config_file: Path | None, as_json: bool) -> None:
@@ -56,7 +54,7 @@ def show(file: Path | None, config_file: Path | None, as_json: bool) -> None:
 
 
 @config.command(short_help="Check a configuration file and say what is wrong.")
-@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", required=False, type=FILE)
 def check(file: Path | None) -> None:
     """Check FILE (by default the one that would be used).
 

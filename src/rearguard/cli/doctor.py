@@ -6,7 +6,6 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -15,9 +14,6 @@ from rearguard.doctor.finding import Finding, State
 from rearguard.doctor.machine import worst
 from rearguard.doctor.table import CHECKS, examine, patient
 from rearguard.errors import EXIT_NO
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 _STYLE = {State.OK: "green", State.WARN: "dark_orange3", State.FAIL: "bold red"}
 
@@ -44,30 +40,27 @@ def doctor(checks: tuple[str, ...], quick: bool, config_file: Path | None, as_js
     """
     who = patient(config_file, quick=quick)
     findings: list[Finding] = []
-    console = None if as_json else _console()
     for finding in examine(who, checks or tuple(CHECKS)):
         findings.append(finding)
-        if console is not None:
-            _print(console, finding)
+        if not as_json:
+            _print(finding)
     state = worst(findings)
-    if console is None:
+    if as_json:
         report = {"state": state, "board": who.board, "checks": [asdict(finding) for finding in findings]}
         click.echo(json.dumps(report, ensure_ascii=False, indent=2))
     else:
-        console.print(_summary(findings), style=_STYLE[state])
+        from rearguard.review.terminal import console
+
+        console().print(_summary(findings), style=_STYLE[state])
     if state is State.FAIL:
         sys.exit(EXIT_NO)
 
 
-def _console() -> Console:
-    from rearguard.review.terminal import console
-
-    return console()
-
-
-def _print(console: Console, finding: Finding) -> None:
+def _print(finding: Finding) -> None:
     from rich.table import Table
     from rich.text import Text
+
+    from rearguard.review.terminal import console
 
     row = Table.grid(padding=(0, 1))
     row.add_column(width=4)
@@ -76,7 +69,7 @@ def _print(console: Console, finding: Finding) -> None:
     row.add_row(Text(finding.state, style=_STYLE[finding.state]), finding.check, finding.measured)
     if finding.remedy:
         row.add_row("", "", Text(f"→ {finding.remedy}", style=_STYLE[finding.state]))
-    console.print(row)
+    console().print(row)
 
 
 def _summary(findings: list[Finding]) -> str:

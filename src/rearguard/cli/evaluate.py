@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from rearguard.cli.options import config_option, json_option
+from rearguard.cli.options import PLACE, config_option, json_option
 from rearguard.config import load
 from rearguard.config.detect import Detect
 from rearguard.errors import BadInput
@@ -28,7 +28,7 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("datasets", nargs=-1, required=True, metavar="DATASET...", type=click.Path(path_type=Path))
+@click.argument("datasets", nargs=-1, required=True, metavar="DATASET...", type=PLACE)
 @click.option("--model", "models", multiple=True, help="Model by name or path; may be repeated.")
 @click.option("--label", "labels", default="person", show_default=True, help="Labels to score, or 'all'.")
 @click.option("--input-px", type=click.IntRange(16_384, 1_048_576), help="Input pixels of the network.")
@@ -68,11 +68,7 @@ def evaluate(
     jobs = [(s, _labels(labels, s.labels, configs)) for s in sets]
     with progress_bar("measuring", sum(len(s.pictures) for s in sets)) as bar:
         seers = [Ours(config) for config in configs]
-        results = [
-            measured
-            for s, scored in jobs
-            for measured in measure(s, seers, scored, base.min_score, bar.advance)
-        ]
+        results = [r for s, scored in jobs for r in measure(s, seers, scored, base.min_score, bar.advance)]
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode([as_jsonable(r) for r in results])).decode())
     else:

@@ -12,6 +12,7 @@ import click
 
 from rearguard.cli.filters import near_miss_options
 from rearguard.cli.journal import journal_option, open_journal, spare_journal
+from rearguard.cli.options import PLACE
 from rearguard.errors import BadInput
 from rearguard.journal.db.rows import Filter
 from rearguard.output import check_output
@@ -41,9 +42,7 @@ Examples:
 @click.option(
     "--format", "kind", type=click.Choice(["csv", "jsonl", "parquet"]), help="By default from -o, else csv."
 )
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="By default standard output."
-)
+@click.option("-o", "--output", type=PLACE, metavar="FILE", help="By default standard output.")
 @click.option(
     "--partition",
     is_flag=True,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from rearguard.cli.options import PLACE
 from rearguard.errors import BadInput, NotFound, PartFailed
 from rearguard.journal.db.store import Journal
 from rearguard.journal.paths import CLIPS, DATABASE, is_there
@@ -46,7 +47,7 @@ def words(text: str) -> str:
 
 journal_option = click.option(
     "--journal",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     metavar="FOLDER",
     help="The journal's folder; else the configuration's, the service's, or the user's data folder.",
 )

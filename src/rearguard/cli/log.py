@@ -231,7 +231,7 @@ def purge(
     when there is no such near miss or outing; then nothing is deleted.
     """
     from rearguard.journal import retention
-    from rearguard.review.text import counted
+    from rearguard.review.text import counted, parse_moment
 
     asked = [bool(near_miss), outing is not None, before is not None, everything, expired]
     if sum(asked) != 1:
@@ -251,7 +251,7 @@ def purge(
             for one in near_miss:
                 if not retention.has_near_miss(opened, one):
                     raise NotFound(f"no near miss {one} in {opened.folder}; nothing was deleted")
-            ids = list(near_miss) or _before(opened, before or "")
+            ids = list(near_miss) or retention.near_misses_before(opened, parse_moment(before or ""))
             _confirm(yes, f"Delete {'the pictures of ' if pictures else ''}{counted(len(ids), 'near miss')}?")
             gone = retention.purge(opened, ids, pictures_only=pictures)
     if as_json:
@@ -274,13 +274,6 @@ def _expire(opened: Journal) -> Gone:
     from rearguard.journal import retention
 
     return retention.expire(opened, load().journal, time.time(), synced=clock_synced(), fetched_too=True)
-
-
-def _before(opened: Journal, moment: str) -> list[int]:
-    from rearguard.journal import retention
-    from rearguard.review.text import parse_moment
-
-    return retention.near_misses_before(opened, parse_moment(moment))
 
 
 def _confirm(yes: bool, question: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from rearguard import __version__
+from rearguard.cli.options import FOLDER
 from rearguard.errors import BadInput
 from rearguard.output import output
 
@@ -18,7 +19,7 @@ Examples:
 
 
 @click.command("man", epilog=_EPILOG)
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", type=FOLDER)
 def man(folder: Path) -> None:
     """Write the manual pages into FOLDER, one a command; what is there already is left alone."""
     written = 0
@@ -40,9 +41,8 @@ def pages() -> dict[str, str]:
         raise BadInput("manual pages need click-man: pip install 'rearguard[review]'") from e
     from rearguard.cli.main import COMMANDS, cli
 
-    cli.short_help = (
-        "a rear-collision warning for people who run backwards"  # whole, click cuts what it derives
-    )
+    # In full: click cuts what it derives.
+    cli.short_help = "a rear-collision warning for people who run backwards"
     parent = click.Context(cli, info_name="rearguard")
     found = {"rearguard": generate_man_page(parent, version=__version__, date=f"rearguard {__version__}")}
     listed = "\n".join(f".TP\n\\fBrearguard-{name}\\fP(1)\n{about}" for name, (_, about) in COMMANDS.items())

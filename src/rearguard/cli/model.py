@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rearguard.cli.options import json_option
+from rearguard.cli.options import THERE, json_option
 from rearguard.errors import EXIT_NO, BadInput, PartFailed, RearguardError
 
 if TYPE_CHECKING:
     from rearguard.detect.adopt import Adopted
-    from rearguard.lab.evaluate.trial import Trial
-
 
 _KINDS = {
     "postprocess": "an SSD or EfficientDet-Lite with post-processing",
@@ -42,8 +40,8 @@ Examples:
 It takes SSD and EfficientDet-Lite with TFLite_Detection_PostProcess, YOLOv5, YOLOv8 to YOLO26, as float32, uint8
 or int8 .tflite. Labels are read from the file where it has them. models/README.md tells more.""",
 )
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--labels", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+@click.argument("file", type=THERE)
+@click.option("--labels", type=THERE,
               help="Its labels: one name a line in the order of its classes, numbered lines, or a .pbtxt.")  # fmt: skip
 @click.option("--name", help="What to call it; by default its file's name.")
 @click.option("--replace", is_flag=True, help="Take the place of a model of your own that has this name.")
@@ -92,7 +90,8 @@ def add(file: Path, labels: Path | None, name: str | None, replace: bool, as_jso
         for line in (*adopted.assumed, *trial.verdict()):
             click.echo(line[0].upper() + line[1:])
         click.echo(f'Kept as {place}. To use it: detect.model = "{card.name}" in your configuration.')
-    sys.exit(0 if _usable(trial) else EXIT_NO)
+    usable = "person" in trial.knows and trial.score is not None
+    sys.exit(0 if usable else EXIT_NO)
 
 
 def _keep_model(adopted: Adopted, replace: bool) -> Path:
@@ -121,10 +120,6 @@ def _keep_model(adopted: Adopted, replace: bool) -> Path:
     except OSError as e:
         raise PartFailed(f"{place}: cannot be kept: {e.strerror or e}") from e
     return place
-
-
-def _usable(trial: Trial) -> bool:
-    return "person" in trial.knows and trial.score is not None
 
 
 @model.command("list")
@@ -162,8 +157,6 @@ def list_(as_json: bool) -> None:
 
 
 def _print_rows(rows: list[dict[str, object]]) -> None:
-    from rich.text import Text
-
     from rearguard.review.terminal import show_table
     from rearguard.text import clean
 
@@ -175,8 +168,4 @@ def _print_rows(rows: list[dict[str, object]]) -> None:
         "people": ["yes" if r["people"] else "no" for r in rows],
         "origin": [clean(str(r["origin"]), 60) for r in rows],
     }
-    show_table(
-        {name: [Text(cell) for cell in cells] for name, cells in columns.items()},
-        keys=("name",),
-        right=("labels",),
-    )
+    show_table(columns, keys=("name",), right=("labels",))

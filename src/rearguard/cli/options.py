@@ -10,10 +10,15 @@ import click
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
+FILE = click.Path(path_type=Path, dir_okay=False)
+THERE = click.Path(path_type=Path, exists=True, dir_okay=False)  # a file that is to be read
+FOLDER = click.Path(path_type=Path, file_okay=False)
+PLACE = click.Path(path_type=Path)  # a file or a folder, as it comes
+
 config_option = click.option(
     "--config",
     "config_file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="Configuration file; by default the user's, then /etc/rearguard/rearguard.toml.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for scripts.")
@@ -42,14 +47,9 @@ lens_option = click.option(
 def writes_journal(default: Path | None = None) -> Callable[[Decorated], Decorated]:
     """--journal of a command that writes one; without a default of its own it is the configured one."""
     told = "Folder of the near-miss log" + ("." if default else "; by default the configured one.")
-    folder = click.Path(path_type=Path, file_okay=False)
+    shown = default is not None
     return click.option(
-        "--journal",
-        "journal_folder",
-        type=folder,
-        default=default,
-        show_default=default is not None,
-        help=told,
+        "--journal", "journal_folder", type=FOLDER, default=default, show_default=shown, help=told
     )
 
 
@@ -57,11 +57,7 @@ def corpus_options(command: Decorated) -> Decorated:
     """CORPUS, --pictures and --only: which labelled recordings, and where they are."""
     options = (
         click.argument("corpus", type=click.Path(path_type=Path, exists=True)),
-        click.option(
-            "--pictures",
-            type=click.Path(path_type=Path, file_okay=False),
-            help="Where the recordings are, if not there.",
-        ),
+        click.option("--pictures", type=FOLDER, help="Where the recordings are, if not there."),
         click.option("--only", metavar="TEXT", help="Only recordings whose name contains TEXT."),
     )
     for option in reversed(options):

@@ -46,15 +46,15 @@ def outings(outing: int | None, limit: int, as_json: bool, journal: Path | None)
                 )
             rows = [row]
         counted = tallies(opened, [row.id for row in rows])
-        faults = {row.id: opened.faults(row.id) for row in rows} if outing is not None or as_json else {}
-        marks = {row.id: opened.marks(row.id) for row in rows} if outing is not None or as_json else {}
+        whole = rows if outing is not None or as_json else []
+        faults = {row.id: opened.faults(row.id) for row in whole}
+        marks = {row.id: opened.marks(row.id) for row in whole}
         folder = opened.folder
     if as_json:
         from rearguard.review import jsonable
 
-        click.echo(
-            jsonable.dumps([_plain(row, counted[row.id], faults[row.id], marks[row.id]) for row in rows])
-        )
+        told = [_plain(row, counted[row.id], faults[row.id], marks[row.id]) for row in rows]
+        click.echo(jsonable.dumps(told))
     elif outing is not None:
         _print_outing(rows[0], counted[outing], faults[outing], marks[outing])
     elif rows:
@@ -93,8 +93,6 @@ def _plain(row: OutingRow, tally: Tally, faults: list[FaultSpan], marks: list[Ma
 
 
 def _print_table(rows: list[OutingRow], counted: dict[int, Tally]) -> None:
-    from rich.text import Text
-
     from rearguard.journal.trends import per_hour
     from rearguard.review.terminal import show_table
     from rearguard.review.text import minutes, rate, when
@@ -115,11 +113,7 @@ def _print_table(rows: list[OutingRow], counted: dict[int, Tally]) -> None:
     }
     if len({row.device for row in rows}) > 1:
         columns["device"] = [clean(row.device, 20) for row in rows]
-    show_table(
-        {name: [Text(cell) for cell in cells] for name, cells in columns.items()},
-        keys=("id", "when"),
-        right=columns.keys() - {"when", "ended", "source", "device"},
-    )
+    show_table(columns, keys=("id", "when"), right=columns.keys() - {"when", "ended", "source", "device"})
 
 
 def _print_outing(row: OutingRow, tally: Tally, faults: list[FaultSpan], marks: list[Mark]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rearguard.cli.journal import find_folder, journal_option, words
+from rearguard.cli.options import THERE
 from rearguard.errors import RearguardError
 
 if TYPE_CHECKING:
@@ -45,9 +46,7 @@ Examples:
 @click.option(
     "--remote-journal", metavar="FOLDER", help="The journal's folder there, if it is not the usual one."
 )
-@click.option(
-    "-F", "--ssh-config", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="As ssh -F."
-)
+@click.option("-F", "--ssh-config", type=THERE, help="As ssh -F.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a sentence.")
 @journal_option
 def pull(

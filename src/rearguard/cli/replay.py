@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import sys
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from rearguard.cli.journal import find_folder, journal_option, open_journal
-from rearguard.cli.options import fps_option, hfov_option, json_option, lens_option
+from rearguard.cli.options import FILE, fps_option, hfov_option, json_option, lens_option
 from rearguard.cli.values import sources
 from rearguard.cli.where import where_options
 from rearguard.errors import BadInput
@@ -59,27 +59,23 @@ something could not be judged."""
 @click.argument("source", metavar="[SOURCE]", required=False, shell_complete=sources)
 @click.option("--all", "everything", is_flag=True, help="Every outing of a journal or folder, in parallel.")
 @where_options
-@click.option(
-    "--html",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="With --all: also write a page with pictures.",
-)
+@click.option("--html", type=FILE, help="With --all: also write a page with pictures.")
 @click.option(
     "--config",
     "config_file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="Settings to try; by default the present ones (user's, then /etc/rearguard/rearguard.toml).",
 )
 @click.option(
     "--against",
     "against_file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="Settings to compare with; by default those of the outing, for a video the built-in ones.",
 )
 @click.option(
     "--detections",
     "detections_file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="JSON Lines file of what was seen: read if it is there, else written.",
 )
 @fps_option
@@ -167,13 +163,11 @@ def _outing(
 
 def _whole_outing(whole: OutingChanges) -> None:
     """What differs over the whole outing, silence included."""
+    from rearguard.cli.replay_all import as_judged
+
     if whole.changes:
         _cue_table(whole.changes)
-    same = (
-        ""
-        if whole.identical is None
-        else f"; {whole.identical:.2%} of frames as they were judged, to the last bit"
-    )
+    same = as_judged(whole.identical)
     click.echo(
         f"{whole.frames} frames, {whole.duration_s:.1f} s: {whole.before} cues before, {whole.after} after, "
         f"{len(whole.changes)} differ{same}"
@@ -199,12 +193,8 @@ def _video(
     after = load(config_file)
     before = load(against_file) if against_file else Config()
     recording = _recording(source, before, detections_file, fps, hfov_deg, lens, seed)
-    if (after.camera, after.detect, after.looming, after.health) != (
-        before.camera,
-        before.detect,
-        before.looming,
-        before.health,
-    ):
+    seeing = attrgetter("camera", "detect", "looming", "health")
+    if seeing(after) != seeing(before):
         click.echo(
             "rearguard: the two settings see differently ([camera], [detect], [looming] or [health]); what was seen "
             "is as under --against",
@@ -296,48 +286,31 @@ def _what(row: Change) -> str:
     return row.what if moved is None or row.what in ("same", "side") else f"{row.what} by {abs(moved):.2f} s"
 
 
-def _cue_table(rows: list[Change], title: str | None = None) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _cue_table(rows: list[Change]) -> None:
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, title=title, title_justify="left")
-    for column in ("before", "after", ""):
-        table.add_column(column, no_wrap=True)
-    for row in rows:
-        table.add_row(
-            Text(_cue(row.before)), Text(_cue(row.after)), Text(_what(row), _STYLE.get(row.what, "dim"))
-        )
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    from rearguard.cli.tables import print_table
+
+    columns = ("before", "after", "")
+    cells = (
+        (Text(_cue(row.before)), Text(_cue(row.after)), Text(_what(row), _STYLE.get(row.what, "dim")))
+        for row in rows
+    )
+    print_table(columns, cells, left=columns, no_wrap=True)
 
 
 def _near_miss_table(found: list[RejudgedNearMiss]) -> None:
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
+    from rearguard.cli.tables import print_table
     from rearguard.text import clean
 
     def left(value: float | None) -> str:
         return "–" if value is None else f"{value:.1f} s"
 
-    table = Table(box=None, pad_edge=False)
-    for column in (
-        "near miss",
-        "at",
-        "what",
-        "recorded",
-        "before",
-        "after",
-        "CAUTION at",
-        "CRITICAL at",
-        "cues",
-    ):
-        table.add_column(column)
-    for a in found:
-        differ = [row for row in a.changes if row.what != "same"]
-        cues = "same" if not differ else "; ".join(_short(row) for row in differ)
-        table.add_row(
+    columns = ("near miss", "at", "what", "recorded", "before", "after", "CAUTION at", "CRITICAL at", "cues")
+    cells = (
+        (
             str(a.id),
             f"{a.at_s:.1f} s",
             Text(clean(a.label)),
@@ -346,9 +319,11 @@ def _near_miss_table(found: list[RejudgedNearMiss]) -> None:
             Text(a.after.level, "bold" if a.after.level != a.before.level else ""),
             f"{left(a.before.caution_left_s)} → {left(a.after.caution_left_s)}",
             f"{left(a.before.critical_left_s)} → {left(a.after.critical_left_s)}",
-            Text(cues),
+            Text("; ".join(_short(row) for row in a.changes if row.what != "same") or "same"),
         )
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+        for a in found
+    )
+    print_table(columns, cells, left=columns, pipe_columns=160)
     frames = sum(a.frames for a in found)
     agree = sum(a.agree * a.frames for a in found) / frames
     click.echo(

@@ -12,7 +12,7 @@ import click
 from rearguard.errors import EXIT_PART_FAILED
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.text import Text
 
     from rearguard.lab.replay.outings import OutingChanges
     from rearguard.lab.replay.totals import Totals
@@ -60,61 +60,65 @@ def replay_all(
 
 
 def _print_changes(found: Sequence[OutingChanges], sums: Totals) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from rearguard.cli.tables import print_table
 
-    from rearguard.review.text import local
-    from rearguard.text import clean
-
-    console = Console(width=None if sys.stdout.isatty() else 140)
-    table = Table(box=None, pad_edge=False)
-    numbers = ("length", "cues", "gained", "lost", "moved", "identical")
-    for column in ("outing", "when", "device", *numbers, "note"):
-        table.add_column(column, justify="right" if column in numbers else "left")
-    for o in found:
-        moved = [abs(c.moved_s or 0.0) for c in o.changes if c.what in ("earlier", "later")]
-        gained, lost = (sum(c.what == what for c in o.changes) for what in ("new", "gone"))
-        table.add_row(
-            Text(clean(o.item.name)),
-            "" if o.item.wall_s is None else f"{local(o.item.wall_s):%Y-%m-%d %H:%M}",
-            Text(clean(o.item.device, 40)),
-            f"{o.duration_s / 60:.1f} min",
-            f"{o.before} → {o.after}",
-            Text(str(gained), "green" if gained else "dim"),
-            Text(str(lost), "red" if lost else "dim"),
-            f"{len(moved)} by {sum(moved) / len(moved):.2f} s" if moved else "0",
-            "" if o.identical is None else f"{o.identical:.2%}",
-            Text(clean("; ".join(o.missing), 120), "yellow"),
-        )
-    console.print(table)
-    if sums.cues:
-        console.print(_cue_table(sums))
-    same = (
-        ""
-        if sums.identical is None
-        else f"; {sums.identical:.2%} of frames as they were judged, to the last bit"
+    columns: tuple[str, ...] = (
+        "outing",
+        "when",
+        "device",
+        "length",
+        "cues",
+        "gained",
+        "lost",
+        "moved",
+        "identical",
+        "note",
     )
+    print_table(columns, map(_of_outing, found), left=("outing", "when", "device", "note"))
+    if sums.cues:
+        cells = (
+            (
+                c.cue,
+                str(c.gained),
+                str(c.lost),
+                str(c.earlier) if c.earlier_s is None else f"{c.earlier} by {c.earlier_s:.2f} s",
+                str(c.later) if c.later_s is None else f"{c.later} by {c.later_s:.2f} s",
+                str(c.other_side),
+            )
+            for c in sums.cues
+        )
+        columns = ("cue", "gained", "lost", "earlier", "later", "other side")
+        print_table(columns, cells, left=("cue",), title="All together")
+    same = as_judged(sums.identical)
     click.echo(
         f"{sums.outings} outings, {sums.hours:.2f} h, {sums.frames} frames: {sums.before} cues before, {sums.after} "
         f"after, {sums.changed} outings changed{same}"
     )
 
 
-def _cue_table(sums: Totals) -> Table:
-    """What changed of each cue, over all outings."""
-    from rich.table import Table
+def as_judged(identical: float | None) -> str:
+    """How many frames were judged as they were then, as the end of a sentence; empty when nobody knows."""
+    return "" if identical is None else f"; {identical:.2%} of frames as they were judged, to the last bit"
 
-    table = Table(box=None, pad_edge=False, title="All together", title_justify="left")
-    for column in ("cue", "gained", "lost", "earlier", "later", "other side"):
-        table.add_column(column, justify="left" if column == "cue" else "right")
-    for c in sums.cues:
-        table.add_row(
-            c.cue,
-            str(c.gained),
-            str(c.lost),
-            str(c.earlier) if c.earlier_s is None else f"{c.earlier} by {c.earlier_s:.2f} s",
-            str(c.later) if c.later_s is None else f"{c.later} by {c.later_s:.2f} s",
-            str(c.other_side),
-        )
-    return table
+
+def _of_outing(o: OutingChanges) -> tuple[str | Text, ...]:
+    """The cells of one outing."""
+    from rich.text import Text
+
+    from rearguard.review.text import local
+    from rearguard.text import clean
+
+    moved = [abs(c.moved_s or 0.0) for c in o.changes if c.what in ("earlier", "later")]
+    gained, lost = (sum(c.what == what for c in o.changes) for what in ("new", "gone"))
+    return (
+        Text(clean(o.item.name)),
+        "" if o.item.wall_s is None else f"{local(o.item.wall_s):%Y-%m-%d %H:%M}",
+        Text(clean(o.item.device, 40)),
+        f"{o.duration_s / 60:.1f} min",
+        f"{o.before} → {o.after}",
+        Text(str(gained), "green" if gained else "dim"),
+        Text(str(lost), "red" if lost else "dim"),
+        f"{len(moved)} by {sum(moved) / len(moved):.2f} s" if moved else "0",
+        "" if o.identical is None else f"{o.identical:.2%}",
+        Text(clean("; ".join(o.missing), 120), "yellow"),
+    )

@@ -8,6 +8,7 @@ import click
 
 from rearguard.cli.filters import near_miss_options
 from rearguard.cli.journal import journal_option, open_journal, spare_journal
+from rearguard.cli.options import PLACE
 from rearguard.errors import NotFound
 from rearguard.journal.db.rows import Filter
 from rearguard.output import check_output, output
@@ -21,20 +22,12 @@ Examples:
 
 
 @click.command("report", epilog=_EPILOG)
-@click.option(
-    "--html", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The page to write."
-)
+@click.option("--html", type=PLACE, required=True, metavar="FILE", help="The page to write.")
 @near_miss_options
 @click.option("--no-pictures", is_flag=True, help="Numbers and curves only.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a sentence.")
 @journal_option
-def report(
-    html: Path,
-    wanted: Filter,
-    no_pictures: bool,
-    as_json: bool,
-    journal: Path | None,
-) -> None:
+def report(html: Path, wanted: Filter, no_pictures: bool, as_json: bool, journal: Path | None) -> None:
     """Write a page of an outing or a range: timeline, table, pictures, time to collision over time.
 
     The page holds everything itself, loads nothing and runs no script. Exit code 1 when nothing fits.

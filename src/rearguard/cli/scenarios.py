@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from rearguard.cli.options import config_option, json_option
+from rearguard.cli.options import FILE, FOLDER, config_option, json_option
 from rearguard.cli.values import scenarios as scenarios_of
 from rearguard.cli.where import where_options
 from rearguard.config import load
@@ -51,7 +51,7 @@ when runs could not be done. Several machines: docs/cluster.md. What FOLDER must
 )
 @click.option(
     "--photos",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     envvar="REARGUARD_PHOTOS",
     help="The folder of those photographs; also REARGUARD_PHOTOS.",
 )
@@ -69,9 +69,7 @@ when runs could not be done. Several machines: docs/cluster.md. What FOLDER must
 @click.option("--fps", type=click.FloatRange(2.0, 60.0), help="Frames per second, instead of the grid's.")
 @click.option("--gyro", is_flag=True, help="With a gyroscope beside the camera.")
 @where_options
-@click.option(
-    "--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the table as a page with plots."
-)
+@click.option("--html", type=FILE, help="Write the table as a page with plots.")
 @config_option
 @json_option
 def scenarios(
@@ -170,34 +168,18 @@ _SEEN_AS = {"boxes": "boxes", "rendered": "drawn", "photo": "photo"}
 
 
 def _table(results: list[CellResult]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from rearguard.cli.tables import print_table
 
-    table = Table(box=None, pad_edge=False)
-    numbers = (
-        "m/s",
-        "fps",
-        "noise",
-        "passed",
-        "lead p5",
-        "lead p50",
-        "nuisance",
-        "false/h",
-        "CRIT/h",
-        "MiD",
-        "off",
-    )
-    for column in ("scenario", "seen as", *numbers, "why"):
-        table.add_column(column, justify="right" if column in numbers else "left")
-    for c in results:
-        colour = "green" if c.passed else "red" if c.goal else "yellow"
-        table.add_row(
+    columns = ("scenario", "seen as", "m/s", "fps", "noise", "passed", "lead p5", "lead p50", "nuisance", "false/h",
+               "CRIT/h", "MiD", "off", "why")  # fmt: skip
+    cells = (
+        (
             c.scenario,
             _SEEN_AS[c.fidelity],
             f"{c.speed_m_s:g}",
             f"{c.fps:g}",
             f"{c.noise:.0%}" if c.noise else "own",
-            f"[{colour}]{c.passed_share:.1%}[/]",
+            f"[{'green' if c.passed else 'red' if c.goal else 'yellow'}]{c.passed_share:.1%}[/]",
             "–" if c.lead_p5_s is None else f"{c.lead_p5_s:.2f} s",
             "–" if c.lead_p50_s is None else f"{c.lead_p50_s:.2f} s",
             f"{c.nuisance_share:.1%}",
@@ -207,7 +189,9 @@ def _table(results: list[CellResult]) -> None:
             "–" if c.error[0] is None else f"{c.error[0]:+.0%}",
             c.why,
         )
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+        for c in results
+    )
+    print_table(columns, cells, left=("scenario", "seen as", "why"))
     passed = sum(c.passed for c in results)
     click.echo(
         f"{passed} of {len(results)} cells passed; MiD and how far times are off are of true times from 0.7 to 3 s"

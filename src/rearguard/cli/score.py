@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from rearguard.cli.options import config_option, corpus_options, json_option
+from rearguard.cli.options import FILE, config_option, corpus_options, json_option
 from rearguard.cli.where import where_options
 from rearguard.errors import EXIT_NO, EXIT_PART_FAILED, NotFound
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from rearguard.lab.score.figures import Figures
     from rearguard.lab.score.run import RecordingScore
     from rearguard.lab.tasks.kept import Where
@@ -35,8 +37,8 @@ before contact. Rates are an hour, with their 95 % Poisson interval. Exit code 1
 recording could not be scored."""
 )
 @corpus_options
-@click.option("--budget", type=click.Path(path_type=Path, dir_okay=False), help="Limits that must hold.")
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with pictures.")
+@click.option("--budget", type=FILE, help="Limits that must hold.")
+@click.option("--html", type=FILE, help="Write a page with pictures.")
 @where_options
 @config_option
 @json_option
@@ -94,43 +96,22 @@ def score(
 
 
 def _print_scores(found: Sequence[RecordingScore], sums: Figures) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
+    from rearguard.cli.tables import print_table
     from rearguard.lab.score.page import rate_text
-    from rearguard.types import Level
 
-    console = Console(width=None if sys.stdout.isatty() else 140)
-    table = Table(box=None, pad_edge=False)
-    for column in ("recording", "length", "due", "in time", "lead", "false CAUTION", "false CRITICAL"):
-        table.add_column(column, justify="left" if column == "recording" else "right")
-    for r in found:
-        leads = [d.lead_s for d in r.due if d.lead_s is not None]
-        in_time, criticals = (
-            sum(d.in_time for d in r.due),
-            sum(a.level >= Level.CRITICAL for a in r.false_alarms),
+    columns = ("recording", "length", "due", "in time", "lead", "false CAUTION", "false CRITICAL")
+    print_table(columns, map(_of_recording, found), left=("recording",))
+    bins = (
+        (
+            f"{b.from_s:g}–{b.to_s:g} s",
+            str(b.frames),
+            "–" if b.mid is None else f"{b.mid:.0f}",
+            *map(_share, (b.error_median, b.error_p90, b.bias, b.failed)),
         )
-        cautions = len(r.false_alarms) - criticals
-        table.add_row(
-            Text(r.name),
-            f"{r.duration_s:.0f} s",
-            str(len(r.due) or "–"),
-            Text(str(in_time) if r.due else "–", "red" if in_time < len(r.due) else ""),
-            ", ".join(f"{lead:.1f}" for lead in leads) or "–",
-            Text(str(cautions) if r.caution_hours else "–", "red" if cautions else ""),
-            Text(str(criticals) if r.critical_hours else "–", "red" if criticals else ""),
-        )
-    console.print(table)
-    bins = Table(box=None, pad_edge=False)
-    for column in ("true TTC", "frames", "MiD", "error median", "p90", "bias", "no time told"):
-        bins.add_column(column, justify="left" if column == "true TTC" else "right")
-    for b in sums.ttc:
-        shares = [_share(v) for v in (b.error_median, b.error_p90, b.bias, b.failed)]
-        bins.add_row(
-            f"{b.from_s:g}–{b.to_s:g} s", str(b.frames), "–" if b.mid is None else f"{b.mid:.0f}", *shares
-        )
-    console.print(bins)
+        for b in sums.ttc
+    )
+    columns = ("true TTC", "frames", "MiD", "error median", "p90", "bias", "no time told")
+    print_table(columns, bins, left=("true TTC",))
     for a in sums.ap:
         value = "–" if a.ap is None else f"{a.ap:.2f}"
         click.echo(
@@ -139,6 +120,26 @@ def _print_scores(found: Sequence[RecordingScore], sums: Figures) -> None:
     click.echo(
         f"{sums.in_time} of {sums.due} due warnings in time; false CAUTION {rate_text(sums.caution)}; "
         f"false CRITICAL {rate_text(sums.critical)}"
+    )
+
+
+def _of_recording(r: RecordingScore) -> tuple[str | Text, ...]:
+    """The cells of one recording."""
+    from rich.text import Text
+
+    from rearguard.types import Level
+
+    in_time = sum(d.in_time for d in r.due)
+    criticals = sum(a.level >= Level.CRITICAL for a in r.false_alarms)
+    cautions = len(r.false_alarms) - criticals
+    return (
+        Text(r.name),
+        f"{r.duration_s:.0f} s",
+        str(len(r.due) or "–"),
+        Text(str(in_time) if r.due else "–", "red" if in_time < len(r.due) else ""),
+        ", ".join(f"{d.lead_s:.1f}" for d in r.due if d.lead_s is not None) or "–",
+        Text(str(cautions) if r.caution_hours else "–", "red" if cautions else ""),
+        Text(str(criticals) if r.critical_hours else "–", "red" if criticals else ""),
     )
 
 

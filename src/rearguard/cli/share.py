@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from rearguard.cli.journal import journal_option, near_miss_id, newest, open_journal, spare_journal
+from rearguard.cli.options import PLACE
 from rearguard.errors import BadInput
 from rearguard.output import check_output, output
 
@@ -20,10 +21,8 @@ Examples:
 
 @click.command("share", epilog=_EPILOG)
 @click.argument("near_miss", type=near_miss_id, metavar="ID")
-@click.option(
-    "-o", "--output", "target", type=click.Path(path_type=Path), metavar="FILE",
-    help="A .mp4 or .html file; by default near-miss-ID.mp4.",
-)  # fmt: skip
+@click.option("-o", "--output", "target", type=PLACE, metavar="FILE",
+              help="A .mp4 or .html file; by default near-miss-ID.mp4.")  # fmt: skip
 @click.option(
     "--as-seen", is_flag=True, help="Also when heads were not pixelated: only with everyone's consent."
 )
@@ -49,10 +48,7 @@ def share(near_miss: int | None, target: Path | None, as_seen: bool, journal: Pa
             f"near miss {story.row.id}: its pictures were kept as seen (journal.clips = full), heads and all; "
             "--as-seen shares them with everyone's consent"
         )
-    if kind == ".mp4":
-        content = as_film(story)
-    else:
-        content = "".join(as_page(story)).encode()
+    content = as_film(story) if kind == ".mp4" else "".join(as_page(story)).encode()
     with output(target, mode=0o600) as file:
         file.write(content)
     from rearguard.review.text import megabytes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,18 +63,24 @@ def trackers(
 
 
 def _print_scores(scores: Sequence[TrackingScore]) -> None:
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False)
-    for column in ("recording", "tracker"):
-        table.add_column(column)
-    for column in ("frames", "IDF1", "MOTA", "identity switches", "fragmentations", "recall", "precision"):
-        table.add_column(column, justify="right")
-    for s in scores:
-        shares = [f"{v:.3f}" for v in (s.recall, s.precision)]
-        counts = [str(s.switches), str(s.fragmentations)]
-        cells = [str(s.frames), f"{s.idf1:.3f}", f"{s.mota:.3f}", *counts, *shares]
-        table.add_row(Text(s.recording), s.tracker, *cells)
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    from rearguard.cli.tables import print_table
+
+    left = ("recording", "tracker")
+    numbers = ("frames", "IDF1", "MOTA", "identity switches", "fragmentations", "recall", "precision")
+    cells = (
+        (
+            Text(s.recording),
+            s.tracker,
+            str(s.frames),
+            f"{s.idf1:.3f}",
+            f"{s.mota:.3f}",
+            str(s.switches),
+            str(s.fragmentations),
+            f"{s.recall:.3f}",
+            f"{s.precision:.3f}",
+        )
+        for s in scores
+    )
+    print_table((*left, *numbers), cells, left=left)

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from rearguard.cli.options import FOLDER
+
 
 def where_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--jobs, --out and --cluster, handed on as one `where`."""
@@ -23,7 +25,7 @@ def where_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--jobs", type=click.IntRange(1, 256), help="Processes; by default one a core."),
         click.option(
             "--out",
-            type=click.Path(path_type=Path, file_okay=False),
+            type=FOLDER,
             help="Keep each task's result in this folder, and compute none that is there.",
         ),
         click.option(

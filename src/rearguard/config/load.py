@@ -63,7 +63,7 @@ def all_problems(path: Path) -> list[str]:
 def told(path: Path, text: str, problem: Problem) -> str:
     """A problem with its file and line."""
     line = line_of(text, problem.section, problem.key)
-    return f"{path}{f':{line}' if line else ''}: {problem.section}.{problem.key}: {problem.text}"
+    return f"{path}{f':{line}' if line else ''}: {problem}"
 
 
 def _parsed(path: Path, raw: bytes) -> tuple[str, Config]:

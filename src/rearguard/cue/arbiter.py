@@ -99,9 +99,8 @@ class Arbiter:
         self._threat_ns: int | None = None  # end of the last threat cue
         self._ended: dict[CueName, int] = {}
         self._told: dict[int | None, int] = {}  # track → end of the last threat cue about it
-        self._standing: dict[
-            CueName, bool
-        ] = {}  # fault cues called for at the last look → told since they came
+        # Fault cues called for at the last look → told since they came.
+        self._standing: dict[CueName, bool] = {}
         self._news: dict[CueName, tuple[int, Side]] = {}  # → when it goes stale, and where it is felt
         self._muted_until_ns: int | None = None
         self._was = Level.CLEAR

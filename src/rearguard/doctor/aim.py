@@ -79,11 +79,8 @@ def pitch_of_people(
     lens: Pinhole, detections: Iterable[Detection], camera_height_m: float, person_height_m: float
 ) -> list[float]:
     """One pitch for each whole person seen, degrees."""
-    found = (
-        pitch_of_person(lens, d.box, camera_height_m, person_height_m)
-        for d in detections
-        if d.label == "person"
-    )
+    people = (d.box for d in detections if d.label == "person")
+    found = (pitch_of_person(lens, box, camera_height_m, person_height_m) for box in people)
     return [pitch for pitch in found if pitch is not None]
 
 
@@ -140,7 +137,7 @@ def store(path: Path, values: Mapping[str, float | str], table: str = "camera") 
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as e:
         raise BadInput(f"{path}: left as it is, not a valid configuration: {e}") from e
     for problem in problems(config):
-        raise BadInput(f"{path}: left as it is: {problem.section}.{problem.key}: {problem.text}")
+        raise BadInput(f"{path}: left as it is: {problem}")
     with output(path, make_folder=True) as file:
         file.write(changed.encode())
 

@@ -26,6 +26,10 @@ _GOOD_PX, _BAD_PX = 0.7, 2.0  # at 1280 pixels across
 _MARKER_SHARE = 0.75  # of a square of the ChArUco board
 _PRINT_PX_PER_SQUARE = 200
 
+_View = tuple[
+    NDArray[np.float32], NDArray[np.float32]
+]  # of the board: corners in squares (n, 3), and in pixels
+
 
 @dataclass(frozen=True, slots=True)
 class Board:
@@ -57,7 +61,7 @@ class Board:
         size = (self.columns * _PRINT_PX_PER_SQUARE, self.rows * _PRINT_PX_PER_SQUARE)
         return self._charuco().generateImage(size, marginSize=_PRINT_PX_PER_SQUARE // 2)  # type: ignore[no-any-return]
 
-    def find(self, grey: Image) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    def find(self, grey: Image) -> _View | None:
         """The board's corners (n, 3) in squares, and where they are in the picture (n, 2)."""
         if self.kind == "charuco":
             board = self._charuco()
@@ -66,12 +70,10 @@ class Board:
                 return None
             return board.getChessboardCorners()[ids.ravel()].astype(np.float32), corners.reshape(-1, 2)
         size = (self.columns, self.rows)
-        small = cv2.findChessboardCorners(
-            grey, size, flags=cv2.CALIB_CB_FAST_CHECK | cv2.CALIB_CB_ADAPTIVE_THRESH
-        )
-        found, corners = (
-            cv2.findChessboardCornersSB(grey, size, flags=cv2.CALIB_CB_EXHAUSTIVE) if small[0] else small
-        )
+        flags = cv2.CALIB_CB_FAST_CHECK | cv2.CALIB_CB_ADAPTIVE_THRESH
+        found, corners = cv2.findChessboardCorners(grey, size, flags=flags)
+        if found:
+            found, corners = cv2.findChessboardCornersSB(grey, size, flags=cv2.CALIB_CB_EXHAUSTIVE)
         if not found:
             return None
         grid = np.zeros((self.columns * self.rows, 3), np.float32)
@@ -97,7 +99,7 @@ def measure(frames: Iterable[Frame], board: Board, origin: str, on_view: Callabl
     Both lens models are fitted, and the one that fits better is taken. Raises `BadInput` when the board is seen too
     seldom or the numbers make no lens.
     """
-    views: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+    views: list[_View] = []
     size: tuple[int, int] | None = None
     looked, last = 0, None
     for frame in frames:
@@ -127,9 +129,7 @@ def measure(frames: Iterable[Frame], board: Board, origin: str, on_view: Callabl
     return Measured(lens=lens, coverage=coverage, advice=_advice(lens, coverage))
 
 
-def _fit(
-    views: list[tuple[NDArray[np.float32], NDArray[np.float32]]], size: tuple[int, int], origin: str
-) -> Calibration:
+def _fit(views: list[_View], size: tuple[int, int], origin: str) -> Calibration:
     tried = [fit for fit in (_pinhole(views, size), _fisheye(views, size)) if fit is not None]
     if not tried:
         raise BadInput("no lens fits what was seen; is the board flat, and --board right?")
@@ -152,9 +152,7 @@ def _fit(
 _Fit = tuple[float, str, NDArray[np.float64], NDArray[np.float64]]
 
 
-def _pinhole(
-    views: list[tuple[NDArray[np.float32], NDArray[np.float32]]], size: tuple[int, int]
-) -> _Fit | None:
+def _pinhole(views: list[_View], size: tuple[int, int]) -> _Fit | None:
     try:
         rms, matrix, distortion, _, _ = cv2.calibrateCamera(
             [v[0] for v in views], [v[1].astype(np.float32) for v in views], size, None, None
@@ -164,9 +162,7 @@ def _pinhole(
     return (rms, "pinhole", matrix, distortion) if math.isfinite(rms) else None
 
 
-def _fisheye(
-    views: list[tuple[NDArray[np.float32], NDArray[np.float32]]], size: tuple[int, int]
-) -> _Fit | None:
+def _fisheye(views: list[_View], size: tuple[int, int]) -> _Fit | None:
     flags = cv2.fisheye.CALIB_RECOMPUTE_EXTRINSIC | cv2.fisheye.CALIB_FIX_SKEW
     try:
         rms, matrix, distortion, _, _ = cv2.fisheye.calibrate(
@@ -180,7 +176,7 @@ def _fisheye(
     return (rms, "fisheye", matrix, distortion) if math.isfinite(rms) else None
 
 
-def _coverage(views: list[tuple[NDArray[np.float32], NDArray[np.float32]]], size: tuple[int, int]) -> float:
+def _coverage(views: list[_View], size: tuple[int, int]) -> float:
     """The share of the picture's cells in which a corner was seen."""
     seen = {
         (min(_GRID - 1, int(x / size[0] * _GRID)), min(_GRID - 1, int(y / size[1] * _GRID)))

@@ -15,7 +15,10 @@ from rearguard.errors import RearguardError
 from rearguard.text import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rearguard.camera.picam import PicamSource
+    from rearguard.config.camera import Camera
     from rearguard.types import Frame
 
 _RUNTIMES = (
@@ -141,32 +144,24 @@ def _examine(source: PicamSource, patient: CheckContext) -> Finding:
     if source.mode is not None:
         text += f", sensor read in {source.mode.readout_ms:.0f} ms"
     numbers = {"fps": fps, "age_ms": age_ms, "luma": luma, "sharpness": sharpness, "hfov_deg": info.hfov_deg}
-    remedy = _complaint(fps, settings.fps, luma, spread, sharpness, source, settings.hfov_deg)
+    remedy = _complaint(numbers, spread, source, settings)
     return warn("camera", text, remedy, **numbers) if remedy else ok("camera", text, **numbers)
 
 
-def _complaint(
-    fps: float,
-    asked: float,
-    luma: float,
-    spread: float,
-    sharpness: float,
-    source: PicamSource,
-    lens_deg: float,
-) -> str:
+def _complaint(seen: Mapping[str, float], spread: float, source: PicamSource, asked: Camera) -> str:
     """The first thing wrong with the picture, with its remedy; empty when all is well."""
     lit, module = source.exposure, source.lens_deg
-    if luma < _DIM_LUMA:
+    if seen["luma"] < _DIM_LUMA:
         return "the picture is dark: lens cap, hand or night?"
     if spread < _FLAT_SD:
         return "the picture is all one colour: is the lens covered?"
     if lit is not None and lit.spent:
         return "too dim for a short exposure: rearguard will say DEGRADED here"
-    if sharpness < _SOFT:
+    if seen["sharpness"] < _SOFT:
         return "the picture is soft: wipe the lens; turn a manual lens until far things are sharp"
-    if fps < _KEEP_UP * asked:
-        return f"slower than the {asked:g} fps asked for: lower camera.fps or camera.width_px"
-    if module is not None and abs(module - lens_deg) > 3:
+    if seen["fps"] < _KEEP_UP * asked.fps:
+        return f"slower than the {asked.fps:g} fps asked for: lower camera.fps or camera.width_px"
+    if module is not None and abs(module - asked.hfov_deg) > 3:
         return f"this camera's lens is {module:g}° wide: set camera.hfov_deg = {module:g}"
     return ""
 

@@ -52,15 +52,9 @@ def sound(patient: CheckContext) -> Finding:
 
 
 def _ask(config: Sound) -> _Answer:
-    words = [
-        sys.executable,
-        "-m",
-        "rearguard.sound",
-        "--list",
-        "--config",
-        msgspec.json.encode(config).decode(),
-    ]
+    told = msgspec.json.encode(config).decode()
     done = subprocess.run(
-        words, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE_S, check=True
-    )
+        [sys.executable, "-m", "rearguard.sound", "--list", "--config", told],
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE_S, check=True,
+    )  # fmt: skip
     return msgspec.json.decode(done.stdout, type=_Answer)

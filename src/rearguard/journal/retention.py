@@ -141,12 +141,8 @@ def purge(journal: Journal, near_miss_ids: Iterable[int], *, pictures_only: bool
     Raises OSError or `sqlite3.Error`.
     """
     ids = list(near_miss_ids)
-    if pictures_only:
-        gone = Gone(files=drop_media(journal, ids, "purged"))
-    else:
-        near_misses, files = _delete(journal, ids)
-        gone = Gone(near_misses, 0, files)
-    return Gone(gone.near_misses, 0, gone.files, _empty_log(journal))
+    near_misses, files = (0, drop_media(journal, ids, "purged")) if pictures_only else _delete(journal, ids)
+    return Gone(near_misses, 0, files, _empty_log(journal))
 
 
 def purge_outings(journal: Journal, outing_ids: Iterable[int]) -> Gone:
@@ -168,10 +164,7 @@ def drop_media(journal: Journal, near_miss_ids: list[int], why: str) -> int:
     """Delete the pictures of near misses and remember why; the number of files deleted."""
     files = 0
     for batch in _batches(near_miss_ids):
-        marks = ",".join("?" * len(batch))
-        names = [
-            n for (n,) in journal.db.execute(f"SELECT file FROM media WHERE near_miss IN ({marks})", batch)
-        ]
+        marks, names = _marks(batch), _files_of(journal, batch)
         if not names:
             continue
         with journal.transaction(durable=True) as db:
@@ -189,12 +182,9 @@ def _delete(journal: Journal, ids: list[int]) -> tuple[int, int]:
     """Delete near misses with trace and files, some hundred at a time so that a writer never waits long."""
     near_misses = files = 0
     for batch in _batches(ids):
-        marks = ",".join("?" * len(batch))
-        names = [
-            n for (n,) in journal.db.execute(f"SELECT file FROM media WHERE near_miss IN ({marks})", batch)
-        ]
+        names = _files_of(journal, batch)
         with journal.transaction(durable=True) as db:
-            near_misses += db.execute(f"DELETE FROM near_miss WHERE id IN ({marks})", batch).rowcount
+            near_misses += db.execute(f"DELETE FROM near_miss WHERE id IN ({_marks(batch)})", batch).rowcount
         files += _unlink(journal, names)
     return near_misses, files
 
@@ -203,8 +193,7 @@ def _delete_outings(journal: Journal, which: str, value: float) -> int:
     outings = 0
     for batch in _batches(_ids(journal, which, value)):
         with journal.transaction(durable=True) as db:
-            marks = ",".join("?" * len(batch))
-            outings += db.execute(f"DELETE FROM outing WHERE id IN ({marks})", batch).rowcount
+            outings += db.execute(f"DELETE FROM outing WHERE id IN ({_marks(batch)})", batch).rowcount
     return outings
 
 
@@ -222,6 +211,17 @@ def _too_much(journal: Journal, most_bytes: int) -> list[int]:
         ids.append(near_miss_id)
         total -= size
     return ids
+
+
+def _marks(batch: list[int]) -> str:
+    return ",".join("?" * len(batch))
+
+
+def _files_of(journal: Journal, near_miss_ids: list[int]) -> list[str]:
+    found = journal.db.execute(
+        f"SELECT file FROM media WHERE near_miss IN ({_marks(near_miss_ids)})", near_miss_ids
+    )
+    return [name for (name,) in found]
 
 
 def _ids(journal: Journal, sql: str, *values: float) -> list[int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -131,12 +131,8 @@ def digest(parcel: Parcel) -> str:
     """The state of a parcel's content, to compare with the one it says."""
     near_misses = [n.record for n in parcel.near_misses]
     media = [m for n in parcel.near_misses for m in n.media]
-    counts = [
-        sum(len(n.trace) for n in parcel.near_misses),
-        len(parcel.cues),
-        len(parcel.marks),
-        len(parcel.passages),
-    ]
+    traced = sum(len(n.trace) for n in parcel.near_misses)
+    counts = [traced, len(parcel.cues), len(parcel.marks), len(parcel.passages)]
     return _digest(parcel.outing, near_misses, media, parcel.faults, counts)
 
 
@@ -144,9 +140,8 @@ def _state(journal: Journal, outing_id: int, outing: OutingRecord) -> str:
     rows = journal.select("SELECT * FROM near_miss WHERE outing = ? ORDER BY number", [outing_id])
     near_misses = [journal.build(NearMissRecord, row) for row in rows]
     joined = "media m JOIN near_miss n ON n.id = m.near_miss WHERE n.outing = ? ORDER BY n.number, m.kind"
-    media = [
-        journal.build(MediaRecord, row) for row in journal.select(f"SELECT m.* FROM {joined}", [outing_id])
-    ]
+    rows = journal.select(f"SELECT m.* FROM {joined}", [outing_id])
+    media = [journal.build(MediaRecord, row) for row in rows]
     (counts,) = journal.select(
         """SELECT (SELECT count(*) FROM near_miss n JOIN trace t ON t.near_miss = n.id WHERE n.outing = :outing) AS t,
              (SELECT count(*) FROM cue WHERE outing = :outing) AS c,
@@ -175,12 +170,9 @@ def merge(journal: Journal, parcel: Parcel, device: str | None = None) -> dict[s
         missing: dict[str, tuple[int, MediaRecord]] = {}
         for near_miss in parcel.near_misses:
             missing |= _merge_near_miss(db, outing_id, near_miss)
-        told: tuple[tuple[str, list[Cue] | list[FaultSpan] | list[Passage]], ...] = (
-            ("cue", parcel.cues),
-            ("fault", parcel.faults),
-            ("passage", parcel.passages),
-        )
-        for table, rows in told:
+        told: dict[str, Sequence[msgspec.Struct]]
+        told = {"cue": parcel.cues, "fault": parcel.faults, "passage": parcel.passages}
+        for table, rows in told.items():
             db.execute(f"DELETE FROM {table} WHERE outing = ?", (outing_id,))
             for row in rows:
                 _upsert(db, table, {"outing": outing_id, **named(row)})
@@ -215,9 +207,6 @@ _OURS = {
 
 
 def _upsert(db: sqlite3.Connection, table: str, row: dict[str, Any], key: tuple[str, ...] = ()) -> None:
-    """Insert a row, or bring the one of the same key up to date; the column names are ours."""
-    sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"
-    if key:
-        updates = [f"{c} = {_OURS.get(c, f'excluded.{c}')}" for c in row if c not in key]
-        sql += f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {', '.join(updates)}"
-    db.execute(sql, tuple(row.values()))
+    """Insert a row, or bring the one of the same key up to date."""
+    updates = ", ".join(f"{c} = {_OURS.get(c, f'excluded.{c}')}" for c in row if c not in key)
+    insert.row(db, table, row, f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {updates}" if key else "")

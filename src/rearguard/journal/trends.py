@@ -94,14 +94,12 @@ def weeks(journal: Journal, count: int, now: datetime, device: str | None = None
     today = now.astimezone().date()
     this_monday = today - timedelta(days=today.weekday())
     starts = [midnight(this_monday - timedelta(weeks=n)) for n in range(count - 1, -2, -1)]
-    return [
-        _week(journal, start, start.timestamp(), end.timestamp(), device) for start, end in pairwise(starts)
-    ]
+    return [_week(journal, start, end, device) for start, end in pairwise(starts)]
 
 
-def _week(journal: Journal, monday: datetime, from_s: float, to_s: float, device: str | None) -> Week:
+def _week(journal: Journal, monday: datetime, end: datetime, device: str | None) -> Week:
     which = "AND (:device IS NULL OR o.device = :device)"
-    values = {"from_s": from_s, "to_s": to_s, "device": device}
+    values = {"from_s": monday.timestamp(), "to_s": end.timestamp(), "device": device}
     (passed,) = journal.select(
         f"""SELECT count(*) AS n FROM passage p JOIN outing o ON o.id = p.outing
             WHERE o.wall_s >= :from_s AND o.wall_s < :to_s {which}""",
@@ -218,20 +216,14 @@ def groups(
     outings = select_rows("o.worn_s", "outing o", "o.wall_s", "NULL")
     joined = "JOIN outing o ON o.id"
     passages = select_rows("1", f"passage p {joined} = p.outing", passed, "p.label")
-    rows = select_rows(
-        "n.level, n.min_ttc_s, n.lead_time_s, n.verdict",
-        f"near_miss n {joined} = n.outing",
-        "n.wall_s",
-        "n.label",
-    )
+    columns = "n.level, n.min_ttc_s, n.lead_time_s, n.verdict"
+    rows = select_rows(columns, f"near_miss n {joined} = n.outing", "n.wall_s", "n.label")
     names = {row["name"] for row in (*outings, *passages, *rows)} - {None}
     found = [_group(name, outings, passages, rows, by) for name in names]
     if by == "weekday":
         found.sort(key=lambda g: (int(g.name) - 1) % 7)
         return [msgspec.structs.replace(g, name=_WEEKDAYS[int(g.name)]) for g in found]
-    return sorted(
-        found, key=(lambda g: (-g.near_misses, g.name)) if by == "label" else (lambda g: (0, g.name))
-    )
+    return sorted(found, key=lambda g: (-g.near_misses if by == "label" else 0, g.name))
 
 
 def _group(

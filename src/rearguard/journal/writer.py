@@ -49,11 +49,7 @@ _DEFAULTS = Settings()
 _log = logging.getLogger(__name__)
 
 
-@dataclass(eq=False)
-class _Row:
-    """A cue, fault or mark on its way."""
-
-    store: Callable[[sqlite3.Connection, int], None]
+_Row = Callable[[sqlite3.Connection, int], None]  # stores a cue, fault or mark of an outing
 
 
 @dataclass(eq=False)
@@ -158,12 +154,12 @@ class JournalWriter:
         self._thread.join(timeout_s)
         return not self._thread.is_alive() and self._faults.told is None and not self.dropped
 
-    def _put(self, store: Callable[[sqlite3.Connection, int], None]) -> None:
+    def _put(self, store: _Row) -> None:
         with self._wake:
             if len(self._rows) >= _MAX_ROWS:
                 self._rows.popleft()
                 self.dropped += 1
-            self._rows.append(_Row(store))
+            self._rows.append(store)
             self._wake.notify()
 
     # From here on: the journal's thread.
@@ -281,7 +277,7 @@ class JournalWriter:
                 with journal.transaction(durable=False) as db:
                     self._outing_id = insert.outing(db, self._outing)
                     for row in batch:
-                        row.store(db, self._outing_id)
+                        row(db, self._outing_id)
             except Exception as e:
                 if not _hopeless(e):
                     raise
@@ -296,7 +292,7 @@ class JournalWriter:
         for row in batch:
             try:
                 with journal.transaction(durable=False) as db:
-                    row.store(db, self._outing_id)
+                    row(db, self._outing_id)
             except Exception as e:
                 if not _hopeless(e):
                     raise

@@ -117,13 +117,12 @@ class Review(App[RearguardError]):
         self._devices = self._known_devices()
         self._lay_out(self.size.width)
         self._table.focus()
-        self._reload()
+        self.action_reload()
 
     def _known_devices(self) -> list[str]:
         try:
-            return [
-                str(row["device"]) for row in self._journal.select("SELECT DISTINCT device FROM outing", [])
-            ]
+            rows = self._journal.select("SELECT DISTINCT device FROM outing", [])
+            return [str(row["device"]) for row in rows]
         except RearguardError:
             return []  # the list will say what is wrong
 
@@ -142,7 +141,7 @@ class Review(App[RearguardError]):
     def _picture(self) -> Picture:
         return self.query_one(Picture)
 
-    def _reload(self) -> None:
+    def action_reload(self) -> None:
         """Begin the list anew."""
         self._rows, self._ended, self._story = [], False, None
         self._table.clear()
@@ -181,9 +180,8 @@ class Review(App[RearguardError]):
         self._rest = self.set_timer(_REST_S, self._open)
 
     def on_resize(self, event: events.Resize) -> None:
-        if (event.size.width >= _WIDE) != self._wide or (event.size.width < _NARROW) != self.screen.has_class(
-            "narrow"
-        ):
+        narrow = event.size.width < _NARROW
+        if (event.size.width >= _WIDE) != self._wide or narrow != self.screen.has_class("narrow"):
             here = self._table.cursor_row
             self._lay_out(event.size.width)
             for row in self._rows:
@@ -259,13 +257,10 @@ class Review(App[RearguardError]):
         self._why = self._instead = not self._why
         self._draw()
 
-    def action_reload(self) -> None:
-        self._reload()
-
     def action_level(self) -> None:
         self._level = (self._level + 1) % len(_LEVELS)
         self._wanted = msgspec.structs.replace(self._wanted, level=_LEVELS[self._level])
-        self._reload()
+        self.action_reload()
         self.notify("critical ones only" if _LEVELS[self._level] else "all levels", timeout=2)
 
     def action_say(self, verdict: str) -> None:
@@ -298,7 +293,7 @@ class Review(App[RearguardError]):
                 self.notify(str(e), severity="error", timeout=6)
                 return
             self._asked, self._level = words, 0
-            self._reload()
+            self.action_reload()
             self.notify(f"found by: {words}" if words.strip() else "all near misses", timeout=2, markup=False)
 
         self.push_screen(

@@ -256,15 +256,8 @@ def _flush(pa: Any, writer: Any, batch: list[dict[str, Any]], schema: pa.Schema)
     return count
 
 
-def parquet_schema(pa: Any, table: str, without: tuple[str, ...] = ()) -> pa.Schema:
-    """The columns of a table as Parquet has them; `pa` is pyarrow, `without` names columns to leave out."""
-    schema = _schema(pa, table)
-    for name in without:
-        schema = schema.remove(schema.get_field_index(name))
-    return schema
-
-
-def _schema(pa: Any, table: str) -> pa.Schema:
+def parquet_schema(pa: Any, table: str) -> pa.Schema:
+    """The columns of a table as Parquet has them, with their meanings; `pa` is pyarrow."""
     kinds = {int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
     wall = ("when", pa.timestamp("ms", tz="UTC"))
     if table == FRAMES:

@@ -33,12 +33,10 @@ def parse(text: str, devices: Collection[str]) -> Filter:
             found[f"{name}_s"] = parse_moment(moment)
         elif word in devices:
             found["device"] = word
+        elif (moment_s := _moment(small)) is not None:
+            found["since_s"] = moment_s
         else:
-            moment_s = _moment(small)
-            if moment_s is None:
-                rest.append(small)
-            else:
-                found["since_s"] = moment_s
+            rest.append(small)
     if rest:
         found["text"] = " ".join(rest)
     return Filter(**found)

@@ -61,10 +61,8 @@ def kitty(thumb: Thumb, columns: int, rows: int) -> str:
     chunks = [data[i : i + 4096] for i in range(0, len(data), 4096)]
     out = []
     for n, chunk in enumerate(chunks):
-        first = (
-            f"a=T,q=2,f=24,o=z,s={thumb.width_px},v={thumb.height_px},c={wide},r={high}," if n == 0 else ""
-        )
-        out.append(f"\x1b_G{first}m={int(n < len(chunks) - 1)};{chunk}\x1b\\")
+        about = "" if n else f"a=T,q=2,f=24,o=z,s={thumb.width_px},v={thumb.height_px},c={wide},r={high},"
+        out.append(f"\x1b_G{about}m={int(n < len(chunks) - 1)};{chunk}\x1b\\")
     return "".join(out) + "\n"
 
 
@@ -152,13 +150,8 @@ def _resize(thumb: Thumb, wide: int, high: int) -> list[list[Pixel]]:
             x0, x1 = xs[x], max(xs[x] + 1, xs[x + 1])
             bands = [rgb[3 * (r * width + x0) : 3 * (r * width + x1)] for r in range(y0, y1)]
             count = (y1 - y0) * (x1 - x0)
-            row.append(
-                (
-                    sum(sum(b[0::3]) for b in bands) // count,
-                    sum(sum(b[1::3]) for b in bands) // count,
-                    sum(sum(b[2::3]) for b in bands) // count,
-                )
-            )
+            red, green, blue = (sum(sum(b[c::3]) for b in bands) // count for c in range(3))
+            row.append((red, green, blue))
         out.append(row)
     return out
 

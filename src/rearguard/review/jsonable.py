@@ -14,16 +14,10 @@ from rearguard.review.text import clock_word, local
 from rearguard.text import explain, explain_cue
 from rearguard.types import Cue, TracePoint
 
-_UNTOLD = {
-    "trace",
-    "number",
-    "first_ns",
-    "warned_ns",
-    "worst_ns",
-    "released_ns",
-    "clock_synced",
-    "wall_corrected",
-}
+_UNTOLD = {"trace", "number", "first_ns", "warned_ns", "worst_ns", "released_ns", "clock_synced",
+           "wall_corrected"}  # fmt: skip
+_OF_OUTING = ("source", "realtime", "ended", "frames", "late", "worn_s", "assumed", "blind_s", "model", "model_digest",
+              "config_digest", "config", "version", "mono_ns", "boot_id", "wall_s")  # fmt: skip
 
 
 def near_miss(row: NearMissRow) -> dict[str, Any]:
@@ -52,22 +46,8 @@ def outing(row: OutingRow) -> dict[str, Any]:
         "device": row.device,
         "when": local(row.wall_s).isoformat(timespec="milliseconds"),
         "clock": clock_word(row),
-        "source": row.source,
-        "realtime": row.realtime,
-        "ended": row.ended,
-        "frames": row.frames,
-        "late": row.late,
-        "worn_s": row.worn_s,
-        "assumed": row.assumed,
-        "blind_s": row.blind_s,
-        "model": row.model,
-        "model_digest": row.model_digest,
-        "config_digest": row.config_digest,
+        **{name: getattr(row, name) for name in _OF_OUTING},
         "config": parse_json(row.config),
-        "version": row.version,
-        "mono_ns": row.mono_ns,
-        "boot_id": row.boot_id,
-        "wall_s": row.wall_s,
     }
 
 

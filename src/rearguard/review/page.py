@@ -57,9 +57,7 @@ nav ol { columns: 24rem; } .strip { width: 100%; height: auto; }
   article svg { max-height: 2.6cm; } .strip, nav { display: none; }
 }
 """
-_MOST_PICTURES = (
-    200  # the most urgent ones have theirs in the page; of a whole season it would be too large to open
-)
+_MOST_PICTURES = 200  # the most urgent ones have theirs in the page, which would else be too large to open
 _MOST_STRIPS = 60
 
 
@@ -70,12 +68,8 @@ def page(journal: Journal, wanted: Filter, *, pictures: bool) -> Iterator[str]:
     """
     rows = list(_all(journal, wanted))
     yield _head(rows, wanted)
-    of = {
-        outing_id: list(group)
-        for outing_id, group in groupby(
-            sorted(rows, key=lambda r: (-r.outing, r.wall_s)), key=lambda r: r.outing
-        )
-    }
+    in_order = sorted(rows, key=lambda r: (-r.outing, r.wall_s))
+    of = {outing_id: list(group) for outing_id, group in groupby(in_order, key=lambda r: r.outing)}
     counted = tallies(journal, of)
     found = [o for outing_id in of if (o := journal.outing(outing_id)) is not None]
     outings = [(outing, counted[outing.id]) for outing in found]

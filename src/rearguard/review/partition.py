@@ -38,7 +38,9 @@ def write_partitioned(table: str, found: Iterable[Row], folder: Path) -> tuple[i
         raise BadInput("--partition needs pyarrow: pip install 'rearguard[export]'") from e
     check_folder(folder)
     temp = folder.resolve().with_name(f".{secrets.token_hex(8)}.part")
-    parts = _Parts(pa, pq, _bare(pa, parquet_schema(pa, table, without=("device",))), temp)
+    # Without the columns' descriptions, which docs/columns.md has; the folder names the device.
+    told = [pa.field(f.name, f.type) for f in parquet_schema(pa, table) if f.name != "device"]
+    parts = _Parts(pa, pq, pa.schema(told), temp)
     try:
         temp.parent.mkdir(parents=True, exist_ok=True)
         temp.mkdir(mode=0o777)
@@ -56,11 +58,6 @@ def write_partitioned(table: str, found: Iterable[Row], folder: Path) -> tuple[i
         parts.abandon()
         shutil.rmtree(temp, ignore_errors=True)
     return rows, parts.files
-
-
-def _bare(pa: Any, schema: Any) -> Any:
-    """A schema without the columns' descriptions, which docs/columns.md has."""
-    return pa.schema([pa.field(field.name, field.type) for field in schema])
 
 
 class _Parts:
@@ -116,11 +113,8 @@ class _Parts:
         """A new file; a month that comes again, after rows out of order, gets another one."""
         number = self._written.get((device, self._month), 0)
         self._written[device, self._month] = number + 1
-        folder = (
-            self._folder
-            / f"device={quote(device, safe='') or '__HIVE_DEFAULT_PARTITION__'}"
-            / f"month={self._month}"
-        )
+        of_device = f"device={quote(device, safe='') or '__HIVE_DEFAULT_PARTITION__'}"
+        folder = self._folder / of_device / f"month={self._month}"
         folder.mkdir(parents=True, exist_ok=True)
         name = f"part-{number}.parquet"
         # Small files: what a query reads of each is mostly its head, so nothing is in it that is the same in all.

@@ -148,12 +148,11 @@ def _row(
     thresholds: list[tuple[str, float]],
     columns: int,
 ) -> Text:
-    here = {height - 1 - min(height - 1, int(value / top_s * height)): name for name, value in thresholds}
-    values = {height - 1 - min(height - 1, int(value / top_s * height)): value for _, value in thresholds}
-    scale = values.get(row, top_s if row == 0 else 0.0 if row == height - 1 else None)
+    here = {height - 1 - min(height - 1, int(v / top_s * height)): (name, v) for name, v in thresholds}
+    edge = top_s if row == 0 else 0.0 if row == height - 1 else None
+    name, scale = here.get(row, ("", edge))
     line = Text(f"{scale:4.1f} " if scale is not None else "     ", "dim")
     line.append("┤" if scale is not None else "│", "dim")
-    name = here.get(row, "")
     label_at = columns - len(name) - 1
     if any(cells[max(0, label_at) : columns - 1]):  # the curve is there: it falls, so the other end is free
         label_at = 1

@@ -19,7 +19,7 @@ from rearguard.journal.db.store import Journal
 from rearguard.journal.housekeeping import WriterLock
 from rearguard.journal.paths import CLIPS, DATABASE, FILE_MODE, make_inner_folder, sync_folder
 from rearguard.journal.transfer import Greeting, State, merge, unpack
-from rearguard.review.pull_traces import pull_traces
+from rearguard.review.pull_traces import Progress, pull_traces, size
 from rearguard.review.remote import Remote
 from rearguard.text import clean
 
@@ -27,8 +27,6 @@ INCOMING = "incoming"
 _PER_CALL = 200  # outings asked for in one ssh call
 _FILES_PER_CALL = 1000
 _ONLY_NUMBERS = "numbers:"  # before the state of an outing whose pictures were not asked for
-
-Progress = Callable[[str, int, int], None]  # what, done, of how many
 
 
 @dataclass
@@ -153,7 +151,7 @@ def _files(
         batch = names[start : start + _FILES_PER_CALL]
 
         def tick(batch: list[str] = batch, taken: int = taken) -> None:
-            progress("pictures", min(total, taken + sum(_size(incoming / n) for n in batch)), total)
+            progress("pictures", min(total, taken + sum(size(incoming / n) for n in batch)), total)
 
         try:
             _fetch_twice(remote, folder, batch, incoming, wanted, tick)
@@ -207,14 +205,7 @@ def _done(journal: Journal, wanted: _Wanted) -> None:
 
 
 def _right(path: Path, media: MediaRecord) -> bool:
-    if _size(path) != media.bytes:
+    if size(path) != media.bytes:
         return False
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() == media.sha256
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.lstat().st_size
-    except OSError:
-        return 0

@@ -21,7 +21,15 @@ from rearguard.text import clean
 
 _FILES_PER_CALL = 200
 
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]  # what, done, of how many
+
+
+def size(path: Path) -> int:
+    """Bytes of a file here, 0 where there is none."""
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
 
 
 def pull_traces(journal: Journal, remote: Remote, folder: str, progress: Progress) -> tuple[int, int]:
@@ -34,16 +42,16 @@ def pull_traces(journal: Journal, remote: Remote, folder: str, progress: Progres
     make_inner_folder(here)
     known = {row["key"] for row in journal.select("SELECT key FROM outing", [])}
     wanted = {
-        entry.name: entry.bytes - _size(here / entry.name)
+        entry.name: entry.bytes - size(here / entry.name)
         for entry in _list(remote)
         if (named := parse_name(entry.name)) is not None and named[0] in known
     }
     names = [name for name, lacking in wanted.items() if lacking > 0]
     total = sum(wanted[name] for name in names)
-    before = {name: _size(here / name) for name in names}
+    before = {name: size(here / name) for name in names}
 
     def came(some: list[str]) -> int:
-        return sum(max(0, _size(here / name) - before[name]) for name in some)
+        return sum(max(0, size(here / name) - before[name]) for name in some)
 
     try:
         for start in range(0, len(names), _FILES_PER_CALL):
@@ -63,10 +71,3 @@ def _list(remote: Remote) -> list[TraceEntry]:
         return [msgspec.json.decode(line, type=TraceEntry) for line in remote.lines(["sync", "traces"])]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise BadInput(f"{remote.host}: its list of traces makes no sense: {clean(str(e), 200)}") from e
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.lstat().st_size
-    except OSError:
-        return 0

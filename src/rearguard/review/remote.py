@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import PIPE
 from typing import IO
 
 from rearguard.errors import BadInput, PartFailed, RearguardError
@@ -41,9 +42,7 @@ _MAX_NOISE = 1 << 20  # greetings and the like, around what was asked for
 _MAX_TOLD = 400
 _OBJECT = b'{"'  # so begins what its rearguard says
 _SSH_FAILED, _NOT_FOUND, _NOT_EXECUTABLE = 255, 127, 126
-_SILENT_S = (
-    120.0  # nothing comes for so long: a Pi Zero with a large journal needs some 20 s for its first line
-)
+_SILENT_S = 120.0  # nothing comes: a Pi Zero with a large journal needs some 20 s for its first line
 _LEAVES_S = 10.0  # after its last word
 _HEARD = 200  # lines of standard error that are kept
 
@@ -121,9 +120,7 @@ class Remote:
             f"-reget {_for_sftp(f'{folder}/{name}')} {_for_sftp(str(here / name))}\n" for name in names
         )
         command = ["sftp", *self._options(sftp=True), "-q", "-b", "-", "--", _bracketed(self._to.host)]
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+        process = subprocess.Popen(command, stdin=PIPE, stdout=subprocess.DEVNULL, stderr=PIPE)
         ear, files = _Ear(process.stderr), [to / name for name in names]
         before = sum(map(_size, files))
         feeder = threading.Thread(target=_feed, args=(process.stdin, batch.encode()), daemon=True)
@@ -135,11 +132,8 @@ class Remote:
         said = ear.heard()
         told = meaning(self._to.host, self._to.port, said)
         if process.returncode == _SSH_FAILED:
-            if (
-                sum(map(_size, files)) == before
-                and last_line(said) == "Connection closed"
-                and said.count("\n") < 2
-            ):
+            closed = last_line(said) == "Connection closed" and said.count("\n") < 2
+            if closed and sum(map(_size, files)) == before:
                 told = NO_SFTP
             if told in (NO_SFTP, GREETS):
                 self._through_shell(folder, names, to, tick)
@@ -177,10 +171,8 @@ class Remote:
         """A command for the shell there."""
         return subprocess.Popen(
             ["ssh", *self._options(sftp=False), "-T", "--", self._to.host, command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+            stdin=PIPE, stdout=PIPE, stderr=PIPE,
+        )  # fmt: skip
 
     def _wait_while_it_grows(
         self, process: subprocess.Popen[bytes], files: list[Path], tick: Callable[[], None]
@@ -191,7 +183,7 @@ class Remote:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.2)
             tick()
-            size = sum(_size(file) for file in files)
+            size = sum(map(_size, files))
             if size != grown:
                 grown, since = size, time.monotonic()
             elif time.monotonic() - since > _SILENT_S:
@@ -279,7 +271,9 @@ def _lines(file: int, host: str) -> Iterator[bytes]:
             yield line
             continue
         if time.monotonic() - since > _SILENT_S and _OBJECT not in held:
-            raise PartFailed(_only_noise(host))
+            raise PartFailed(
+                f"{host}: for {_SILENT_S:.0f} s its shell does not come to the point; try `ssh {host}`"
+            )
         searched = len(held)
         if len(held) > _MAX_LINE:
             raise BadInput(f"{host}: sent a line without end")
@@ -287,10 +281,6 @@ def _lines(file: int, host: str) -> Iterator[bytes]:
         if not data:
             return
         held += data
-
-
-def _only_noise(host: str) -> str:
-    return f"{host}: for {_SILENT_S:.0f} s its shell does not come to the point; try `ssh {host}`"
 
 
 def _read(file: int, host: str) -> bytes:

@@ -75,16 +75,12 @@ class Story:
     @property
     def samples(self) -> list[Sample]:
         """The trace for a plot; of frames in which it was only expected, the level alone."""
-        worst = self.row.worst_ns
-        return [
-            Sample((p.t_ns - worst) / 1e9, p.reason.ttc_s if p.seen else None, p.level) for p in self.trace
-        ]
+        return [Sample(self._t_s(p.t_ns), p.reason.ttc_s if p.seen else None, p.level) for p in self.trace]
 
     @property
     def events(self) -> list[Event]:
         """What was felt of this one, for a plot: no cue of another near miss, nor the signs that all is well."""
-        worst = self.row.worst_ns
-        return [Event((c.at_ns - worst) / 1e9, c.cue) for c in self.felt]
+        return [Event(self._t_s(c.at_ns), c.cue) for c in self.felt]
 
     @property
     def felt(self) -> list[Cue]:
@@ -99,9 +95,8 @@ class Story:
         for p in self.trace:
             worst = p.t_ns == self.row.worst_ns
             if p.level != level or worst:
-                found.append(
-                    Turn(self._t_s(p.t_ns), p.level, "worst moment" if worst else "", explain(p.reason))
-                )
+                moment = "worst moment" if worst else ""
+                found.append(Turn(self._t_s(p.t_ns), p.level, moment, explain(p.reason)))
             level = p.level
         if self.trace and self.row.released_ns >= self.trace[-1].t_ns:
             lasted_s = (self.row.released_ns - self.row.warned_ns) / 1e9

@@ -26,7 +26,9 @@ def console() -> Console:
     return Console(width=width, highlight=False, markup=False, emoji=False)
 
 
-def show_table(columns: Mapping[str, Sequence[Text]], *, keys: Container[str], right: Container[str]) -> None:
+def show_table(
+    columns: Mapping[str, Sequence[Text | str]], *, keys: Container[str], right: Container[str]
+) -> None:
     """Print columns under their names; what is longer than the terminal goes through a pager, as git does.
 
     A terminal too narrow for all of them gets fewer: the last ones that are not `keys` are left out, and named below.
@@ -52,12 +54,15 @@ def show_table(columns: Mapping[str, Sequence[Text]], *, keys: Container[str], r
 
 
 def _lines(
-    columns: Mapping[str, Sequence[Text]], keys: Container[str], right: Container[str], most: int | None
+    columns: Mapping[str, Sequence[Text | str]], keys: Container[str], right: Container[str], most: int | None
 ) -> Text:
     """The table, in at most `most` columns of the terminal unless the keys alone need more."""
     from rich.text import Text
 
-    whole = {name: [Text(name, "bold"), *cells] for name, cells in columns.items()}
+    whole = {
+        name: [Text(name, "bold"), *(Text(c) if isinstance(c, str) else c for c in cells)]
+        for name, cells in columns.items()
+    }
     widths = {name: max(cell.cell_len for cell in cells) for name, cells in whole.items()}
     left_out: list[str] = []
     for name in reversed(list(columns)):

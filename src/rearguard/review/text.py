@@ -114,11 +114,8 @@ def sentence(row: NearMissRow, mount: str = "back") -> str:
 def what_happened(row: NearMissRow, mount: str = "back") -> str:
     """The same without the time: nothing that says when or whose it was."""
     thing = _THING.get(row.kind) or f"{'an' if row.label[:1] in 'aeiou' else 'a'} {clean(row.label)}"
-    side = (
-        "straight ahead"
-        if row.side == "centre" and mount == "front"
-        else _SIDE.get(row.side, clean(row.side))
-    )
+    ahead = row.side == "centre" and mount == "front"
+    side = "straight ahead" if ahead else _SIDE.get(row.side, clean(row.side))
     least = f": least time to collision {seconds(row.min_ttc_s)}" if row.min_ttc_s is not None else ""
     at = f", about {row.range_m:.1f} m away" if row.range_m is not None else ""
     if row.lead_time_s is not None:

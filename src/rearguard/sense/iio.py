@@ -98,9 +98,7 @@ def find(wanted: str, root: Path = SYS) -> Path:
     """The folder of the gyroscope called `wanted`; "auto": the first there is. Raises `PartFailed`."""
     seen = []
     for folder in sorted(root.glob("iio:device*")):
-        if not re.fullmatch(r"iio:device\d{1,3}", folder.name):
-            continue
-        if not _has(folder, GYROSCOPE):
+        if not re.fullmatch(r"iio:device\d{1,3}", folder.name) or not _has(folder, GYROSCOPE):
             continue
         name = clean(_text(folder / "name", ""), _MOST_NAME)
         if wanted in ("auto", name, folder.name):
@@ -177,17 +175,12 @@ def _set_up(folder: Path, sensors: tuple[Sensor, ...]) -> list[Layout]:
 
 def _choose(folder: Path, sensor: Sensor) -> tuple[float, tuple[float, float, float]]:
     """The rate and the scales, the device's own where they will do, else the nearest that will."""
-    rate = next(
-        (f for f in ("sampling_frequency", f"{sensor.channel}_sampling_frequency") if (folder / f).exists()),
-        "",
-    )
+    names = ("sampling_frequency", f"{sensor.channel}_sampling_frequency")
+    rate = next((name for name in names if (folder / name).exists()), "")
     rate_hz = _number(folder / rate) if rate else 0.0
     if not LEAST_HZ <= rate_hz <= _MOST_HZ:
-        fit = (
-            [hz for hz in _numbers(folder / f"{rate}_available") if LEAST_HZ <= hz <= _MOST_HZ]
-            if rate
-            else []
-        )
+        offered = _numbers(folder / f"{rate}_available") if rate else []
+        fit = [hz for hz in offered if LEAST_HZ <= hz <= _MOST_HZ]
         if not fit:
             raise PartFailed(f"{folder.name}: it tells {rate_hz:g} rates a second, {LEAST_HZ:g} are needed")
         rate_hz = min(fit)

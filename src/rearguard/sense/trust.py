@@ -11,9 +11,8 @@ _CLIPPED_SHARE, _CLIPPED_S = 0.1, 1.0
 _STUCK_S = 0.25  # the very same numbers for so long: its noise alone moves the last digit
 _STUCK_SAMPLES = 5  # and so many are not used, to begin with
 _ODD_S = 1.0  # over which differences from flow are averaged
-_ODD = (
-    9.0  # of the squared differences in units of what they should be; 1 is as it should be, parallax makes 3
-)
+# Of the squared differences in units of what they should be; 1 is as it should be, parallax makes 3.
+_ODD = 9.0
 _AGREES = 3.0
 _AGREES_FOR_S = 3.0  # after having lied
 _ZERO_RAD_S = 0.1  # 6 dps: six times what the data sheet allows

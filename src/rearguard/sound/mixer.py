@@ -14,7 +14,7 @@ class Mixer:
 
     def __init__(self, rate_hz: int) -> None:
         self._cut = round(_CUT_S * rate_hz)
-        self._now: Samples = _nothing()
+        self._now: Samples = np.zeros((0, 2), np.float32)
         self._next: list[Samples] = []
 
     @property
@@ -51,7 +51,3 @@ class Mixer:
             left -= len(parts[-1])
             self._now = self._now[len(parts[-1]) :]
         return np.concatenate([*parts, np.zeros((left, 2), np.float32)])
-
-
-def _nothing() -> Samples:
-    return np.zeros((0, 2), np.float32)

@@ -24,9 +24,7 @@ from rearguard.types import CueName, Side
 _STALE_NS = NS_PER_S // 2  # a cue is not begun later than this: its motor may be still by then
 _HEARD_AT_NIGHT = {CueName.CRITICAL, CueName.LOW}  # LOW may tell of what is CRITICAL
 _BEAT_S = 0.1
-_SURE_S = (
-    0.3  # of sound must be taken before the device is said to work: the first blocks fill a buffer, no more
-)
+_SURE_S = 0.3  # of sound must be taken before the device is said to work: the first blocks only fill a buffer
 _AGAIN_S = 2.0
 
 

@@ -39,11 +39,8 @@ _RICH: Partials = tuple((k, 1.0 / k**0.5) for k in range(1, 7))
 _FULL: Partials = tuple((k, 1.0 / k) for k in range(1, 5))
 _ODD: Partials = tuple((k, 1.0 / k**0.7) for k in (1, 3, 5, 7))  # hollow, as a clarinet
 _FIFTH: Partials = ((1, 1.0), (1.5, 0.8), (3, 0.2))
-_WOOD: Partials = (
-    (1, 1.0),
-    (2.76, 0.5),
-    (5.4, 0.25),
-)  # a struck bar's (Fletcher & Rossing, Physics of Musical Instruments)
+# A struck bar's (Fletcher & Rossing, Physics of Musical Instruments).
+_WOOD: Partials = ((1, 1.0), (2.76, 0.5), (5.4, 0.25))
 
 _THREAT_DB, _FAULT_DB, _NEWS_DB = -12.0, -14.0, -18.0
 

@@ -20,18 +20,9 @@ class Heartbeat:
         self._aged = aged
         self._seq: int | None = None
         self._captured_ns: int | None = None
-        self._last_ns: int | None = None
-        self._heard_ns: int | None = None
-
-    @property
-    def last_ns(self) -> int | None:
-        """When the last beat came; None before the first."""
-        return self._last_ns
-
-    @property
-    def heard_ns(self) -> int | None:
-        """When a new frame was last judged, however late: vision that is slow does not hang."""
-        return self._heard_ns
+        self.last_ns: int | None = None  # when the last beat came
+        # When a new frame was last judged, however late: vision that is slow does not hang.
+        self.heard_ns: int | None = None
 
     def feed(self, now_ns: int, judged: Judged) -> bool:
         """Take note of a message; True if it proves sight."""
@@ -40,16 +31,16 @@ class Heartbeat:
             new = False
         if not new:
             return False
-        self._seq, self._captured_ns, self._heard_ns = judged.seq, judged.captured_ns, now_ns
+        self._seq, self._captured_ns, self.heard_ns = judged.seq, judged.captured_ns, now_ns
         late = self._aged and now_ns - judged.captured_ns > self._max_age_ns
-        if late and self._last_ns is not None:  # the first frame starts the watch, even if it is late
+        if late and self.last_ns is not None:  # the first frame starts the watch, even if it is late
             return False
-        self._last_ns = now_ns
+        self.last_ns = now_ns
         return True
 
     def due_ns(self) -> int | None:
         """When silence becomes blindness unless a beat comes; None before the first beat."""
-        return None if self._last_ns is None else self._last_ns + self._silent_ns
+        return None if self.last_ns is None else self.last_ns + self._silent_ns
 
     def lost(self, now_ns: int) -> bool:
         """Whether the beat has stopped."""
@@ -58,4 +49,4 @@ class Heartbeat:
 
     def forget(self) -> None:
         """A new vision process starts counting anew."""
-        self._seq = self._captured_ns = self._last_ns = self._heard_ns = None
+        self._seq = self._captured_ns = self.last_ns = self.heard_ns = None

@@ -16,8 +16,8 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from typing import Literal
 
 from rearguard import ipc
@@ -66,7 +66,7 @@ def run_warden(
     fill_standard_descriptors()
     with (
         signals() as wakeup,
-        _given_or_opened(motors, config) as pins,
+        nullcontext(motors) if motors is not None else open_motors(config.cue) as pins,
         open_button(config.warden.button_pin, pins.pin_factory) as button,
         open_deadman(config.warden.deadman_pin, pins.pin_factory) as deadman,
     ):
@@ -308,12 +308,3 @@ class _Warden:
         if status != self._status:
             self._status = status
             self._systemd.notify(f"STATUS={status}")
-
-
-@contextmanager
-def _given_or_opened(motors: Motors | None, config: Config) -> Iterator[Motors]:
-    if motors is not None:
-        yield motors
-        return
-    with open_motors(config.cue) as opened:
-        yield opened

@@ -24,10 +24,7 @@ SOUND_FAULTS = frozenset({Fault.SOUND_LOST, Fault.SOUND_SILENT})
 _SILENT_NS = round(0.6 * NS_PER_S)
 _HUNG_NS = 3 * NS_PER_S  # silent for so long, it is killed
 _STARTING_NS = 20 * NS_PER_S  # a cold card, a busy machine, a sound server that is just starting
-_FIRST_WAIT_S, _LONGEST_WAIT_S = (
-    0.5,
-    30.0,
-)  # before it is started again; each start costs a core's second on a Pi
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0  # before it is started again, which costs a core's second on a Pi
 _STEADY_NS = 10 * NS_PER_S
 
 

@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 import pytest
+from camera_kit import project, rotation
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rearguard.lab.world.backdrop import Trees
-from rearguard.lab.world.camera import Lens, Pose, axes, ego_motion, project, rotation, rotations
+from rearguard.lab.world.camera import Lens, Pose, axes, rotations
 from rearguard.lab.world.gait import Gait, Profile
 from rearguard.lab.world.path import Path
 
@@ -72,18 +73,6 @@ def test_level_axes_are_a_right_handed_frame_without_roll(yaw: float, pitch: flo
 def test_many_rotations_are_one_rotation_each(yaw: float, pitch: float, roll: float) -> None:
     pose = Pose(0, 0, 0, yaw, pitch, roll)
     assert rotations([pose, pose])[1] == pytest.approx(rotation(pose), abs=1e-12)
-
-
-@pytest.mark.parametrize("axis", ["yaw_rad", "pitch_rad", "roll_rad"])
-def test_ego_motion_tells_the_turn_and_its_sign(axis: str) -> None:
-    turned = ego_motion(Pose(0, 0, 0), Pose(0, 0, 0, **{axis: 0.02}))
-    assert getattr(turned, axis) == pytest.approx(0.02)
-    others = {"yaw_rad", "pitch_rad", "roll_rad"} - {axis}
-    assert [getattr(turned, other) for other in sorted(others)] == pytest.approx([0.0, 0.0], abs=1e-9)
-
-
-def test_a_bend_turns_the_camera_like_yaw() -> None:
-    assert ego_motion(Pose(0, 0, 0), Pose(0, 0, 0), heading_change_rad=0.05).yaw_rad == pytest.approx(0.05)
 
 
 def test_a_left_bend_of_36_5_m_is_1_4_m_off_straight_at_10_m() -> None:

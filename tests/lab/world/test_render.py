@@ -7,13 +7,14 @@ import math
 import cv2
 import numpy as np
 import pytest
+from camera_kit import project, rotation
 
 from rearguard.camera.catalogue import open_source
 from rearguard.config import Config
 from rearguard.config.camera import Camera
 from rearguard.detect.detector import Detector
 from rearguard.lab.world import catalogue
-from rearguard.lab.world.camera import Lens, Pose, project, rotation
+from rearguard.lab.world.camera import Lens, Pose
 from rearguard.lab.world.render import Renderer
 from rearguard.types import Image
 

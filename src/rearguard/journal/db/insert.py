@@ -48,36 +48,36 @@ def near_miss(db: sqlite3.Connection, outing_id: int, number: int, start: Outing
         "clock_synced": start.stamp.clock_synced,
         "wall_corrected": correction[1],
     }
-    _insert(db, "near_miss", {**stamped, **named(seen)}, "ON CONFLICT (outing, number) DO NOTHING")
+    row(db, "near_miss", {**stamped, **named(seen)}, "ON CONFLICT (outing, number) DO NOTHING")
     found = db.execute("SELECT id FROM near_miss WHERE outing = ? AND number = ?", (outing_id, number))
     near_miss_id = int(found.fetchone()[0])
     for n, point in enumerate(seen.trace):
-        _insert(db, "trace", {"near_miss": near_miss_id, "n": n, **named(point)}, "ON CONFLICT DO NOTHING")
+        row(db, "trace", {"near_miss": near_miss_id, "n": n, **named(point)}, "ON CONFLICT DO NOTHING")
     return near_miss_id
 
 
-def media(db: sqlite3.Connection, near_miss_id: int, row: MediaRecord) -> None:
+def media(db: sqlite3.Connection, near_miss_id: int, file: MediaRecord) -> None:
     """Store that a file in the clip folder belongs to a near miss."""
     db.execute(
-        "DELETE FROM media WHERE (near_miss, kind) = (?, ?) OR file = ?", (near_miss_id, row.kind, row.file)
+        "DELETE FROM media WHERE (near_miss, kind) = (?, ?) OR file = ?", (near_miss_id, file.kind, file.file)
     )
-    _insert(db, "media", {"near_miss": near_miss_id, **named(row)})
+    row(db, "media", {"near_miss": near_miss_id, **named(file)})
 
 
 def cue(db: sqlite3.Connection, outing_id: int, felt: Cue) -> None:
     """Store a cue that was felt."""
-    _insert(db, "cue", {"outing": outing_id, **named(felt)})
+    row(db, "cue", {"outing": outing_id, **named(felt)})
 
 
 def passage(db: sqlite3.Connection, outing_id: int, seen: Passage) -> None:
     """Store what passed."""
-    _insert(db, "passage", {"outing": outing_id, **named(seen)})
+    row(db, "passage", {"outing": outing_id, **named(seen)})
 
 
 def fault(db: sqlite3.Connection, outing_id: int, span: FaultSpan) -> None:
     """Store that a fault began, or, with the same beginning, that it ended."""
     once = "ON CONFLICT (outing, fault, began_ns) DO UPDATE SET ended_ns = excluded.ended_ns"
-    _insert(db, "fault", {"outing": outing_id, **named(span)}, once)
+    row(db, "fault", {"outing": outing_id, **named(span)}, once)
 
 
 def mark(db: sqlite3.Connection, outing_id: int, at_ns: int, kind: MarkKind) -> None:
@@ -127,7 +127,9 @@ def correct_clock(db: sqlite3.Connection, true: Stamp) -> int:
     return changed
 
 
-def _insert(db: sqlite3.Connection, table: str, row: dict[str, Any], conflict: str = "") -> None:
+def row(db: sqlite3.Connection, table: str, values: dict[str, Any], conflict: str = "") -> None:
     """Insert a row whose keys are column names of ours, never anybody's text."""
-    marks = ", ".join("?" * len(row))
-    db.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks}) {conflict}", tuple(row.values()))
+    marks = ", ".join("?" * len(values))
+    db.execute(
+        f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks}) {conflict}", tuple(values.values())
+    )

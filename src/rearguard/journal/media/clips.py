@@ -16,14 +16,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rearguard.config.journal import Journal as Settings
-from rearguard.journal.media.jpeg import scaled, shrink, to_jpeg
-from rearguard.journal.media.snapshot import PICTURE_WIDTH_PX
+from rearguard.journal.media.jpeg import CLIP_QUALITY, to_jpeg
+from rearguard.journal.media.snapshot import shrunk
 from rearguard.types import Box
 
 if TYPE_CHECKING:
     from rearguard.types import Frame, Image
 
-CLIP_QUALITY = 75
 _MAX_WAITING = 3  # frames not yet encoded; when the thread falls behind, newer frames are dropped
 _MAX_CUTS = 16
 _log = logging.getLogger(__name__)
@@ -148,12 +147,7 @@ class ClipRing:
                 self._changed.notify_all()
 
     def _encode(self, t_ns: int, image: Image, heads: tuple[Box, ...]) -> Still:
-        small = shrink(image, PICTURE_WIDTH_PX)
-        if self._keep != "full":
-            from rearguard.journal.media.redact import redact
-
-            scale = small.shape[1] / image.shape[1]
-            small = redact(small, [scaled(box, scale) for box in heads])
+        small = shrunk(image, heads, self._keep)
         height, width = small.shape[:2]
         return Still(t_ns, to_jpeg(small, CLIP_QUALITY), width, height)
 

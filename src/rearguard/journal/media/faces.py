@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import astuple
 
-from rearguard.journal.media.jpeg import from_jpeg, to_jpeg
+from rearguard.journal.media.jpeg import CLIP_QUALITY, from_jpeg, to_jpeg
 from rearguard.journal.media.redact import redact
 from rearguard.types import Box
 
@@ -22,17 +22,14 @@ if TYPE_CHECKING:
     from rearguard.types import Image
 
 _CASCADES = ("haarcascade_frontalface_alt2.xml", "haarcascade_profileface.xml")
-_SHIPPED = (
-    Path("/usr/share/opencv4/haarcascades"),
-    Path("/usr/share/opencv/haarcascades"),
-)  # by apt, opencv-data
+# By apt, opencv-data.
+_SHIPPED = (Path("/usr/share/opencv4/haarcascades"), Path("/usr/share/opencv/haarcascades"))
 _LEAST_PX = 20  # a smaller face has fewer pixels than it would get blocks
 _SCALE, _NEIGHBOURS = 1.25, 3
 _MARGIN = 0.25  # of the face's side: the cascades frame eyes and mouth
 # Not every picture of a clip is looked at: what is found is hidden, with a wider margin, for this long about it, too.
 _SPREAD_NS = 400_000_000
 _SPREAD_MARGIN = 0.6
-CLIP_QUALITY = 75
 
 
 def find_faces(image: Image) -> list[Box]:

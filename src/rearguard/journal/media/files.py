@@ -60,11 +60,8 @@ def clip_files(cut: Cut, *, with_picture: bool, faces_s: float | None) -> dict[M
 
     `faces_s` are the seconds to look for faces that nobody told of; None leaves all as it is.
     """
-    stills = [
-        s
-        for s in cut.stills
-        if (s.width_px, s.height_px) == (cut.stills[0].width_px, cut.stills[0].height_px)
-    ]
+    sizes = [(s.width_px, s.height_px) for s in cut.stills]
+    stills = [s for s, size in zip(cut.stills, sizes, strict=True) if size == sizes[0]]
     if not stills:
         return {}
     if faces_s is not None:

@@ -9,7 +9,7 @@ from rearguard.types import Box
 if TYPE_CHECKING:
     from rearguard.types import Image
 
-JPEG_QUALITY = 85
+JPEG_QUALITY, CLIP_QUALITY = 85, 75
 
 
 def scaled(box: Box, scale: float) -> Box:

@@ -46,15 +46,24 @@ def encode(snapshot: Snapshot, keep: Keep) -> Encoded | None:
     """
     if keep == "off":
         return None
-    small = shrink(snapshot.image, PICTURE_WIDTH_PX)
+    small = shrunk(snapshot.image, snapshot.heads, keep)
     if keep != "full":
         from rearguard.journal.media.faces import find_faces
         from rearguard.journal.media.redact import redact
 
-        scale = small.shape[1] / snapshot.image.shape[1]
-        small = redact(small, [scaled(box, scale) for box in snapshot.heads])
         small = redact(small, find_faces(small))
     return Encoded(to_jpeg(small), pack([to_thumb(small, 0.0)]), keep != "full")
+
+
+def shrunk(image: Image, heads: tuple[Box, ...], keep: Keep) -> Image:
+    """A picture of `PICTURE_WIDTH_PX` at most, its heads pixelated unless it is kept in full."""
+    small = shrink(image, PICTURE_WIDTH_PX)
+    if keep == "full":
+        return small
+    from rearguard.journal.media.redact import redact
+
+    scale = small.shape[1] / image.shape[1]
+    return redact(small, [scaled(box, scale) for box in heads])
 
 
 def to_thumb(image: Image, offset_s: float, width_px: int = MAX_WIDTH_PX) -> Thumb:

@@ -174,15 +174,7 @@ def decode(shape: Shape, data: bytes, count: int, kind: Any) -> list[Any]:
     """
     try:
         return _decode(shape, _streams(data), count, kind)
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        OverflowError,
-        struct.error,
-        msgspec.MsgspecError,
-    ) as e:
+    except (ValueError, TypeError, LookupError, OverflowError, struct.error, msgspec.MsgspecError) as e:
         raise Damaged(f"not frames of a trace: {e}") from e
     except StopIteration as e:
         raise Damaged("not frames of a trace: a column is missing") from e
@@ -270,10 +262,8 @@ def _leaf(shape: str, streams: Iterator[bytes], count: int, kind: Any) -> list[A
             words = [kind(word) for word in words]
         return [words[n] for n in _read_numbers(next(streams), count)]
     if shape == "json":
-        found: list[Any] = msgspec.convert(
-            msgspec.json.decode(next(streams)), list if kind is None else list[kind]
-        )
-        return found
+        found: list[Any] = msgspec.json.decode(next(streams))
+        return msgspec.convert(found, list if kind is None else list[kind])
     numbers = _read_numbers(next(streams), count)
     if shape == "float":
         return list(map(float, numbers))

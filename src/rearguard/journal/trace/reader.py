@@ -59,28 +59,24 @@ def trace_of(folder: Path, key: str) -> Trace:
         raise NotFound(f"no trace of outing {key} in {folder}: journal.trace was off, or it has expired")
     trace = _trace(files)
     if trace is None:
-        raise BadInput(f"{files[0].path}: {_why(files[0].path)}; the outing cannot be judged from it")
+        raise BadInput(f"{files[0].path}: {_head(files[0].path)[1]}; the outing cannot be judged from it")
     return trace
 
 
 def _trace(files: list[TraceFile]) -> Trace | None:
     for file in files:  # a head is in each of them
-        told = Read()
-        try:
-            with open_trace(file.path) as opened:
-                next(read(opened, told), None)
-        except OSError:
-            continue
-        if told.head is not None and told.head.outing_key == file.key:
-            return Trace(told.head, files)
+        head, _ = _head(file.path)
+        if head is not None and head.outing_key == file.key:
+            return Trace(head, files)
     return None
 
 
-def _why(path: Path) -> str:
+def _head(path: Path) -> tuple[Head | None, str]:
+    """A file's head, and what is wrong with it where there is none."""
     told = Read()
     try:
         with open_trace(path) as opened:
             next(read(opened, told), None)
     except OSError as e:
-        return e.strerror or str(e)
-    return clean(told.why, 200) or "cut before its head"
+        return None, e.strerror or str(e)
+    return told.head, clean(told.why, 200) or "cut before its head"

@@ -88,9 +88,8 @@ def collect(
     times_s = [t - first_s for t in times_s]
     sized = [None if m is None else Mark(m.t_s - first_s, m.range_m) for m in sizes]
     found = from_sizes(sized, times_s) if wanted.marker_m is not None else from_presses(wanted.marks, times_s)
-    _write_film(
-        open_film, wanted.stem, heads.areas(_heights(found, times_s, info) if wanted.agreed else {}), first_s
-    )
+    hidden = heads.areas(_heights(found, times_s, info) if wanted.agreed else {})
+    _write_film(open_film, wanted.stem, hidden, first_s)
     _write(wanted.stem, ".csv", _truth(found))
     _write(wanted.stem, ".toml", _labels(wanted, found, info, config))
     return found

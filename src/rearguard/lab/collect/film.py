@@ -157,13 +157,8 @@ def _same(person: Box, others: Sequence[Box]) -> Box | None:
     def off(other: Box) -> float:
         return abs(other.cx - person.cx) + abs(other.cy - person.cy)
 
-    fitting = [
-        o
-        for o in others
-        if 1 / _SAME_HEIGHT < o.height / person.height < _SAME_HEIGHT
-        and off(o) < _SAME_HEIGHTS_OFF * person.height
-    ]
-    return min(fitting, key=off, default=None)
+    alike = [o for o in others if 1 / _SAME_HEIGHT < o.height / person.height < _SAME_HEIGHT]
+    return min((o for o in alike if off(o) < _SAME_HEIGHTS_OFF * person.height), key=off, default=None)
 
 
 def _between(a: Box, b: Box, share: float) -> Box:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from rearguard.errors import BadInput
+from rearguard.lab.array import Array
 from rearguard.types import Image
 
-Array = NDArray[np.floating[Any]]
 EVEN_M = 0.3  # a pace is even when no mark is further from it: a press is a tenth of a second off, at 3 m/s
 _NEAR_MARKS = 4  # of an uneven pace, this many marks nearest in time give place and speed
 _WINDOW_S = 1.2  # of a mark in the picture

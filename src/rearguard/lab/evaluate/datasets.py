@@ -6,7 +6,7 @@ import csv
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rearguard.detect.classes import COCO
@@ -38,14 +38,9 @@ class Labelled:
         """The truths with boxes in pixels of a picture of this size."""
         if not self.fractions:
             return self.truths
-        return tuple(
-            Truth(
-                t.label,
-                Box(t.box.x0 * width, t.box.y0 * height, t.box.x1 * width, t.box.y1 * height),
-                t.doubtful,
-            )
-            for t in self.truths
-        )
+        boxes = (t.box for t in self.truths)
+        scaled = (Box(b.x0 * width, b.y0 * height, b.x1 * width, b.y1 * height) for b in boxes)
+        return tuple(replace(t, box=box) for t, box in zip(self.truths, scaled, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,9 +60,8 @@ def score(
         precision = evaluated.eval["precision"][0, :, position, 0, 0]
         valid = precision[precision > -1]
         images = [e for e in evaluated.evalImgs if e is not None and e["category_id"] == index[label]]
-        result.append(
-            _figures(label, images, evaluated, float(valid.mean()) if valid.size else None, min_score)
-        )
+        ap50 = float(valid.mean()) if valid.size else None
+        result.append(_figures(label, images, evaluated, ap50, min_score))
     return result
 
 
@@ -75,6 +74,7 @@ def _coco(
         from pycocotools.cocoeval import COCOeval
     except ImportError as e:
         raise PartFailed("pycocotools is not installed; pip install 'rearguard[bench]'") from e
+    things = [(i, t) for i, ts in enumerate(truths) for t in ts if t.label in index]
     annotations = [
         {
             "id": number,
@@ -84,9 +84,7 @@ def _coco(
             "area": t.box.area,
             "iscrowd": int(t.doubtful),
         }
-        for number, (image, t) in enumerate(
-            ((i, t) for i, ts in enumerate(truths) for t in ts if t.label in index), 1
-        )
+        for number, (image, t) in enumerate(things, 1)
     ]
     found = [
         {"image_id": image, "category_id": index[d.label], "bbox": _xywh(d.box), "score": d.score}
@@ -124,9 +122,8 @@ def _figures(label: str, images: list[Any], evaluated: Any, ap50: float | None, 
             if not ignored:
                 heights.append(evaluated.cocoGt.anns[truth]["bbox"][3])
                 hits.append(by > 0 and scores[by] >= min_score)
-        for value, truth, ignored in zip(
-            image["dtScores"], image["dtMatches"][0], image["dtIgnore"][0], strict=True
-        ):
+        matches, doubtful = image["dtMatches"][0], image["dtIgnore"][0]
+        for value, truth, ignored in zip(image["dtScores"], matches, doubtful, strict=True):
             if value >= min_score and not ignored:
                 reported += 1
                 right += truth > 0
@@ -136,15 +133,9 @@ def _figures(label: str, images: list[Any], evaluated: Any, ap50: float | None, 
         for low, high in HEIGHTS_PX
         for inside in [(tall >= low) & (tall < high)]
     )
-    return Figures(
-        label,
-        len(heights),
-        ap50,
-        min_score,
-        float(found.mean()) if len(heights) else None,
-        float(right / reported) if reported else None,
-        bands,
-    )
+    recall = float(found.mean()) if heights else None
+    precision = float(right / reported) if reported else None
+    return Figures(label, len(heights), ap50, min_score, recall, precision, bands)
 
 
 def _xywh(box: Box) -> list[float]:

@@ -104,25 +104,21 @@ def take_pictures(config: Config, source: str, count: int) -> list[bytes]:
 
 def measure_row(config: Config, pictures: Sequence[bytes]) -> Row:
     """Judge every picture with this configuration, on one pipeline, and time it."""
-    import cv2
-    import numpy as np
-
     from rearguard.clock import NS_PER_S
     from rearguard.detect.detector import Detector
     from rearguard.ego.pinhole import Pinhole
+    from rearguard.journal.media.jpeg import from_jpeg
     from rearguard.types import Frame
     from rearguard.vision.pipeline import Pipeline, age_of_file
 
-    first = cv2.imdecode(np.frombuffer(pictures[0], np.uint8), cv2.IMREAD_COLOR)
+    first = from_jpeg(pictures[0])
     size = (first.shape[1], first.shape[0])
     detector = Detector(config.detect, size)
-    pipeline: Pipeline = Pipeline(
-        config, Pinhole.from_fov(*size, config.camera.hfov_deg), detector, age_of_file
-    )
+    lens = Pinhole.from_fov(*size, config.camera.hfov_deg)
+    pipeline: Pipeline = Pipeline(config, lens, detector, age_of_file)
     invoke_ms, frame_ms = [], []
     for seq, jpeg in enumerate(pictures):
-        image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-        frame = Frame(seq, round(seq / config.camera.fps * NS_PER_S), image)
+        frame = Frame(seq, round(seq / config.camera.fps * NS_PER_S), from_jpeg(jpeg))
         start = time.perf_counter()
         pipeline.process_frame(frame)
         if seq >= WARM_UP:

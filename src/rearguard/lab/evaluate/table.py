@@ -33,16 +33,9 @@ def show(results: Sequence[Measured]) -> None:
     for r in results:
         for f in r.figures:
             bands = [f"{b.found / b.truths:.2f}" if b.truths else "–" for b in f.by_height]
-            cells = [
-                r.dataset,
-                r.model,
-                f.label,
-                str(f.truths),
-                *map(_share, (f.ap50, f.recall, f.precision)),
-            ]
-            table.add_row(
-                *cells, *bands, f"{r.input_px / 1000:.0f}k", f"{r.invoke_ms:.1f}", f"{r.frame_ms:.1f}"
-            )
+            shares = map(_share, (f.ap50, f.recall, f.precision))
+            cost = f"{r.input_px / 1000:.0f}k", f"{r.invoke_ms:.1f}", f"{r.frame_ms:.1f}"
+            table.add_row(r.dataset, r.model, f.label, str(f.truths), *shares, *bands, *cost)
     console = _console()
     console.print(table)
     if results and results[0].figures:

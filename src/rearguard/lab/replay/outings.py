@@ -107,12 +107,15 @@ def _of_journal(folder: Path, traced: dict[str, Item]) -> Iterator[Item]:
         rows = sorted(journal.outings(limit=_ALL), key=lambda row: (row.wall_s, row.id))
     for row in rows:
         item = traced.pop(row.key, None)
-        about = {"name": str(row.id), "outing": row.id, "wall_s": row.wall_s, "device": row.device}
-        if item is not None:
-            yield replace(item, **about)
-        else:
-            yield Item(kind="near misses", place=str(folder), key=row.key, source=row.source, **about)  # type: ignore[arg-type]
+        if item is None:
+            item = Item(kind="near misses", place=str(folder), name="", key=row.key, source=row.source)
+        yield _numbered(item, row)
     yield from traced.values()  # of outings that the database does not know (any more)
+
+
+def _numbered(item: Item, row: OutingRow) -> Item:
+    """An item with what the journal's database knows of it."""
+    return replace(item, name=str(row.id), outing=row.id, wall_s=row.wall_s, device=row.device)
 
 
 def rejudge_outing(
@@ -121,8 +124,7 @@ def rejudge_outing(
     """One outing of a journal from its trace; None where it has none. Raises `BadInput` for one that is damaged."""
     if not trace_files(folder, row.key):
         return None
-    about = {"name": str(row.id), "outing": row.id, "wall_s": row.wall_s, "device": row.device}
-    item = replace(_of_trace(folder, trace_of(folder, row.key).head), **about)
+    item = _numbered(_of_trace(folder, trace_of(folder, row.key).head), row)
     return _from_trace(Work(item=item, after=after, before=before))
 
 
@@ -136,10 +138,8 @@ def _content(item: Item) -> list[tuple[str, int, float]]:
     """What an item's result depends on besides: the size and time of its files."""
     place = Path(item.place)
     if item.kind == "trace":
-        return [
-            (f.path.name, f.bytes, f.changed_s)
-            for f in trace_files(place, item.key) or files_in(place, item.key)
-        ]
+        files = trace_files(place, item.key) or files_in(place, item.key)
+        return [(f.path.name, f.bytes, f.changed_s) for f in files]
     file = place / DATABASE if item.kind == "near misses" else place
     about = file.stat()
     return [(file.name, about.st_size, about.st_mtime)]
@@ -156,10 +156,9 @@ def _from_trace(work: Work) -> OutingChanges:
     trace = trace_of(Path(work.item.place), work.item.key)
     frames = list(trace.frames())
     after, identical = _judged(trace, frames, work.after)
-    before = (
-        _judged(trace, frames, work.before)[0] if work.before else felt(map(_as_recorded, frames), work.after)
-    )
-    return _told(work.item, before, after, identical if work.before is None else None, trace.damaged)
+    if work.before:
+        return _told(work.item, _judged(trace, frames, work.before)[0], after, None, trace.damaged)
+    return _told(work.item, felt(map(_as_recorded, frames), work.after), after, identical, trace.damaged)
 
 
 def _judged(trace: Trace, frames: list[TraceFrame], config: Config) -> tuple[Replayed, float]:
@@ -208,9 +207,8 @@ def _from_near_misses(work: Work) -> OutingChanges | None:
         own = from_journal.recorded_config(row)
     except BadInput:
         own = work.before or work.after
-    again = [
-        from_journal.again(row, near, trace, own, work.before or own, work.after) for near, trace in traced
-    ]
+    before = work.before or own
+    again = [from_journal.again(row, near, trace, own, before, work.after) for near, trace in traced]
     begins_s = [(near.first_ns - row.origin_ns) / 1e9 for near, _ in traced]
     rows = [_moved(change, at_s) for at_s, a in zip(begins_s, again, strict=True) for change in a.changes]
     differ = [row for row in rows if row.what != "same"]

@@ -33,11 +33,8 @@ def page(found: Sequence[OutingChanges], sums: Totals, about: str) -> str:
     changed = [o for o in found if o.changes]
     pictures = _Pictures()
     outings = "".join(_outing(o, pictures) for o in changed)
-    same = (
-        ""
-        if sums.identical is None
-        else f" {sums.identical:.2%} of frames get the verdict of then, to the last bit."
-    )
+    known = sums.identical is not None
+    same = f" {sums.identical:.2%} of frames get the verdict of then, to the last bit." if known else ""
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><title>rearguard: outings judged again</title>"
         f"<style>{_STYLE}</style><h1>Outings judged again</h1><p>{escape(about)}</p>"

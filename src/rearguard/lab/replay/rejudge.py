@@ -79,6 +79,5 @@ def felt(stream: Iterable[Verdict], config: Config) -> Replayed:
         levels[verdict.level.name] += 1
         frames += 1
         last_ns = verdict.captured_ns
-    return Replayed(
-        frames=frames, duration_s=round((last_ns - first_ns) / NS_PER_S, 3), cues=cues, levels=levels
-    )
+    duration_s = round((last_ns - first_ns) / NS_PER_S, 3)
+    return Replayed(frames=frames, duration_s=duration_s, cues=cues, levels=levels)

@@ -42,9 +42,7 @@ class Gathering:
         """
         self._corridor_m, self._late_s, self._longest_s = corridor_m, late_s, longest_s
         sums = Accuracy()
-        self._sums: dict[str, list[float]] = {
-            name: list(getattr(sums, name)) for name in sums.__struct_fields__
-        }
+        self._sums = {name: list[float](getattr(sums, name)) for name in sums.__struct_fields__}
 
     def add(self, thing: TrueThing, threat: Threat | None, endangers: bool) -> None:
         """What was told of a thing in a frame, None for nothing; `endangers`: it is on a collision course."""

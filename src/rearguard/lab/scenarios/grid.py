@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 
 import msgspec
 
@@ -146,16 +146,7 @@ class SeedResult(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def outcome(self) -> Outcome:
         """What happened."""
-        return Outcome(
-            self.passed,
-            self.critical_lead_s,
-            self.caution_lead_s,
-            self.criticals,
-            self.cautions,
-            self.duration_s,
-            self.moment_s,
-            self.accuracy,
-        )
+        return Outcome(**{f.name: getattr(self, f.name) for f in fields(Outcome)})
 
 
 class Some(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,7 +160,7 @@ class Some(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass
 class Failures:
-    """One line for each task that failed, and for each cell how many runs it lacks."""
+    """One line for each task that failed."""
 
     lines: list[str] = field(default_factory=list)
 
@@ -212,10 +203,8 @@ def run_plan(
             failures.lines.append(f"{done.task.name}: {done.error}")
         if on_done is not None:
             on_done(done.task.what.seeds[1] - done.task.what.seeds[0])
-        while told < len(plan.cells) and all(
-            t.key in results for t in tasks[told * per_cell : (told + 1) * per_cell]
-        ):
-            parts = (results.pop(t.key) for t in tasks[told * per_cell : (told + 1) * per_cell])
+        while (own := tasks[told * per_cell : (told + 1) * per_cell]) and all(t.key in results for t in own):
+            parts = (results.pop(t.key) for t in own)
             rows = [row for part in parts for row in part or ()]
             if rows:
                 yield summarise(plan.cells[told], [r.outcome for r in rows], [r.seed for r in rows])
@@ -243,13 +232,7 @@ def summarise(cell: Cell, outcomes: Sequence[Outcome], seeds: Sequence[int] | No
     leads = [o.critical_lead_s if scenario.due is Level.CRITICAL else o.caution_lead_s for o in outcomes]
     accuracy, bins = add_up(o.accuracy for o in outcomes), range(len(BINS_S))
     return CellResult(
-        scenario=cell.scenario,
-        speed_m_s=cell.speed_m_s,
-        fps=cell.fps,
-        noise=cell.noise,
-        gait=cell.gait,
-        fidelity=cell.fidelity,
-        gyro=cell.gyro,
+        **asdict(cell),
         seeds=len(outcomes),
         passed=passed,
         passed_share=round(share, 4),
@@ -276,9 +259,8 @@ def _share(part: int, whole: int) -> float | None:
 def _failing(cell: Cell, outcomes: Sequence[Outcome], seeds: Sequence[int]) -> Iterator[FailingSeed]:
     """The first runs that failed, or that had a nuisance where that is what a cell fails of."""
     must_warn = BY_NAME[cell.scenario].must_warn
-    bad = [
-        (s, o) for s, o in zip(seeds, outcomes, strict=True) if not o.passed or (o.cautions and not must_warn)
-    ]
+    runs = zip(seeds, outcomes, strict=True)
+    bad = [(seed, o) for seed, o in runs if not o.passed or (o.cautions and not must_warn)]
     for seed, outcome in sorted(bad, key=lambda pair: pair[1].passed)[:_FAILING_TOLD]:
         usual = (cell.noise, cell.gait) == (GOAL_NOISE, True)
         how = _HOW[cell.fidelity] or ("" if usual else " --full")

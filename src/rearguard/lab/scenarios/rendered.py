@@ -38,21 +38,15 @@ def judged_frames(
     """All that every frame led to; frames are as old as on a Pi. Drawn, or out of `photos`; `gyro`: with a gyroscope
     beside the camera."""
     camera = config.camera
+    pitch_rad = math.radians(camera.pitch_deg)
     lens = Lens.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
     looks = PhotoLooks(photos, scene.seed) if photos else None
-    renderer = Renderer(scene, lens, camera.height_m, math.radians(camera.pitch_deg), looks)
+    renderer = Renderer(scene, lens, camera.height_m, pitch_rad, looks)
     sight = Pinhole(lens.width_px, lens.height_px, lens.focal_px)
     detector = _detector(msgspec.json.encode(config.detect))
     detector.forget()  # whatever this process ran before
-    pipeline = Pipeline(
-        config,
-        sight,
-        detector,
-        lambda _: LATENCY_S,
-        boxes.known_gyro(scene, 1 / fps, Errors(), scene.seed, math.radians(camera.pitch_deg))
-        if gyro
-        else None,
-    )
+    turns = boxes.known_gyro(scene, 1 / fps, Errors(), scene.seed, pitch_rad) if gyro else None
+    pipeline = Pipeline(config, sight, detector, lambda _: LATENCY_S, turns)
     for seq in range(math.floor(scene.duration_s * fps) + 1):
         image, truth = renderer.frame(seq / fps, seq)
         yield pipeline.process_frame(Frame(seq, round(seq / fps * NS_PER_S), image, truth))

@@ -25,9 +25,7 @@ _SAME_THING_IOU = 0.1
 _FIGURES = ("person", "bicycle")
 _TOLD_AHEAD_S = 6.0  # what is told while nothing but figures is nearer than this is about none of it
 _TINY_S = 1e-6  # times are sums of floats
-_CALM_S = (
-    2.0  # false warnings in the first seconds, in which left and right are not yet known, are not counted
-)
+_CALM_S = 2.0  # false warnings in the first seconds, where left and right are not yet known, are not counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +59,8 @@ class Outcome:
     criticals: int  # rises to the level that no true danger called for
     cautions: int
     duration_s: float
-    moment_s: float | None = (
-        None  # when it failed: of the first false CRITICAL or warning, else when one was needed
-    )
+    # When it failed: of the first false CRITICAL or warning, else when one was needed.
+    moment_s: float | None = None
     accuracy: Accuracy = Accuracy()  # noqa: RUF009 - frozen
 
 

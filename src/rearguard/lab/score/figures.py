@@ -74,6 +74,7 @@ def figures(found: Sequence[RecordingScore]) -> Figures:
     leads = sorted(d.lead_s for d in due if d.lead_s is not None)
     estimates = [e for r in found for e in r.estimates]
     windows = [w for r in found for w in r.windows]
+    aheads = sorted({w.ahead_s for w in windows if w.ahead_s is not None})
     criticals = sum(a.level >= Level.CRITICAL for a in alarms)
     cautions = sum(a.level == Level.CAUTION for a in alarms)
     return Figures(
@@ -87,10 +88,7 @@ def figures(found: Sequence[RecordingScore]) -> Figures:
         caution=rate(cautions, sum(r.caution_hours for r in found)),
         critical=rate(criticals, sum(r.critical_hours for r in found)),
         ttc=[ttc_bin(estimates, low, high) for low, high in BINS_S],
-        ap=[
-            precision(windows, ahead)
-            for ahead in sorted({w.ahead_s for w in windows if w.ahead_s is not None})
-        ],
+        ap=[precision(windows, ahead) for ahead in aheads],
     )
 
 

@@ -106,10 +106,8 @@ def read_corpus(
     `only`: of those whose recording is there, the ones whose name contains this. Recordings lie beside the labels, or
     in `pictures`. Raises `BadInput` naming file and field.
     """
-    if corpus.is_file():
-        files = [corpus]
-    else:
-        files = [f for f in sorted(corpus.glob("*.toml")) if f.name != BUDGET]
+    there = [corpus] if corpus.is_file() else sorted(corpus.glob("*.toml"))
+    files = [f for f in there if f == corpus or f.name != BUDGET]
     if not files:
         raise BadInput(f"{corpus}: no labels in it; a corpus is a folder of .toml files, see docs/score.md")
     found, missing = [], []
@@ -138,9 +136,8 @@ def read_labels(file: Path) -> Labels:
         by_time = interval.from_s is not None and interval.to_s is not None
         if by_frame == by_time:
             raise BadInput(f"{where}: needs from_frame and to_frame, or from_s and to_s")
-        if (interval.from_frame or 0) > (interval.to_frame or 0) or (interval.from_s or 0) > (
-            interval.to_s or 0
-        ):
+        backwards = (interval.from_frame or 0) > (interval.to_frame or 0)
+        if backwards or (interval.from_s or 0) > (interval.to_s or 0):
             raise BadInput(f"{where}: ends before it begins")
     return labels
 

@@ -126,9 +126,8 @@ def score_recording(work: ScoreWork) -> list[RecordingScore]:
     """Look at a recording and compare with its labels. Raises `BadInput` for one that cannot be read."""
     entry, labels = work.entry, work.entry.labels
     source, config = open_labelled(entry, work.config)
-    truth = (
-        read_truth(Path(entry.folder), labels.truth, labels.fps or source.info.fps) if labels.truth else {}
-    )
+    fps = labels.fps or source.info.fps
+    truth = read_truth(Path(entry.folder), labels.truth, fps) if labels.truth else {}
     frames: list[FrameScore] = []
     estimates: list[Estimate] = []
     stills: list[bytes] = []

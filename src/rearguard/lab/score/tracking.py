@@ -95,9 +95,8 @@ def compare_trackers(
 
 def _seen(tracks: Sequence[Track], label: str) -> list[tuple[int, Box]]:
     """The tracks of things that were seen in their frame; what is only expected in it is not compared."""
-    return [
-        (t.id, t.box) for t in tracks if t.label == label and t.seen_ns == t.at_ns and t.kind == "detected"
-    ]
+    seen = (t for t in tracks if t.label == label and t.seen_ns == t.at_ns and t.kind == "detected")
+    return [(t.id, t.box) for t in seen]
 
 
 class _Run:
@@ -112,9 +111,8 @@ class _Run:
 
     def add(self, number: int, truth: Sequence[Owned], told: Sequence[tuple[int, Box]]) -> None:
         """What a tracker told of a frame."""
-        overlaps = np.array([[o.box.iou(box) for _, box in told] for o in truth]).reshape(
-            len(truth), len(told)
-        )
+        overlaps = np.array([[o.box.iou(box) for _, box in told] for o in truth])
+        overlaps = overlaps.reshape(len(truth), len(told))
         best = overlaps.max(axis=0, initial=0.0)
         counts = [n for n, (_, box) in enumerate(told) if box.height >= self._least_px or best[n] >= _IOU]
         distances = 1.0 - overlaps[:, counts]
@@ -128,9 +126,8 @@ class _Run:
         """What it comes to."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its words with pandas are not ours
-            found = self._metrics.create().compute(
-                self._events, metrics=list(_METRICS), return_dataframe=False
-            )
+            metrics = self._metrics.create()
+            found = metrics.compute(self._events, metrics=list(_METRICS), return_dataframe=False)
             events = self._events.mot_events
         return TrackingScore(
             recording=recording,
@@ -149,19 +146,13 @@ class _Run:
         names = {number: who for who, number in self._numbers.items()}
         last: dict[int, int] = {}
         found = []
-        rows = zip(
-            events.index.get_level_values(0), events["Type"], events["OId"], events["HId"], strict=True
-        )
-        for place, kind, thing, track in rows:
+        places = events.index.get_level_values(0)
+        for place, kind, thing, track in zip(
+            places, events["Type"], events["OId"], events["HId"], strict=True
+        ):
             if kind == "SWITCH":
-                found.append(
-                    Switch(
-                        frame=self._frames[int(place)],
-                        who=names[int(thing)],
-                        before=last[int(thing)],
-                        after=int(track),
-                    )
-                )
+                frame, who = self._frames[int(place)], names[int(thing)]
+                found.append(Switch(frame=frame, who=who, before=last[int(thing)], after=int(track)))
             if kind in ("MATCH", "SWITCH"):
                 last[int(thing)] = int(track)
         return found

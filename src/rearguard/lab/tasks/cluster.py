@@ -59,10 +59,8 @@ def run_on_cluster(
 def _call_there(program: str, function: Callable[[Any], R], what: Any) -> tuple[R | None, str | None]:
     """On the worker: refuse to mix what two versions compute."""
     if program_digest() != program:
-        return (
-            None,
-            f"the worker on {socket.gethostname()} has another rearguard; install the same everywhere",
-        )
+        host = socket.gethostname()
+        return None, f"the worker on {host} has another rearguard; install the same everywhere"
     return call(function, what)
 
 

@@ -25,13 +25,8 @@ from rearguard.output import output
 R = TypeVar("R", bound=msgspec.Struct)
 
 _KEY_CHARS = 32
-_DAMAGED = (
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    msgspec.MsgspecError,
-)  # pyarrow's own errors are among these
+# Pyarrow's own errors are among these.
+_DAMAGED = (OSError, ValueError, TypeError, KeyError, msgspec.MsgspecError)
 
 
 @cache
@@ -67,9 +62,8 @@ class Parts(Generic[R]):
             raise BadInput("--out needs pyarrow: pip install 'rearguard[export]'") from e
         self._pa, self._pq = pa, pq
         self._folder, self._row = folder, row
-        self._schema = pa.schema(
-            [(name, arrow_type(pa, shape)) for name, shape in shape_of(row)["struct"].items()]
-        )
+        shapes = shape_of(row)["struct"]
+        self._schema = pa.schema([(name, arrow_type(pa, shape)) for name, shape in shapes.items()])
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as e:

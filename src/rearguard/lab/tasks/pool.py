@@ -61,10 +61,8 @@ def call(function: Callable[[Any], R], what: Any) -> tuple[R | None, str | None]
         return None, str(e)
     except Exception as e:
         where = traceback.extract_tb(e.__traceback__)[-1]
-        return (
-            None,
-            f"{type(e).__name__}: {e} ({where.name}, line {where.lineno} of {os.path.basename(where.filename)})",
-        )
+        place = f"{where.name}, line {where.lineno} of {os.path.basename(where.filename)}"
+        return None, f"{type(e).__name__}: {e} ({place})"
 
 
 @dataclass(eq=False)

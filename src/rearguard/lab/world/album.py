@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -26,7 +25,6 @@ from rearguard.lab.world.paint import halvings
 from rearguard.lab.world.things import Kind
 from rearguard.types import Image
 
-Array = NDArray[np.floating[Any]]
 PERSON_M, EYE_M = 1.7, 1.5
 CELL_M = 0.008  # of a ground patch; what a photographed metre of ground has at the feet
 _MOST_PHOTOS, _MOST_BYTES, _MOST_SIDE_PX = 400, 20_000_000, 4000

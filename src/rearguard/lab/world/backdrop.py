@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from rearguard.lab.array import Array
 from rearguard.lab.world.camera import Lens, Pose, axes, into_camera, to_level
 from rearguard.lab.world.paint import blend, dimmed, halvings
 from rearguard.lab.world.path import Path
 from rearguard.types import Image
 
-Array = NDArray[np.floating[Any]]
 PANORAMA_PX = 6144  # around the whole horizon
 PER_RAD = PANORAMA_PX / (2 * math.pi)
 LOWEST, HIGHEST = -0.12, 1.0  # tangents of elevation
@@ -83,14 +81,8 @@ class Trees:
         s = -20.0
         while s < until_m + _TREE_SEEN_M[1]:
             side = 1 if rng.random() < 0.5 else -1
-            self._trees.append(
-                Tree(
-                    s,
-                    side * rng.uniform(*_TREE_BESIDE_M),
-                    rng.uniform(2.0, 9.0),
-                    int(rng.integers(len(self._sprites))),
-                )
-            )
+            n, height = side * rng.uniform(*_TREE_BESIDE_M), rng.uniform(2.0, 9.0)
+            self._trees.append(Tree(s, n, height, int(rng.integers(len(self._sprites)))))
             s += rng.uniform(3.0, 9.0)
         self._places = np.array([tree.s_m for tree in self._trees])
 
@@ -141,11 +133,11 @@ def drawn_panorama(seed: int) -> Image:
     up = np.clip(np.arange(horizon, horizon - rows, -1) / PER_RAD, 0, 1)[:, None, None] ** 0.6
     sky = (1 - up) * np.array([232.0, 224.0, 214.0]) + up * np.array([208.0, 160.0, 112.0])
     image = np.repeat(sky, PANORAMA_PX, axis=1).astype(np.float32)
-    clouds = _round_noise(rng, rows, ((40, 1.0), (90, 0.6), (220, 0.3)))
+    clouds = _round_noise(rng, rows)
     image += np.clip(clouds * 18, -4, 34)[..., None]
     canvas = np.clip(image, 0, 255).astype(np.uint8)
-    for base, spread, colour in ((0.055, 0.020, (176, 164, 140)), (0.030, 0.016, (138, 142, 112))):
-        _ridge(canvas, rng, horizon, base, spread, colour)
+    for ridge in ((0.055, 0.020, (176, 164, 140)), (0.030, 0.016, (138, 142, 112))):
+        _ridge(canvas, rng, horizon, *ridge)
     for _ in range(46):
         _house(canvas, rng, horizon)
     _tree_line(canvas, rng, horizon)
@@ -158,25 +150,19 @@ def drawn_panorama(seed: int) -> Image:
     return blurred
 
 
-def _round_noise(rng: np.random.Generator, rows: int, octaves: tuple[tuple[int, float], ...]) -> Array:
+def _round_noise(rng: np.random.Generator, rows: int) -> Array:
     total = np.zeros((rows, PANORAMA_PX), np.float32)
-    for cells, gain in octaves:
+    for cells, gain in ((40, 1.0), (90, 0.6), (220, 0.3)):
         grid = rng.normal(0, gain, (max(2, cells // 3), cells)).astype(np.float32)
         grid = np.concatenate([grid, grid, grid], axis=1)
-        total += cv2.resize(grid, (PANORAMA_PX * 3, rows), interpolation=cv2.INTER_CUBIC)[
-            :, PANORAMA_PX : 2 * PANORAMA_PX
-        ]
+        wide = cv2.resize(grid, (PANORAMA_PX * 3, rows), interpolation=cv2.INTER_CUBIC)
+        total += wide[:, PANORAMA_PX : 2 * PANORAMA_PX]
     return total
 
 
 def _ridge(
-    canvas: Image,
-    rng: np.random.Generator,
-    horizon: int,
-    base: float,
-    spread: float,
-    colour: tuple[int, int, int],
-) -> None:
+    canvas: Image, rng: np.random.Generator, horizon: int, base: float, spread: float, colour: tuple[int, int, int]
+) -> None:  # fmt: skip
     angle = np.arange(PANORAMA_PX) * (2 * math.pi / PANORAMA_PX)
     height = np.full(PANORAMA_PX, base)
     for k in (2, 3, 5, 9, 17, 40, 90):
@@ -212,17 +198,8 @@ def _tree_line(canvas: Image, rng: np.random.Generator, horizon: int) -> None:
         y = horizon - int(rng.uniform(-2, 12 + 34 * stand))
         green = rng.uniform(0.55, 1.15)
         colour = (52 * green, 98 * green, 72 * green)
-        cv2.ellipse(
-            canvas,
-            (x, y),
-            (int(rng.uniform(3, 11)), int(rng.uniform(3, 9))),
-            0,
-            0,
-            360,
-            colour,
-            -1,
-            cv2.LINE_AA,
-        )
+        size = int(rng.uniform(3, 11)), int(rng.uniform(3, 9))
+        cv2.ellipse(canvas, (x, y), size, 0, 0, 360, colour, -1, cv2.LINE_AA)
 
 
 def _tree(rng: np.random.Generator, kind: int) -> Image:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rearguard.clock import NS_PER_S
 from rearguard.config.camera import Camera
+from rearguard.lab.array import Array
 from rearguard.lab.world import gyro
 from rearguard.lab.world.camera import NEAR_M, Lens, Pose, rotations
 from rearguard.lab.world.scene import CLOSING_FLOOR_M_S, Scene
@@ -24,7 +25,6 @@ from rearguard.lab.world.wearer import Course
 from rearguard.sense.fusion import GyroFusion
 from rearguard.types import Box, Detection, EgoMotion, Gravity, Heading, Observation, Speed, TrueThing
 
-Array = NDArray[np.floating[Any]]
 _SEEN_KINDS = frozenset({Kind.PERSON, Kind.CYCLIST, Kind.DOG})  # what a COCO detector has a class for
 _SCORES = (
     (22.0, 38.0, 60.0, 110.0, 300.0),
@@ -34,9 +34,8 @@ _SCORE_SD = 0.08
 _OF_USUAL = 0.6, 3.0
 _TURN_QUALITY = 0.9
 _STANDS_S = 10.0  # before an outing with a gyroscope: that long the self-test takes, and people to set off
-_STILL_RAD_RS = (
-    0.0004  # by how much image flow, summed up, is off after a second of standing, on rendered pictures
-)
+# By how much image flow, summed up, is off after a second of standing, on rendered pictures.
+_STILL_RAD_RS = 0.0004
 _SPEED_LASTS_S = 0.33  # the looming channel compares pictures this far apart
 _SPEED_SD = 0.12  # as it says itself
 _HEADING_SD_RAD, _HEADING_DOWN_SD_RAD = 0.025, 0.045  # as it says itself

@@ -12,13 +12,18 @@ from rearguard.lab.world.night import Floodlights
 from rearguard.lab.world.path import STADIUM_RADIUS_M, Path
 from rearguard.lab.world.scene import Scene
 from rearguard.lab.world.sensor import Conditions
-from rearguard.lab.world.things import Kind, Look, Motion, Thing
-from rearguard.lab.world.wearer import Reaction, Wearer
+from rearguard.lab.world.things import LABELS, Kind, Look, Motion, Thing
+from rearguard.lab.world.wearer import Wearer
 
 Values = Mapping[str, float]
 CONTACT_M = 0.3
 _APPROACH_S = 7.0
 _APPROACH_M = (15.0, 75.0)
+
+
+def person(name: str, motion: Motion, look: Look) -> Thing:
+    """Somebody, as tall as they look."""
+    return Thing(name, Kind.PERSON, motion, look, height_m=look.height_m)
 
 
 def _conditions(v: Values, **over: float) -> Conditions:
@@ -37,7 +42,7 @@ def _light(v: Values) -> Light:
 
 def make_scene(
     name: str, v: Values, things: list[Thing], duration_s: float, *, path: Path | None = None,
-    conditions: Conditions | None = None, wearer: Wearer | None = None,
+    wearer: Wearer | None = None,
 ) -> Scene:  # fmt: skip
     """A scene with what every world's values say of it; `duration_s` unless they ask for another."""
     seed = int(v["seed"])
@@ -48,7 +53,7 @@ def make_scene(
     wearer = wearer.falling(v["falls"]) if v["falls"] else wearer
     return Scene(
         name, wearer, tuple(things), path or Path(), "path" if v["path"] else "track", _light(v),
-        conditions or _conditions(v), seed,
+        _conditions(v), seed,
     )  # fmt: skip
 
 
@@ -57,41 +62,19 @@ def _start_gap(v: Values, closing_m_s: float) -> float:
 
 
 def _meeting(
-    name: str,
-    v: Values,
-    kind: Kind,
-    pace_m_s: float,
-    *,
-    width: float = 0.5,
-    height: float = 1.75,
-    **more: object,
-) -> Scene:
+    name: str, v: Values, kind: Kind, pace_m_s: float, *, width: float = 0.5, height: float = 1.75, facing: float = 0.0
+) -> Scene:  # fmt: skip
     """One thing ahead, coming (`pace_m_s` > 0) or still; it ends just before contact, or 1.5 s after it passed."""
     seed, lateral = int(v["seed"]), v.get("lateral", 0.0)
     look = look_of(seed, child=bool(v.get("child", 0)))
-    thing = Thing(
-        kind.value,
-        kind,
-        Motion.still(0, 0),
-        look,
-        width,
-        look.height_m if kind is Kind.PERSON else height,
-        **more,  # type: ignore[arg-type]
-    )
     closing = v["speed"] + pace_m_s
-    start = _start_gap(v, closing) + thing.half_depth_m
+    half_depth = LABELS[kind][1]
+    start = _start_gap(v, closing) + half_depth
     motion = Motion.steady(start, lateral, -pace_m_s) if pace_m_s else Motion.still(start, lateral)
-    thing = Thing(
-        kind.value,
-        kind,
-        motion,
-        look,
-        thing.width_m,
-        thing.height_m,
-        **more,  # type: ignore[arg-type]
-    )
+    tall = look.height_m if kind is Kind.PERSON else height
+    thing = Thing(kind.value, kind, motion, look, width, tall, facing)
     beside = abs(lateral) > 0.4 + width / 2
-    gap = start - thing.half_depth_m
+    gap = start - half_depth
     if closing <= 0.05:
         return make_scene(name, v, [thing], 12.0)
     return make_scene(name, v, [thing], gap / closing + 1.5 if beside else (gap - CONTACT_M) / closing)
@@ -105,7 +88,7 @@ def look_of(seed: int, *, child: bool = False) -> Look:
 
 
 def stand(name: str, v: Values) -> Scene:
-    return _meeting(name, v, Kind.PERSON, 0.0, facing_deg=v["facing"])
+    return _meeting(name, v, Kind.PERSON, 0.0, facing=v["facing"])
 
 
 def toward(name: str, v: Values) -> Scene:
@@ -136,8 +119,7 @@ def cross(name: str, v: Values) -> Scene:
     pace = v["pace"] * -side
     look = look_of(seed, child=bool(v["child"]))
     motion = Motion.steady(start + 0.15, math.copysign(v["lateral"], pace), 0.0, pace, at_s=meet)
-    thing = Thing("person", Kind.PERSON, motion, look, height_m=look.height_m)
-    return make_scene(name, v, [thing], meet - CONTACT_M / max(v["speed"], 0.1))
+    return make_scene(name, v, [person("person", motion, look)], meet - CONTACT_M / max(v["speed"], 0.1))
 
 
 def obstructed(name: str, v: Values) -> Scene:
@@ -148,24 +130,16 @@ def obstructed(name: str, v: Values) -> Scene:
     look = look_of(seed, child=True)
     edge, board, hides = -0.95, 1.9, -1.75
     shown = meet - v["birth_ttc"]
-    starts = (
-        shown - (1.1 * edge - hides) / v["pace"]
-    )  # it comes into view a little before it is past the edge
+    # It comes into view a little before it is past the edge.
+    starts = shown - (1.1 * edge - hides) / v["pace"]
     into = min(hides + v["pace"] * (meet - starts), 0.0)  # it stops in the middle of the lane
     arrives = starts + (into - hides) / v["pace"]
     motion = Motion(
         (starts - 1.0, starts, arrives, arrives + 1.0), (start + 0.15,) * 4, (hides, hides, into, into)
     )
-    child = Thing("child", Kind.PERSON, motion, look, height_m=look.height_m, hidden_until_s=shown)
-    screen = Thing(
-        "board",
-        Kind.BLANK_WALL,
-        Motion.still(start - 0.6, edge - board / 2),
-        Look(seed=seed),
-        board,
-        1.6,
-        obstacle=False,
-    )
+    child = replace(person("child", motion, look), hidden_until_s=shown)
+    place = Motion.still(start - 0.6, edge - board / 2)
+    screen = Thing("board", Kind.BLANK_WALL, place, Look(seed=seed), board, 1.6, obstacle=False)
     return make_scene(name, v, [child, screen], meet - CONTACT_M / speed)
 
 
@@ -178,12 +152,8 @@ def cut_in(name: str, v: Values) -> Scene:
     side = 1.0 if int(v["seed"]) % 2 else -1.0
     times = (0.0, at, at + 0.8, at + 1.8)
     places = tuple(start + pace * t for t in times)
-    thing = Thing(
-        "person",
-        Kind.PERSON,
-        Motion(times, places, (side * 1.22, side * 1.22, 0.0, 0.0)),
-        look_of(int(v["seed"])),
-    )
+    motion = Motion(times, places, (side * 1.22, side * 1.22, 0.0, 0.0))
+    thing = Thing("person", Kind.PERSON, motion, look_of(int(v["seed"])))
     return make_scene(name, v, [thing], (start - thing.half_depth_m - CONTACT_M) / closing)
 
 
@@ -200,15 +170,10 @@ def empty(name: str, v: Values) -> Scene:
 
 def curve(name: str, v: Values) -> Scene:
     """A bend of a stadium track with a runner coming in the next lane but one, who never enters the wearer's."""
-    pace, lane = v["pace"], v["lateral"]
+    motions = (Motion.steady(33.0 + 30.0 * i, v["lateral"], -v["pace"]) for i in range(3))
     things = [
-        Thing(
-            f"person{i}",
-            Kind.PERSON,
-            Motion.steady(33.0 + 30.0 * i, lane, -pace),
-            look_of(int(v["seed"]) + i),
-        )
-        for i in range(3)
+        Thing(f"person{i}", Kind.PERSON, motion, look_of(int(v["seed"]) + i))
+        for i, motion in enumerate(motions)
     ]
     return make_scene(name, v, things, 15.0, path=Path(-1.0 / STADIUM_RADIUS_M))
 
@@ -221,14 +186,10 @@ def crowd(name: str, v: Values) -> Scene:
         side = -1.0 if i % 2 else 1.0
         lane = side * (1.7 + 0.75 * ((i * 5 + seed) % 4))
         pace = (-1.4, 0.0, 1.2, -1.1)[(i + seed) % 4]
-        look = look_of(seed + i)
         motion = Motion.steady(9.0 + 4.2 * i, lane, pace) if pace else Motion.still(9.0 + 4.2 * i, lane)
-        things.append(
-            Thing(f"person{i}", Kind.PERSON, motion, look, height_m=look.height_m, facing_deg=(i * 50) % 360)
-        )
+        things.append(replace(person(f"person{i}", motion, look_of(seed + i)), facing_deg=(i * 50) % 360))
     if v["blocker"]:
-        look = look_of(seed + 99)
-        things.append(Thing("blocker", Kind.PERSON, Motion.still(30.0, 0.0), look, height_m=look.height_m))
+        things.append(person("blocker", Motion.still(30.0, 0.0), look_of(seed + 99)))
         return make_scene(name, v, things, (30.0 - 0.45) / max(v["speed"], 0.1))
     return make_scene(name, v, things, 15.0)
 
@@ -257,28 +218,18 @@ def demo(name: str, v: Values) -> Scene:
     """Someone passes by, someone stands in the lane, someone comes towards the wearer, and a wall ends it."""
     seed, speed = int(v["seed"]), max(v["speed"], 0.5)
     walk = 1.4
-
-    def someone(who: str, motion: Motion, look: Look) -> Thing:
-        return Thing(who, Kind.PERSON, motion, look, height_m=look.height_m)
-
     passes, stands, meets, wall = 5.5, 13.0, 22.0, 31.2
     waits = meets - 15.0
     home = speed * meets + walk * (meets - waits)
     wall_at = max(speed * wall, home + 2.0)
+    passing = Motion.steady(speed * passes, -2.0, -walk, at_s=passes)
+    coming = Motion((0.0, waits, meets), (home, home, speed * meets), (0.0,) * 3)
     things = (
-        someone(
-            "passer-by", Motion.steady(speed * passes, -2.0, -walk, at_s=passes), Look(1.68, 0.95, seed + 5)
-        ),
-        someone("standing", Motion.still(speed * stands + 0.15, 0.0), Look(1.80, 1.05, seed + 9)),
-        someone(
-            "oncoming",
-            Motion((0.0, waits, meets), (home, home, speed * meets), (0.0,) * 3),
-            Look(1.74, 1.0, seed + 3),
-        ),
+        person("passer-by", passing, Look(1.68, 0.95, seed + 5)),
+        person("standing", Motion.still(speed * stands + 0.15, 0.0), Look(1.80, 1.05, seed + 9)),
+        person("oncoming", coming, Look(1.74, 1.0, seed + 3)),
         Thing("wall", Kind.WALL, Motion.still(wall_at, 0.0), Look(seed=seed), 14.0, 3.2),
     )
     duration = v["duration"] or 32.0
-    wearer = Wearer.reacting(
-        speed, duration, Gait(seed=seed), things, shaking=bool(v["gait"]), reaction=Reaction()
-    )
+    wearer = Wearer.reacting(speed, duration, Gait(seed=seed), things, shaking=bool(v["gait"]))
     return make_scene(name, v, list(things), duration, wearer=wearer)

@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rearguard.types import EgoMotion
+from rearguard.lab.array import Array
 
-Array = NDArray[np.floating[Any]]
 NEAR_M = 0.15
 
 
@@ -80,24 +77,6 @@ def rolled(level_px: Array, lens: Lens, roll_rad: float) -> Array:
     return np.stack([lens.cx + c * x + s * y, lens.cy - s * x + c * y], axis=1)
 
 
-def project(points: Array, pose: Pose, lens: Lens) -> tuple[Array, Array]:
-    """Pixels (N, 2) and depths (N,) in metres of world points (N, 3); NaN pixels for those behind the lens."""
-    seen = into_camera(points, pose)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        px = rolled(to_level(seen, lens), lens, pose.roll_rad)
-    px[seen[:, 2] < NEAR_M] = np.nan
-    return px, seen[:, 2]
-
-
-def rotation(pose: Pose) -> Array:
-    """World-to-camera rotation, roll included (rows: right, down, forward)."""
-    s, c = math.sin(pose.roll_rad), math.cos(pose.roll_rad)
-    result: Array = np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]]) @ axes(
-        pose.yaw_rad, pose.pitch_rad
-    )
-    return result
-
-
 def rotations(poses: list[Pose], heading_rad: Array | None = None) -> Array:
     """World-to-camera rotations of many poses, (T, 3, 3); `heading_rad` (T,) turns the local frames."""
     yaw = np.array([p.yaw_rad for p in poses]) + (0.0 if heading_rad is None else heading_rad)
@@ -107,21 +86,3 @@ def rotations(poses: list[Pose], heading_rad: Array | None = None) -> Array:
     right, down, ahead = np.stack([[cy, zero, -sy], [-sy * sp, cp, -cy * sp], [sy * cp, sp, cy * cp]])
     turned: Array = np.stack([c * right + s * down, c * down - s * right, ahead])
     return turned.transpose(2, 0, 1)
-
-
-def ego_motion(
-    before: Pose, now: Pose, *, heading_change_rad: float = 0.0, quality: float = 1.0
-) -> EgoMotion:
-    """How the camera turned between two poses, as the background's flow would tell it.
-
-    `heading_change_rad` is by how much the track itself, and so the local frame, turned meanwhile.
-    """
-    was = rotation(before)
-    turned = rotation(Pose(0, 0, 0, now.yaw_rad + heading_change_rad, now.pitch_rad, now.roll_rad))
-    step = was @ turned.T  # columns: the new right, down and forward in the old camera's axes
-    return EgoMotion(
-        yaw_rad=math.atan2(step[0, 2], step[2, 2]),
-        pitch_rad=math.atan2(step[1, 2], math.hypot(step[0, 2], step[2, 2])),
-        roll_rad=math.atan2(step[1, 0], step[1, 1]),
-        quality=quality,
-    )

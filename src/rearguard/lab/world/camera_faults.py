@@ -69,7 +69,7 @@ def _part(kind: type[spoil.Part], region: spoil.Region, **options: Any) -> Calla
 
 
 _B, _D, _N, _U = Told.BLIND, Told.DEGRADED, Told.NOTHING, Told.UNKNOWABLE
-_LOWER, _UPPER = spoil.rows(1 / 8, 1), spoil.rows(0, 1 / 2)
+_LOWER = spoil.rows(1 / 8, 1)
 _LEFT, _RIGHT, _MIDDLE = spoil.columns(0, 1 / 2), spoil.columns(1 / 2, 1), spoil.columns(1 / 3, 2 / 3)
 _SIDE, _EDGE = spoil.columns(0, 1 / 4), spoil.columns(3 / 4, 1)
 
@@ -126,9 +126,9 @@ CAMERA_FAULTS: tuple[CameraFault, ...] = (
     CameraFault("loop-1s-noisy", "the last second comes again and again, under fresh noise", _B, 2.0,
                 lambda seed, fps: spoil.Loop(seed, fps, noise=2.0)),
     CameraFault("stale-alternate", "every other buffer is an old one", _B, 1.0,
-                lambda seed, _fps: spoil.Stale(seed, 2)),
+                lambda _seed, _fps: spoil.Stale(2)),
     CameraFault("stale-third", "every third buffer is an old one", _B, 1.5,
-                lambda seed, _fps: spoil.Stale(seed, 3)),
+                lambda _seed, _fps: spoil.Stale(3)),
     CameraFault("stale-ring", "nine old buffers come in turn", _B, 1.5, lambda seed, _fps: spoil.Loop(seed, 9)),
     CameraFault("swapped", "buffers come in the wrong order, with their own times", _B, 1.0,
                 lambda _seed, _fps: spoil.Swapped()),
@@ -138,7 +138,7 @@ CAMERA_FAULTS: tuple[CameraFault, ...] = (
     CameraFault("torn", "each picture is torn at some row and shifted", _N, 0.0, _paint(spoil.torn)),
     CameraFault("rolling", "the picture rolls upwards", _N, 0.0, _paint(spoil.rolling)),
     CameraFault("pumping", "the exposure swings between dark and bright", _N, 0.0,
-                lambda seed, _fps: spoil.Pumping(seed)),
+                lambda _seed, _fps: spoil.Pumping()),
     CameraFault("flicker", "lamps of 100 Hz draw bands", _N, 0.0, _paint(spoil.flicker)),
     CameraFault("one-channel", "only the blue channel is left", _N, 0.0, _paint(spoil.one_channel)),
     CameraFault("posterised", "only two bits of each channel are left", _N, 0.0, _paint(spoil.posterised)),

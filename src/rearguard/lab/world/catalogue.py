@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
 from rearguard.errors import BadInput
@@ -132,7 +132,11 @@ def _pace(default: float) -> Parameter:
     return Parameter(default, 0.0, 12.0, "the other's speed, m/s")
 
 
-_PERSON = {"lateral": _LATERAL, "start": _START, "child": Parameter(0, 0, 1, "on: a child of 1.15 m")}
+_ASIDE = {"lateral": _LATERAL, "start": _START}
+_PERSON = {**_ASIDE, "child": Parameter(0, 0, 1, "on: a child of 1.15 m")}
+_WALKER = {**_PERSON, "pace": _pace(1.4)}
+_ACROSS = {"start": _START}
+_PROP = {"start": _START, "lateral": _LATERAL}
 
 _LOW = (
     (Kind.KERB, "a kerb across the track: the ground is 0.12 m higher beyond it", 14.0, 0.12),
@@ -153,35 +157,19 @@ WORLDS: dict[str, World] = {
         build.stand,
         {**_PERSON, "facing": Parameter(0, -180, 360, "degrees; 0 looks at the wearer, 180 away")},
     ),
-    "walk-toward": World("someone walks towards the wearer", build.toward, {**_PERSON, "pace": _pace(1.4)}),
+    "walk-toward": World("someone walks towards the wearer", build.toward, _WALKER),
     "run-toward": World("someone runs towards the wearer", build.toward, {**_PERSON, "pace": _pace(3.5)}),
-    "cyclist": World(
-        "someone cycles towards the wearer",
-        build.cyclist,
-        {"lateral": _LATERAL, "start": _START, "pace": _pace(6.1)},
-    ),
+    "cyclist": World("someone cycles towards the wearer", build.cyclist, {**_ASIDE, "pace": _pace(6.1)}),
     "walk-away": World(
-        "someone walks away, slower than the wearer",
-        build.away,
-        {"lateral": _LATERAL, "start": _START, "pace": _pace(1.4)},
+        "someone walks away, slower than the wearer", build.away, {**_ASIDE, "pace": _pace(1.4)}
     ),
     "same-speed": World(
-        "someone jogs ahead at the wearer's speed",
-        build.away,
-        {"lateral": _LATERAL, "start": _START, "pace": _pace(2.5)},
+        "someone jogs ahead at the wearer's speed", build.away, {**_ASIDE, "pace": _pace(2.5)}
     ),
     "pass-by": World(
-        "someone walks past on the side",
-        build.toward,
-        {
-            **_PERSON,
-            "lateral": Parameter(2.0, -6.0, 6.0, "metres right of the wearer's lane"),
-            "pace": _pace(1.4),
-        },
+        "someone walks past on the side", build.toward, {**_WALKER, "lateral": replace(_LATERAL, default=2.0)}
     ),
-    "cross": World(
-        "someone crosses the lane just as the wearer arrives", build.cross, {**_PERSON, "pace": _pace(1.4)}
-    ),
+    "cross": World("someone crosses the lane just as the wearer arrives", build.cross, _WALKER),
     "child-obstructed": World(
         "a child steps out from behind a board",
         build.obstructed,
@@ -196,22 +184,12 @@ WORLDS: dict[str, World] = {
         build.cut_in,
         {"start": _START, "pace": _pace(0.0), "gap": Parameter(8.0, 1.0, 30.0, "gap when stepping in, m")},
     ),
-    "wall": World("a brick wall across the track", build.prop(Kind.WALL, 14.0, 3.2), {"start": _START}),
-    "blank-wall": World(
-        "a plastered wall without texture", build.prop(Kind.BLANK_WALL, 14.0, 3.2), {"start": _START}
-    ),
-    "fence": World(
-        "a chain-link fence across the track", build.prop(Kind.FENCE, 14.0, 1.8), {"start": _START}
-    ),
-    "hurdle": World(
-        "a hurdle in the lane", build.prop(Kind.HURDLE, 1.2, 0.91), {"start": _START, "lateral": _LATERAL}
-    ),
-    "post": World(
-        "a striped post in the lane", build.prop(Kind.POST, 0.12, 1.3), {"start": _START, "lateral": _LATERAL}
-    ),
-    "gate": World(
-        "a closed tubular gate across the lane", build.prop(Kind.GATE, 3.6, 1.2), {"start": _START}
-    ),
+    "wall": World("a brick wall across the track", build.prop(Kind.WALL, 14.0, 3.2), _ACROSS),
+    "blank-wall": World("a plastered wall without texture", build.prop(Kind.BLANK_WALL, 14.0, 3.2), _ACROSS),
+    "fence": World("a chain-link fence across the track", build.prop(Kind.FENCE, 14.0, 1.8), _ACROSS),
+    "hurdle": World("a hurdle in the lane", build.prop(Kind.HURDLE, 1.2, 0.91), _PROP),
+    "post": World("a striped post in the lane", build.prop(Kind.POST, 0.12, 1.3), _PROP),
+    "gate": World("a closed tubular gate across the lane", build.prop(Kind.GATE, 3.6, 1.2), _ACROSS),
     "overtaker": World(
         "a runner comes past from behind the lens and runs away",
         encounters.overtaker,
@@ -258,7 +236,7 @@ WORLDS: dict[str, World] = {
         {"birth_ttc": Parameter(3.0, 0.5, 6, "true TTC when it comes into view, s")},
     ),
     **{
-        kind.value: World(about, build.prop(kind, width, height), {"start": _START, "lateral": _LATERAL})
+        kind.value: World(about, build.prop(kind, width, height), _PROP)
         for kind, about, width, height in _LOW
     },
     "marked-track": World(
@@ -283,7 +261,7 @@ WORLDS: dict[str, World] = {
     "dusk": World(
         "someone walks up at dusk",
         build.weather(lambda x: {"gain": 0.26 / max(x, 0.3), "noise": 7.0 * x, "exposure_s": 0.004}),
-        {**_PERSON, "pace": _pace(1.4), "strength": Parameter(1, 0, 3, "how dark")},
+        {**_WALKER, "strength": Parameter(1, 0, 3, "how dark")},
     ),
     "night-lit": World(
         "someone walks up at night, on a track under floodlights",
@@ -292,16 +270,16 @@ WORLDS: dict[str, World] = {
             lambda x: {"gain": 0.8 / max(x, 0.3), "noise": 9.0 * x, "exposure_s": 0.008},
             floodlights=Floodlights(),
         ),
-        {**_PERSON, "pace": _pace(1.4), "strength": Parameter(1, 0, 3, "how dark")},
+        {**_WALKER, "strength": Parameter(1, 0, 3, "how dark")},
     ),
     "glare": World(
         "someone walks up against a low sun",
         build.weather(lambda x: {"glare": 0.8 * x}, overcast=False),
-        {**_PERSON, "pace": _pace(1.4), "strength": Parameter(1, 0, 3, "how strong")},
+        {**_WALKER, "strength": Parameter(1, 0, 3, "how strong")},
     ),
     "rain": World(
         "someone walks up in rain, with drops on the lens",
         build.weather(lambda x: {"drops": int(34 * x), "haze": 0.28 * x}),
-        {**_PERSON, "pace": _pace(1.4), "strength": Parameter(1, 0, 3, "how heavy")},
+        {**_WALKER, "strength": Parameter(1, 0, 3, "how heavy")},
     ),
 }

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rearguard.lab.world.build import CONTACT_M, Values, look_of, make_scene
+from rearguard.lab.world.build import CONTACT_M, Values, look_of, make_scene, person
 from rearguard.lab.world.gait import Gait
 from rearguard.lab.world.path import Path
 from rearguard.lab.world.scene import Scene
@@ -22,17 +22,12 @@ def _side(v: Values) -> float:
     return 1.0 if int(v["seed"]) % 2 else -1.0
 
 
-def _person(name: str, motion: Motion, seed: int) -> Thing:
-    look = look_of(seed)
-    return Thing(name, Kind.PERSON, motion, look, height_m=look.height_m)
-
-
 def overtaker(name: str, v: Values) -> Scene:
     """A runner comes past from behind the lens, `lateral` beside, into view at the picture's edge, and runs away."""
     seed, side = int(v["seed"]), _side(v)
     passes = 5.0
     motion = Motion.steady(v["speed"] * passes, side * v["lateral"], v["speed"] + v["pace"], at_s=passes)
-    return make_scene(name, v, [_person("runner", motion, seed)], 12.0)
+    return make_scene(name, v, [person("runner", motion, look_of(seed))], 12.0)
 
 
 def cross_behind_still(name: str, v: Values) -> Scene:
@@ -40,7 +35,7 @@ def cross_behind_still(name: str, v: Values) -> Scene:
     seed, side = int(v["seed"]), _side(v)
     motion = Motion.steady(v["gap"], 0.0, 0.0, side * v["pace"], at_s=5.0)
     wearer = Wearer.steady(0.0, 10.0, Gait(seed=seed), shaking=bool(v["gait"]))
-    return make_scene(name, v, [_person("walker", motion, seed)], 10.0, wearer=wearer)
+    return make_scene(name, v, [person("walker", motion, look_of(seed))], 10.0, wearer=wearer)
 
 
 def leader_brakes(name: str, v: Values) -> Scene:
@@ -55,7 +50,7 @@ def leader_brakes(name: str, v: Values) -> Scene:
         (0.0,) * (len(times) + 2),
     )  # fmt: skip
     meets = (float(places[-1]) - _MEET_M) / max(speed, 0.1)
-    return make_scene(name, v, [_person("leader", motion, int(v["seed"]))], meets)
+    return make_scene(name, v, [person("leader", motion, look_of(int(v["seed"])))], meets)
 
 
 def sets_off(name: str, v: Values) -> Scene:
@@ -64,7 +59,7 @@ def sets_off(name: str, v: Values) -> Scene:
     programme = ((0.0, 0.0), (6.0, 0.0), (6.7, v["speed"]))
     meets = 6.35 + (v["gap"] - CONTACT_M) / max(v["speed"], 0.1)
     wearer = Wearer.programme(programme, meets, Gait(seed=seed), shaking=bool(v["gait"]))
-    standing = _person("person", Motion.still(v["gap"] + 0.15, 0.0), seed)
+    standing = person("person", Motion.still(v["gap"] + 0.15, 0.0), look_of(seed))
     return make_scene(name, v, [standing], meets, wearer=wearer)
 
 
@@ -75,7 +70,7 @@ def stop_and_go(name: str, v: Values) -> Scene:
     meets = 7.0 + 6.0
     way = speed * (3.0 + 0.5 + 0.5 + 6.0)
     wearer = Wearer.programme(programme, meets - CONTACT_M / speed, Gait(seed=seed), shaking=bool(v["gait"]))
-    standing = _person("person", Motion.still(way + 0.15, 0.0), seed)
+    standing = person("person", Motion.still(way + 0.15, 0.0), look_of(seed))
     return make_scene(name, v, [standing], meets, wearer=wearer)
 
 
@@ -83,7 +78,7 @@ def bend(name: str, v: Values) -> Scene:
     """Somebody stands on a path that bends on a radius of `radius` metres, left or right by the seed."""
     seed, side = int(v["seed"]), _side(v)
     gap = max(min(v["speed"] * 7.0, 1.5 * v["radius"]), _LEAST_GAP_M)
-    standing = _person("person", Motion.still(gap + 0.15, 0.0), seed)
+    standing = person("person", Motion.still(gap + 0.15, 0.0), look_of(seed))
     meets = (gap - CONTACT_M) / max(v["speed"], 0.1)
     # Long on the bend already: it goes on from where the scene begins.
     return make_scene(name, v, [standing], meets, path=Path(side / v["radius"]))
@@ -110,7 +105,7 @@ def _turning(name: str, v: Values, lateral_m: float, *trunk: tuple[float, float]
     wearer = Wearer.programme(
         ((0.0, v["speed"]),), meets, Gait(seed=seed), shaking=bool(v["gait"]), trunk=turns
     )
-    standing = _person("person", Motion.still(gap + 0.15, lateral_m), seed)
+    standing = person("person", Motion.still(gap + 0.15, lateral_m), look_of(seed))
     return make_scene(name, v, [standing], meets, wearer=wearer)
 
 
@@ -158,4 +153,6 @@ def edge_entry(name: str, v: Values) -> Scene:
     enters = meets - v["birth_ttc"]
     far = side * v["speed"] * v["birth_ttc"] * math.tan(math.radians(34.0))  # just outside the 66 degrees
     motion = Motion((0.0, enters, meets, meets + 1.0), (gap + 0.15,) * 4, (far * 1.6, far, 0.0, 0.0))
-    return make_scene(name, v, [_person("person", motion, seed)], meets - CONTACT_M / max(v["speed"], 0.1))
+    return make_scene(
+        name, v, [person("person", motion, look_of(seed))], meets - CONTACT_M / max(v["speed"], 0.1)
+    )

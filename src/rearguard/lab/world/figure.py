@@ -11,15 +11,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rearguard.lab.array import Array
 from rearguard.lab.world.mesh import Mesh, join, limb, tube
 from rearguard.lab.world.things import Look
-
-Array = NDArray[np.floating[Any]]
 
 # BGR
 _SHIRTS = [
@@ -122,12 +119,8 @@ def body(look: Look, pose: Limbs, detail: int = 2, *, seat_m: float | None = Non
     upper = join(parts)
     if pose.lean:
         upper = _leant(upper, pose.lean, 0.52 * h)
-    legs = join(
-        [
-            _leg(h, g, side, pose.hip[i], pose.knee[i], dress, max(6, sides - 2))
-            for i, side in enumerate((-1.0, 1.0))
-        ]
-    )
+    hips = zip((-1.0, 1.0), pose.hip, pose.knee, strict=True)
+    legs = join([_leg(h, g, side, hip, knee, dress, max(6, sides - 2)) for side, hip, knee in hips])
     whole = join([upper, legs])
     lowest = float(legs.quads[:, :, 1].max())
     drop = -lowest - pose.bounce if seat_m is None else 0.52 * h - seat_m
@@ -173,22 +166,9 @@ def _trunk(h: float, g: float, dress: Style, sides: int, child: bool) -> Mesh:
         (0.885, 0.031, 0.034, 0.008),
     ]
     centres, radii = _rings(rows, h)
-    shirt, legs, skin = (np.array(c, float) for c in (dress.shirt, dress.trousers, dress.skin))
-    bands = [
-        legs,
-        legs,
-        legs * 0.9,
-        shirt * 0.82,
-        shirt * 0.93,
-        shirt,
-        shirt * 1.03,
-        shirt,
-        shirt,
-        shirt * 0.97,
-        shirt * 0.8,
-        skin * 0.85,
-    ]
-    return tube(centres, *_level(len(rows)), radii, np.array(bands), sides)
+    cloths = np.repeat(np.array([dress.trousers, dress.shirt, dress.skin], float), (3, 8, 1), axis=0)
+    bright = np.array([1.0, 1.0, 0.9, 0.82, 0.93, 1.0, 1.03, 1.0, 1.0, 0.97, 0.8, 0.85])
+    return tube(centres, *_level(len(rows)), radii, cloths * bright[:, None], sides)
 
 
 def _head(h: float, dress: Style, sides: int, child: bool) -> Mesh:
@@ -244,20 +224,10 @@ def _leg(h: float, g: float, side: float, hip: float, knee: float, dress: Style,
         (1.10, 0.014 * r),
     ]
     calf_radii = [(-0.12, 0.014), (-0.05, 0.032), (0.15, 0.033), (0.35, 0.035), (0.65, 0.027), (1.0, 0.021)]
-    thigh = limb(
-        top,
-        mid,
-        thigh_radii,
-        np.array([cloth, cloth, cloth * 0.97, thigh_low * 0.95, thigh_low * 0.9]),
-        sides,
-    )
-    calf = limb(
-        mid,
-        low,
-        [(a, b * loose_r) for a, b in calf_radii],
-        np.array([shin * 0.9, shin * 0.94, shin, shin, shin * 0.96]),
-        sides,
-    )
+    above = np.array([cloth, cloth, cloth * 0.97, thigh_low * 0.95, thigh_low * 0.9])
+    below = np.array([shin * 0.9, shin * 0.94, shin, shin, shin * 0.96])
+    thigh = limb(top, mid, thigh_radii, above, sides)
+    calf = limb(mid, low, [(a, b * loose_r) for a, b in calf_radii], below, sides)
     return join([thigh, calf, _foot(h, low, hip - knee, dress, sides)])
 
 
@@ -280,14 +250,7 @@ def _foot(h: float, ankle: Array, shin: float, dress: Style, sides: int) -> Mesh
     angle = (np.arange(sides) + 0.5) * (2 * math.pi / sides)
     colours = np.repeat(np.repeat(shoe[None, None], count - 1, axis=0), sides, axis=1)
     colours[:, np.sin(angle) < -0.6] = (205, 205, 208)  # the sole
-    return tube(
-        centres,
-        np.repeat([[1.0, 0, 0]], count, axis=0),
-        np.repeat(up[None], count, axis=0),
-        radii,
-        colours,
-        sides,
-    )
+    return tube(centres, _level(count)[0], np.repeat(up[None], count, axis=0), radii, colours, sides)
 
 
 def _arm(
@@ -308,25 +271,10 @@ def _arm(
         (1.03, 0.022),
         (1.09, 0.010),
     ]
-    upper = limb(
-        top,
-        mid,
-        [(a, b * g * h) for a, b in upper_radii],
-        np.array([shirt, shirt, shirt, shirt, lower, lower]),
-        sides,
-    )
-    fore = limb(
-        mid,
-        low,
-        [(-0.12, 0.010 * h), (-0.05, 0.021 * g * h), (0.25, 0.023 * g * h), (1.0, 0.015 * h)],
-        np.array([lower, lower, lower * 0.97]),
-        sides,
-    )
-    fist = limb(
-        low,
-        hand,
-        [(-0.1, 0.012 * h), (0.3, 0.021 * h), (0.8, 0.020 * h), (1.0, 0.008 * h)],
-        np.array([skin, skin * 0.97, skin * 0.9]),
-        sides,
-    )
+    fore_radii = [(-0.12, 0.010 * h), (-0.05, 0.021 * g * h), (0.25, 0.023 * g * h), (1.0, 0.015 * h)]
+    fist_radii = [(-0.1, 0.012 * h), (0.3, 0.021 * h), (0.8, 0.020 * h), (1.0, 0.008 * h)]
+    sleeve = np.array([shirt, shirt, shirt, shirt, lower, lower])
+    upper = limb(top, mid, [(a, b * g * h) for a, b in upper_radii], sleeve, sides)
+    fore = limb(mid, low, fore_radii, np.array([lower, lower, lower * 0.97]), sides)
+    fist = limb(low, hand, fist_radii, np.array([skin, skin * 0.97, skin * 0.9]), sides)
     return join([upper, fore, fist])

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.floating[Any]]
+from rearguard.lab.array import Array
 
 _REFERENCE_SPEED_M_S = 2.5
 _SLAP_TONES = 5

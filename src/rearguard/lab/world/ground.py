@@ -10,19 +10,17 @@ import itertools
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from rearguard.lab.array import Array
 from rearguard.lab.world.camera import Lens, Pose, axes
 from rearguard.lab.world.marks import marked
 from rearguard.lab.world.paint import HAZE
 from rearguard.lab.world.path import Path
 from rearguard.types import Image
 
-Array = NDArray[np.floating[Any]]
 PERIOD_M = 12.8
 FARTHEST_M = 160.0
 # (metres per texture pixel, half width in m, for bands that end nearer than this); each is laid into the next

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rearguard.clock import NS_PER_S
+from rearguard.lab.array import Array
 from rearguard.lab.world.camera import Pose, rotations
 from rearguard.lab.world.scene import Scene
 from rearguard.sense.rates import G_M_S2, Recorded, Window
-
-Array = NDArray[np.floating[Any]]
 
 RATE_HZ = 208.0
 _SWAY_RAD_S = math.radians(1.5)  # who stands sways and breathes

@@ -5,16 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rearguard.lab.array import Array
 from rearguard.lab.world.figure import person
 from rearguard.lab.world.mesh import Mesh, bar, join, outward, tube
 from rearguard.lab.world.things import Kind, Thing
 
-Array = NDArray[np.floating[Any]]
 _RINGS = 9
 _BAG_DEEP_M = 0.25
 

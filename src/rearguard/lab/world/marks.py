@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from rearguard.lab.array import Array
 from rearguard.types import Image
 
-Array = NDArray[np.floating[Any]]
 _LEAVES = 160
 _COLOURS = ((40, 120, 190), (50, 80, 140), (60, 150, 170), (46, 100, 60))  # of fallen leaves, BGR
 _WHITE = (222.0, 226.0, 228.0)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from rearguard.lab.array import Array
 from rearguard.lab.world.camera import Lens, Pose, into_camera, to_level
 from rearguard.lab.world.mesh import Light
 from rearguard.lab.world.path import Path
 from rearguard.types import Image
 
-Array = NDArray[np.floating[Any]]
 _SEEN_M = 150.0
 _LEAST_DOWN = 0.008  # tangent: rows nearer the horizon show what is far
 _SKY = 0.03  # what the sky and what stands far beside the track send, against a cloudy day's

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from rearguard.lab.array import Array
 from rearguard.lab.world.camera import NEAR_M, Lens, Pose, into_camera, to_level
 from rearguard.lab.world.mesh import Light, Mesh
 from rearguard.types import Image
 
-Array = NDArray[np.floating[Any]]
 _SHIFT = 4
 HAZE = (226.0, 216.0, 206.0)
 _FINE_PX = 360  # a silhouette smaller than this is painted at twice, or four times, its size and then shrunk

@@ -7,12 +7,11 @@ z along the track, all in metres, so that a bend needs no global map.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.floating[Any]]
+from rearguard.lab.array import Array
+
 STADIUM_RADIUS_M = 36.5  # inner edge of a World Athletics standard track's bend
 
 

@@ -12,11 +12,9 @@ import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path as Folder
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from rearguard.errors import BadInput
 from rearguard.lab.world.album import CELL_M, PATTERNS, Album, Cutout, Moving, open_album, quilted
@@ -31,7 +29,6 @@ from rearguard.lab.world.things import Kind, Thing
 from rearguard.lab.world.wearer import State
 from rearguard.types import Image
 
-Array = NDArray[np.floating[Any]]
 _MOVING_HZ = 24.0  # the usual rate of films
 _RUNS_FROM_M_S = 2.2
 _SEAM_PX = 24

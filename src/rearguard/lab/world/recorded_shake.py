@@ -11,15 +11,13 @@ import itertools
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rearguard.lab.array import Array
 from rearguard.lab.world.gait import Gait, Shake
 from rearguard.sense.gpmf import MOST_RAD_S, payloads, spread
 
-Array = NDArray[np.floating[Any]]
 SHAKES = ("**/gyro_log*.txt", "**/*.[mM][pP]4")  # of running, of walking
 RATE_HZ = 200.0  # of what is kept; gaits have nothing beyond 20 Hz
 _SLOW_S = 2.0  # turns slower than this belong to the way, not to the gait
@@ -128,10 +126,3 @@ def _gopro(path: Path) -> tuple[Array, Array] | None:
     if not rates:
         return None
     return np.concatenate(times), np.concatenate(rates)
-
-
-def rms_deg_s(recorded: Recorded) -> tuple[float, float, float]:
-    """How fast it turns: root mean square of yaw, pitch and roll, degrees a second."""
-    rates = np.degrees(np.diff(recorded.angles, axis=0)) * RATE_HZ
-    yaw, pitch, roll = np.sqrt((rates**2).mean(axis=0)).tolist()
-    return yaw, pitch, roll

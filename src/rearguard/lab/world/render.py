@@ -8,8 +8,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from rearguard.lab.array import Array
 from rearguard.lab.world.backdrop import Backdrop, Trees
 from rearguard.lab.world.camera import Lens, Pose, into_camera, rolled, to_level
 from rearguard.lab.world.ground import HAZE_M, Ground
@@ -24,7 +24,6 @@ from rearguard.lab.world.uneven import paint_puddle, paint_step
 from rearguard.lab.world.wearer import State
 from rearguard.types import Box, Image, TrueThing
 
-Array = NDArray[np.floating[Any]]
 _RATE_STEP_S = 0.002
 _MOST_ROLL_RAD = 0.12
 _SEEN_M = 120.0

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from rearguard.lab.world import low
 from rearguard.lab.world.figure import Limbs, body, person
@@ -19,7 +17,6 @@ from rearguard.lab.world.path import Path
 from rearguard.lab.world.things import Kind, Look, Thing
 from rearguard.types import Image
 
-Array = NDArray[np.floating[Any]]
 PANEL_PER_M = 80.0
 _POSES = 48  # different poses in a stride or a turn of the cranks
 _CRANK_M = 5.0  # way of a bicycle per turn of the cranks
@@ -51,9 +48,8 @@ def shape(thing: Thing, t_s: float, path: Path, wearer_s_m: float, detail: int =
         else:
             length = float(np.interp(speed, [a for a, _ in _STRIDE_M], [b for _, b in _STRIDE_M]))
             phase = speed * t_s / (length * thing.look.height_m / 1.75) if speed > 0.1 else 0.25 * t_s
-            mesh = _walker(
-                thing.look, speed, round((phase + 0.13 * thing.look.seed) * _POSES) % _POSES, detail
-            )
+            pose = round((phase + 0.13 * thing.look.seed) * _POSES) % _POSES
+            mesh = _walker(thing.look, speed, pose, detail)
         return Shape(meshes=(mesh.turned(heading + turn).moved(x, 0.0, z),))
     return Shape(meshes=(_prop(thing).turned(turn).moved(x, 0.0, z),), soft=thing.kind is Kind.LYING)
 
@@ -124,16 +120,8 @@ def _mesh_fence(size: tuple[int, int], rng: np.random.Generator) -> Image:
     cv2.rectangle(image, (0, size[0] - thick), (size[1], size[0]), (78, 92, 84, 255), -1)
     for _ in range(max(2, size[1] // 260)):  # what the wind left in it
         at = int(rng.integers(size[1])), int(rng.integers(size[0]))
-        cv2.ellipse(
-            image,
-            at,
-            (int(rng.integers(4, 12)), int(rng.integers(3, 8))),
-            rng.uniform(0, 180),
-            0,
-            360,
-            (150, 170, 190, 255),
-            -1,
-        )
+        wide, high = int(rng.integers(4, 12)), int(rng.integers(3, 8))
+        cv2.ellipse(image, at, (wide, high), rng.uniform(0, 180), 0, 360, (150, 170, 190, 255), -1)
     return image
 
 
@@ -147,22 +135,12 @@ def _hurdle(thing: Thing) -> Mesh:
     """An athletics hurdle: a striped top bar on two uprights with feet."""
     h, half = thing.height_m, thing.width_m / 2
     white, black = (232, 232, 232), (38, 38, 40)
-    parts = [
-        _board(
-            -half + i * thing.width_m / 9,
-            -half + (i + 1) * thing.width_m / 9,
-            h - 0.09,
-            h,
-            white if i % 2 else black,
-        )
-        for i in range(9)
-    ]
+    ends = [-half + i * thing.width_m / 9 for i in range(10)]
+    parts = [_board(ends[i], ends[i + 1], h - 0.09, h, white if i % 2 else black) for i in range(9)]
     grey = np.array([(150, 150, 152)] * 3, float)
     for x in (-half + 0.05, half - 0.05):
-        parts += [
-            bar((x, 0, 0), (x, -h + 0.05, 0), 0.018, grey),
-            bar((x, -0.02, 0), (x, -0.02, -0.6), 0.02, grey),
-        ]
+        parts.append(bar((x, 0, 0), (x, -h + 0.05, 0), 0.018, grey))
+        parts.append(bar((x, -0.02, 0), (x, -0.02, -0.6), 0.02, grey))
     return join(parts)
 
 
@@ -204,13 +182,8 @@ def _cyclist(look: Look, pose: int, detail: int) -> Mesh:
     """A rider leaning on the handlebar of a city bicycle, feet on turning cranks."""
     turn = pose / _POSES * 2 * math.pi
     left, right = math.sin(turn), math.sin(turn + math.pi)
-    limbs = Limbs(
-        (1.05 + 0.35 * left, 1.05 + 0.35 * right),
-        (1.35 + 0.45 * left, 1.35 + 0.45 * right),
-        (1.42, 1.42),
-        (0.12, 0.12),
-        0.42,
-    )
+    hips, knees = (1.05 + 0.35 * left, 1.05 + 0.35 * right), (1.35 + 0.45 * left, 1.35 + 0.45 * right)
+    limbs = Limbs(hips, knees, (1.42, 1.42), (0.12, 0.12), 0.42)
     rider = body(look, limbs, detail, seat_m=0.98, wide=0.1).moved(0.0, 0.0, -0.12)
     return join([_bicycle(look.seed), rider])
 
@@ -223,7 +196,7 @@ def _bicycle(seed: int) -> Mesh:
     parts = [_wheel(0.56, tyre), _wheel(-0.50, tyre)]
     crank, saddle, head, grip = (0, -0.29, -0.06), (0, -0.95, -0.22), (0, -0.80, 0.36), (0, -1.06, 0.30)
     rear, front = (0, -0.34, -0.50), (0, -0.34, 0.56)
-    for a, b in (
+    tubes = (
         (crank, saddle),
         (crank, head),
         (saddle, head),
@@ -231,44 +204,36 @@ def _bicycle(seed: int) -> Mesh:
         (saddle, rear),
         (head, front),
         (head, grip),
-    ):
-        parts.append(bar(a, b, 0.018, paint, 5))
-    parts.append(
-        bar((-0.29, -1.06, 0.26), (0.29, -1.06, 0.26), 0.014, np.array([(45, 45, 48)] * 4, float), 5)
     )
-    parts.append(
-        bar((0, -0.93, 0.40), (0, -0.86, 0.46), 0.05, np.array([(240, 248, 250)], float), 8)
-    )  # the lamp
+    parts += [bar(a, b, 0.018, paint, 5) for a, b in tubes]
+    handlebar, lamp = np.array([(45, 45, 48)] * 4, float), np.array([(240, 248, 250)], float)
+    parts.append(bar((-0.29, -1.06, 0.26), (0.29, -1.06, 0.26), 0.014, handlebar, 5))
+    parts.append(bar((0, -0.93, 0.40), (0, -0.86, 0.46), 0.05, lamp, 8))
     return join(parts)
 
 
-def _wheel(z_m: float, colour: tuple[int, int, int], radius_m: float = 0.34) -> Mesh:
+def _wheel(z_m: float, colour: tuple[int, int, int]) -> Mesh:
     """A tyre as a square ring, and thin spokes."""
-    parts = 20
+    radius, parts = 0.34, 20
     angle = np.linspace(0, 2 * math.pi, parts + 1)
-    y, z = -radius_m + radius_m * np.cos(angle), z_m + radius_m * np.sin(angle)
-    inner_y, inner_z = -radius_m + 0.88 * radius_m * np.cos(angle), z_m + 0.88 * radius_m * np.sin(angle)
+
+    def at(share: float) -> list[list[float]]:
+        """(y, z) of the places around the hub, at this share of the radius."""
+        y, z = -radius + share * radius * np.cos(angle), z_m + share * radius * np.sin(angle)
+        return np.stack([y, z], axis=1).tolist()  # type: ignore[no-any-return]
+
+    def sided(*outline: list[float], half_width: float) -> list[list[list[float]]]:
+        """A quad of (y, z) on either side of the wheel's middle, each facing outwards."""
+        left, right = ([[x, *place] for place in outline] for x in (-half_width, half_width))
+        return [left[::-1], right]
+
+    rim, inner, tips = at(1.0), at(0.88), at(0.9)
     quads = []
     for i in range(parts):
         j = i + 1
-        for x in (-0.02, 0.02):
-            side = [
-                [x, y[i], z[i]],
-                [x, y[j], z[j]],
-                [x, inner_y[j], inner_z[j]],
-                [x, inner_y[i], inner_z[i]],
-            ]
-            quads.append(side if x > 0 else side[::-1])
-        quads.append([[-0.02, y[i], z[i]], [-0.02, y[j], z[j]], [0.02, y[j], z[j]], [0.02, y[i], z[i]]])
-    for k in range(0, parts, 2):
-        a = angle[k]
-        tip = [-radius_m + 0.9 * radius_m * math.cos(a), z_m + 0.9 * radius_m * math.sin(a)]
-        for x in (-0.004, 0.004):
-            spoke = [
-                [x, -radius_m, z_m - 0.004],
-                [x, -radius_m, z_m + 0.004],
-                [x, tip[0], tip[1] + 0.004],
-                [x, tip[0], tip[1] - 0.004],
-            ]
-            quads.append(spoke if x > 0 else spoke[::-1])
+        quads += sided(rim[i], rim[j], inner[j], inner[i], half_width=0.02)
+        quads.append([[-0.02, *rim[i]], [-0.02, *rim[j]], [0.02, *rim[j]], [0.02, *rim[i]]])
+    for y, z in tips[:parts:2]:
+        hub = [-radius, z_m - 0.004], [-radius, z_m + 0.004]
+        quads += sided(*hub, [y, z + 0.004], [y, z - 0.004], half_width=0.004)
     return Mesh(np.array(quads), np.repeat(np.array([colour], float), len(quads), axis=0))

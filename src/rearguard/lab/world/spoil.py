@@ -6,7 +6,6 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import cv2
 import msgspec
@@ -18,14 +17,15 @@ from rearguard.types import Frame, Image
 _SKIN = (70, 90, 150)  # BGR
 
 
-class Spoiler(Protocol):
+class Spoiler:
     """Does one thing to the frames of a camera; each source has its own."""
 
     def note_frame(self, frame: Frame) -> None:
-        """Take note of a frame that is left as it is."""
+        """Take note of a frame that is left as it is; most remember nothing of it."""
 
     def spoil(self, frame: Frame, since_s: float) -> Frame | None:
         """The frame as it arrives, `since_s` after the onset; None when it is lost."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,9 @@ class Grain:
         self._field: NDArray[np.float32] | None = None
 
     def over(self, image: Image, deviation: float) -> Image:
-        """The picture with noise of this standard deviation, in grey levels."""
+        """A copy of the picture with noise of this standard deviation, in grey levels; 0: as it is."""
+        if not deviation:
+            return image.copy()
         h, w = image.shape[:2]
         if self._field is None or self._field.shape[:2] != (h + self._SPARE, w + self._SPARE):
             self._field = self._rng.normal(0, 1, (h + self._SPARE, w + self._SPARE, 3)).astype(np.float32)
@@ -92,21 +94,18 @@ def _changed(frame: Frame, image: Image) -> Frame:
     return msgspec.structs.replace(frame, image=image)
 
 
-class Paint:
+class Paint(Spoiler):
     """A deed on each picture by itself, given the picture, the seconds since the onset and chance."""
 
     def __init__(self, deed: Callable[[Image, float, np.random.Generator], Image], seed: int) -> None:
         self._deed = deed
         self._rng = np.random.default_rng([seed, 0x5B01])
 
-    def note_frame(self, frame: Frame) -> None:
-        """Nothing to remember."""
-
     def spoil(self, frame: Frame, since_s: float) -> Frame:
         return _changed(frame, self._deed(frame.image, since_s, self._rng))
 
 
-class Part:
+class Part(Spoiler):
     """Another picture in a part of the picture, with sensor noise of `noise` grey levels on it."""
 
     def __init__(self, region: Region, seed: int, *, noise: float = 0.0) -> None:
@@ -115,15 +114,10 @@ class Part:
         self._grain = Grain(seed)
         self._mask: NDArray[np.bool_] | None = None
 
-    def note_frame(self, frame: Frame) -> None:
-        """Nothing to remember."""
-
     def spoil(self, frame: Frame, since_s: float) -> Frame:
         if self._mask is None or self._mask.shape != frame.image.shape[:2]:
             self._mask = self._region.mask(frame.image.shape)
-        other = self.other(frame.image, since_s)
-        if self._noise:
-            other = self._grain.over(other, self._noise)
+        other = self._grain.over(self.other(frame.image, since_s), self._noise)
         return _changed(frame, np.where(self._mask[:, :, None], other, frame.image))
 
     def other(self, image: Image, since_s: float) -> Image:
@@ -171,16 +165,13 @@ class Blurred(Part):
         return blurred(image, self._sigma)
 
 
-class Cloth:
+class Cloth(Spoiler):
     """A patterned cloth right before the lens: out of focus, and waving."""
 
     def __init__(self, seed: int) -> None:
         self._rng = np.random.default_rng([seed, 0xC107])
         self._grain = Grain(seed)
         self._pattern: Image | None = None
-
-    def note_frame(self, frame: Frame) -> None:
-        """Nothing to remember."""
 
     def spoil(self, frame: Frame, since_s: float) -> Frame:
         h, w = frame.image.shape[:2]
@@ -193,7 +184,7 @@ class Cloth:
         return _changed(frame, self._grain.over(waved, 2.0))
 
 
-class Loop:
+class Loop(Spoiler):
     """The last `frames` pictures before the onset come again and again, with new times."""
 
     def __init__(self, seed: int, frames: float, *, noise: float = 0.0) -> None:
@@ -210,20 +201,15 @@ class Loop:
             self._past.append(frame.image)
         image = self._past[self._at % len(self._past)]
         self._at += 1
-        return _changed(frame, self._grain.over(image, self._noise) if self._noise else image.copy())
+        return _changed(frame, self._grain.over(image, self._noise))
 
 
-class Stale:
+class Stale(Spoiler):
     """Every n-th picture is the one of the onset."""
 
-    def __init__(self, seed: int, every: int, *, noise: float = 0.0) -> None:
-        self._every, self._noise = every, noise
-        self._grain = Grain(seed)
+    def __init__(self, every: int) -> None:
+        self._every, self._count = every, 0
         self._still: Image | None = None
-        self._count = 0
-
-    def note_frame(self, frame: Frame) -> None:
-        """Nothing to remember."""
 
     def spoil(self, frame: Frame, since_s: float) -> Frame:  # noqa: ARG002
         if self._still is None:
@@ -231,20 +217,15 @@ class Stale:
         self._count += 1
         if self._count % self._every:
             return frame
-        return _changed(
-            frame, self._grain.over(self._still, self._noise) if self._noise else self._still.copy()
-        )
+        return _changed(frame, self._still.copy())
 
 
-class Swapped:
+class Swapped(Spoiler):
     """Frames change places in pairs, each with its own capture time: the second comes before the first."""
 
     def __init__(self) -> None:
         self._held: Frame | None = None
         self._second = False
-
-    def note_frame(self, frame: Frame) -> None:
-        """Nothing to remember."""
 
     def spoil(self, frame: Frame, since_s: float) -> Frame | None:  # noqa: ARG002
         self._second = not self._second
@@ -254,7 +235,7 @@ class Swapped:
         return frame
 
 
-class StuckClock:
+class StuckClock(Spoiler):
     """Pictures go on, their times do not."""
 
     def __init__(self) -> None:
@@ -269,28 +250,22 @@ class StuckClock:
         return msgspec.structs.replace(frame, captured_ns=self._at_ns)
 
 
-class Gaps:
+class Gaps(Spoiler):
     """One frame in `every` arrives."""
 
     def __init__(self, every: int) -> None:
         self._every, self._count = every, 0
-
-    def note_frame(self, frame: Frame) -> None:
-        """Nothing to remember."""
 
     def spoil(self, frame: Frame, since_s: float) -> Frame | None:  # noqa: ARG002
         self._count += 1
         return None if self._count % self._every else frame
 
 
-class Pumping:
+class Pumping(Spoiler):
     """Every other picture too dark, the ones between too bright."""
 
-    def __init__(self, seed: int) -> None:  # noqa: ARG002
+    def __init__(self) -> None:
         self._count = 0
-
-    def note_frame(self, frame: Frame) -> None:
-        """Nothing to remember."""
 
     def spoil(self, frame: Frame, since_s: float) -> Frame:  # noqa: ARG002
         self._count += 1

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from rearguard.lab.array import Array
 from rearguard.lab.world.camera import Lens, Pose, into_camera, to_level
 from rearguard.lab.world.ground import FARTHEST_M, Ground
 from rearguard.lab.world.path import Path
 from rearguard.lab.world.things import STEPS, Thing
 from rearguard.types import Image
 
-Array = NDArray[np.floating[Any]]
 _NEAREST_M = 0.4  # a step nearer than this is underfoot
 _WIDE = 3.0  # of the distance: as far aside as any lens sees
 _SHIFT = 4

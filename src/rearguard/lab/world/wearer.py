@@ -6,16 +6,14 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rearguard.lab.array import Array
 from rearguard.lab.world.camera import Pose
 from rearguard.lab.world.gait import Gait
 from rearguard.lab.world.things import Thing
 
-Array = NDArray[np.floating[Any]]
 TICK_S = 0.01
 # A trunk that nobody holds, onto the back: 2 h = g t^2.
 _FALL_S, _FALL_M, _LIES_RAD = 0.42, 0.85, math.radians(80)
