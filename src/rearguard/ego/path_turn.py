@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from rearguard.ego.swing import TurnRate
+from rearguard.ego.swing import UNKNOWN_RAD_RS, TurnRate
 from rearguard.types import Heading
 
 _FIRST_SD_RAD_S = 0.2  # 2.5 m/s on a radius of 12 m
@@ -80,9 +80,11 @@ class PathTurn:
     def __init__(self) -> None:
         self._of = Turning()
 
-    def predict(self, dt: float) -> None:
-        """`dt` seconds on."""
+    def predict(self, dt: float, *, known: bool) -> None:
+        """`dt` seconds on; not `known`: by how much the camera turned is open."""
         self._of.predict(dt)
+        if not known:
+            self._of.spread(UNKNOWN_RAD_RS**2 * dt)
 
     def measure(self, yaw_rad: float, heading: Heading) -> None:
         """Where the wearer is heading in the picture of a camera whose turns add up to `yaw_rad`."""

@@ -74,7 +74,7 @@ class EgoEstimator:
         keep = math.exp(-dt / _SPEED_LASTS_S)
         self._speed = self._usual[0] + keep * (self._speed - self._usual[0])
         self._speed_var = keep**2 * self._speed_var + (1 - keep**2) * self._usual[1]
-        self._turn.predict(dt)
+        self._turn.predict(dt, known=known)
         rate_rad_s, rate_sd_rad_s = _mean(self._turn.corrected(yaw_.ways))
         swing_sd_rad, bend_per_m = yaw_.off_sd_rad, None
         self._lane.predict(dt, known=known)
