@@ -154,6 +154,18 @@ def test_what_nobody_saw_of_a_turn_is_the_trunks_not_the_paths() -> None:
             assert abs(math.degrees(state.path_turned_rad)) < 0.5
 
 
+def test_turns_that_nobody_saw_make_no_bend_of_where_the_wearer_heads() -> None:
+    ego, was, off, rates = EgoEstimator(), 0.0, random.Random(1), []
+    for i in range(200):
+        t = i / 10
+        yaw = 0.17 * math.sin(2 * math.pi * 1.5 * t + 0.4)
+        turned = EgoMotion() if off.random() < 1 / 3 else EgoMotion(yaw_rad=yaw - was, quality=0.9)
+        rates.append(ego.add_turn(turned, round(t * NS_PER_S)).turn_rate_rad_s)
+        was = yaw
+        ego.add_heading(Heading(off.gauss(0.0, 0.017) - yaw, 0.025, 0.33))
+    assert max(map(abs, rates[20:])) < 0.02
+
+
 def test_a_straight_is_not_taken_for_a_bend() -> None:
     assert max(abs(s.turn_rate_rad_s) for s, _ in run(0.0)) < 0.02
 
