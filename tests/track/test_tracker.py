@@ -431,3 +431,17 @@ def test_who_is_called_a_dog_for_a_frame_or_two_is_still_who_they_were(seed: int
             assert verdict.level < Level.CRITICAL
             assert {(t.id, t.label) for t in tracks if t.label != "person"} == set()
             assert len(tracks) <= 1
+
+
+@pytest.mark.parametrize("seed", [1, 3, 10, 11])
+def test_nobody_of_a_crowd_becomes_a_dog_for_being_called_so_now_and_then(seed: int) -> None:
+    """Each track of a person and each box called a dog in its place: a second track there would live on every name."""
+    rules, rng = Rules(CONFIG, LENS), random.Random(1)
+    scene = catalogue.scene("crowd", seed=seed)
+    for seen, _ in boxes.observe(scene, CONFIG.camera, fps=FPS, seed=seed):
+        called = ("dog" if rng.random() < 0.15 else d.label for d in seen.detections)
+        named = zip(seen.detections, called, strict=True)
+        detections = tuple(msgspec.structs.replace(d, label=label) for d, label in named)
+        _, verdict = rules.judge_frame(msgspec.structs.replace(seen, detections=detections))
+        if seen.captured_ns > 2 * NS_PER_S:
+            assert verdict.level < Level.CRITICAL

@@ -18,7 +18,7 @@ from rearguard.config.track import Track as Settings
 from rearguard.ego.ignored import Ignored
 from rearguard.ego.pinhole import Pinhole
 from rearguard.track import clipping
-from rearguard.track.associate import GATE, Expected, assign, crowding, distance
+from rearguard.track.associate import GATE, Expected, assign, crowding, distance, group
 from rearguard.track.boxes import (
     BOX_ERROR_LASTS_S,
     BoxModel,
@@ -197,9 +197,14 @@ class Tracker:
             [[self._distance(t, d, cut) for (_, d), cut in zip(found, cuts, strict=True)] for t in tracks]
         )
         pairs = assign(costs, gate)
+        continued = {i for i, _ in pairs}
+        lost = [t for i, t in enumerate(tracks) if i not in continued and t.existence.believed > 0]
+        taken = set()
         for i, j in pairs:
+            if any(_outvotes(other, tracks[i], found[j][1].box) for other in lost):
+                continue  # it is somebody else, for once by another name
             self._update(tracks[i], *found[j], cuts[j], dt, boxes, crowd)
-        taken = {j for _, j in pairs}
+            taken.add(j)
         return [one for j, one in enumerate(found) if j not in taken]
 
     def _renamed(
@@ -295,9 +300,9 @@ class Tracker:
         """Whether a track that was not seen in this frame is followed on."""
         assert self._last_ns is not None
         longest_s = self._settings.max_missed_s if t.known else _LONGEST_UNKNOWN_S
-        return self._last_ns - t.seen_ns <= longest_s * NS_PER_S and (
-            t.known or not any(_swallows(o, t) for o in seen)
-        )
+        if self._last_ns - t.seen_ns > longest_s * NS_PER_S or any(_outvotes(o, t, t.box) for o in seen):
+            return False
+        return t.known or not any(_swallows(o, t) for o in seen)
 
     # ── telling ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -321,6 +326,13 @@ class Tracker:
             for t in self._live
             if t.existence.believed > 0
         ]
+
+
+def _outvotes(one: Live, other: Live, box: Box) -> bool:
+    """Whether what is in this box, where both tracks of two kinds would be, is the one: it was called so more often."""
+    if group(one.label) == group(other.label) or one.box.iou(box) <= _SAME_SHARE:
+        return False
+    return sum(one.votes.values()) > sum(other.votes.values())
 
 
 def _swallows(seen: Live, lost: Live) -> bool:
