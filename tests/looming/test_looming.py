@@ -321,6 +321,15 @@ def test_what_filled_the_picture_is_held_a_while() -> None:
     assert not follower.update(70 * NS // 15, [])
 
 
+@pytest.mark.parametrize(("looked", "held_s"), [(True, 0.4), (False, 1.0)])
+def test_what_is_looked_for_in_vain_is_gone_before_it_counts_down(looked: bool, held_s: float) -> None:
+    follower = Follower()
+    for i in range(20):
+        follower.update(i * NS // 15, [patch(4.5 - i / 15)])
+    lost = [follower.update(i * NS // 15, [] if looked else None) for i in range(20, 40)]
+    assert sum(map(bool, lost)) == round(15 * held_s)
+
+
 def test_somebodys_legs_are_told_once_as_somebody() -> None:
     person = Track(1, "person", Box(90, 20, 150, 170), 0.9, 0, 0, 0, 9, 0.9, AHEAD)
     follower = Follower()

@@ -24,7 +24,8 @@ _LEAST_FALL, _MOST_FALL = 0.35, 2.0
 _LOW_AGREES_S = 0.67  # a stride: for half of one, seams of the ground stand up by a few centimetres
 _LEAST_SHARE = 0.5  # of the frames since it was first seen
 _LONGEST_UNSEEN_S = 0.4
-_LONGEST_UNSEEN_KNOWN_S = 1.0  # what was believed in and is lost has most likely filled the picture, not gone
+# What was believed in and is lost while nothing could be looked at has most likely filled the picture, not gone.
+_LONGEST_UNSEEN_KNOWN_S = 1.0
 _OFFSET_SD_M = 0.2
 _RANGE_SD = 0.2  # ln: as unsure as the wearer's speed
 _INERT = 0.3  # m/s per root s: the wearer's pace wanders
@@ -50,6 +51,7 @@ class Live:
     high: bool = False  # ... as the foot of something higher
     hits: int = 1
     frames: int = 1
+    missed_s: float = 0.0  # it was looked for in vain; of low things nobody knows, they have a channel of their own
     known: bool = False
     inside: float = 0.0  # how far inside a box that the detector follows it lies, 0 to 1, smoothed
     past: list[tuple[float, float]] = field(default_factory=list)  # (time s, TTC s) as seen, until known
@@ -88,6 +90,7 @@ class Patches:
                     dt, ego, wander_m_s_rs=(_INERT, _INERT), box_error_sd=0.0, box_error_lasts_s=1.0
                 )
             live.frames += seen.looming is not None
+            live.missed_s += dt if seen.looming is not None and not live.low else 0.0
         free = list(self._live)
         patches = seen.looming or ()
         for patch in patches:
@@ -136,7 +139,7 @@ class Patches:
         live.left_m += (1 - _MEAN) * (patch.left_m - live.left_m)
         live.right_m += (1 - _MEAN) * (patch.right_m - live.right_m)
         self._measure(live, patch)
-        live.box, live.seen_ns = patch.box, at_ns
+        live.box, live.seen_ns, live.missed_s = patch.box, at_ns, 0.0
         live.support += (1 - _MEAN) * (patch.support - live.support)
         live.hits += 1
         if live.known:
@@ -148,6 +151,8 @@ class Patches:
             live.known = _LEAST_FALL <= _fall(live.past) <= _MOST_FALL
 
     def _stays(self, live: Live, at_ns: int) -> bool:
+        if live.missed_s > _LONGEST_UNSEEN_S:
+            return False
         longest_s = _LONGEST_UNSEEN_KNOWN_S if live.known else _LONGEST_UNSEEN_S
         often = live.known or live.frames < 4 or live.hits >= _LEAST_SHARE * live.frames
         return often and at_ns - live.seen_ns <= longest_s * NS_PER_S
