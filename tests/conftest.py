@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,12 @@ from hypothesis import settings
 # Machines that run tests are busy; what takes long is not wrong.
 settings.register_profile("rearguard", deadline=None)
 settings.load_profile("rearguard")
+
+# What a script starts in the background ignores these, and so would every program that a test starts and ends by them.
+if threading.current_thread() is threading.main_thread():
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
