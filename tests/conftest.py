@@ -13,11 +13,12 @@ from hypothesis import settings
 settings.register_profile("rearguard", deadline=None)
 settings.load_profile("rearguard")
 
-# What a script starts in the background ignores these, and so would every program that a test starts and ends by them.
+# Under `nohup`, or in the background of a script, these are ignored, and would be by every program that a test starts and
+# ends by them.
 if threading.current_thread() is threading.main_thread():
-    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, usual)
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
