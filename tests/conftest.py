@@ -13,8 +13,8 @@ from hypothesis import settings
 settings.register_profile("rearguard", deadline=None)
 settings.load_profile("rearguard")
 
-# Under `nohup`, or in the background of a script, these are ignored, and would be by every program that a test starts and
-# ends by them.
+# Under `nohup`, or in the background of a script, these are ignored, and would be by every program that a test starts
+# and ends by them.
 if threading.current_thread() is threading.main_thread():
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
