@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from rearguard.ego.lane import AHEAD_M
 from rearguard.ego.path_turn import Turning
-from rearguard.ego.swing import UNKNOWN_RAD_RS
 from rearguard.types import EgoState, Heading, Lane
 
 LASTS_S = 0.6  # without a sighting for longer, nothing is told
@@ -55,10 +54,8 @@ class LanePath:
 
     def predict(self, dt: float, *, known: bool) -> None:
         """`dt` seconds on; not `known`: by how much the camera turned is open."""
-        self._ahead.predict(dt)
+        self._ahead.predict(dt, known=known)
         self._off_since_s += dt
-        if not known:
-            self._ahead.spread(UNKNOWN_RAD_RS**2 * dt)
 
     def measure(self, yaw_rad: float, lane: Lane, ego: EgoState, swing_sd_rad: float) -> None:
         """A lane in the picture of a frame with this ego state, whose swing is off by so much."""

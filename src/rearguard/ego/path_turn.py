@@ -32,18 +32,16 @@ class Turning:
         self.direction_rad, self.rate_rad_s = direction_rad, 0.0
         self.pp, self.pr, self.rr = sd_rad**2, 0.0, _FIRST_SD_RAD_S**2
 
-    def predict(self, dt: float) -> None:
-        """`dt` seconds on."""
+    def predict(self, dt: float, *, known: bool) -> None:
+        """`dt` seconds on; not `known`: by how much the camera turned is open."""
         self.since_s += dt
         q = _WANDERS_RAD_S_RS**2
         self.direction_rad += self.rate_rad_s * dt
         self.pp += dt * (2 * self.pr + dt * self.rr) + q * dt**3 / 3
         self.pr += dt * self.rr + q * dt * dt / 2
         self.rr = min(self.rr + q * dt, _FIRST_SD_RAD_S**2)
-
-    def spread(self, variance: float) -> None:
-        """The direction may be another by so much."""
-        self.pp += variance
+        if not known:
+            self.pp += UNKNOWN_RAD_RS**2 * dt
 
     def know_rate(self, rate_rad_s: float, variance: float) -> None:
         """How fast it turns is known by itself."""
@@ -82,9 +80,7 @@ class PathTurn:
 
     def predict(self, dt: float, *, known: bool) -> None:
         """`dt` seconds on; not `known`: by how much the camera turned is open."""
-        self._of.predict(dt)
-        if not known:
-            self._of.spread(UNKNOWN_RAD_RS**2 * dt)
+        self._of.predict(dt, known=known)
 
     def measure(self, yaw_rad: float, heading: Heading) -> None:
         """Where the wearer is heading in the picture of a camera whose turns add up to `yaw_rad`."""

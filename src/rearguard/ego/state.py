@@ -9,7 +9,6 @@ there is an accelerometer.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from rearguard.clock import NS_PER_S
 from rearguard.ego.lane import AHEAD_M
@@ -17,7 +16,7 @@ from rearguard.ego.lane_keeping import LaneKeeping
 from rearguard.ego.lane_path import LanePath
 from rearguard.ego.path_turn import PathTurn
 from rearguard.ego.pinhole import Rows, axes_of, turn_rows
-from rearguard.ego.swing import SwingBank, TurnRate
+from rearguard.ego.swing import SwingBank, mean_rate
 from rearguard.types import EgoMotion, EgoState, Gravity, Heading, Lane, Speed
 
 _FORGET_S = 8.0  # summed pitch and roll drift: what is older is let go
@@ -75,7 +74,7 @@ class EgoEstimator:
         self._speed = self._usual[0] + keep * (self._speed - self._usual[0])
         self._speed_var = keep**2 * self._speed_var + (1 - keep**2) * self._usual[1]
         self._turn.predict(dt, known=known)
-        rate_rad_s, rate_sd_rad_s = _mean(self._turn.corrected(yaw_.ways))
+        rate_rad_s, rate_sd_rad_s = mean_rate(self._turn.corrected(yaw_.ways))
         swing_sd_rad, bend_per_m = yaw_.off_sd_rad, None
         self._lane.predict(dt, known=known)
         self._keeping.predict(dt)
@@ -87,7 +86,7 @@ class EgoEstimator:
         if along is not None:
             rate_rad_s, rate_sd_rad_s = along.rate_rad_s, along.rate_sd_rad_s
         # What the path did not turn, the trunk did.
-        self._aside.predict(dt, (_mean(yaw_.ways)[0] - rate_rad_s) * dt)
+        self._aside.predict(dt, (mean_rate(yaw_.ways)[0] - rate_rad_s) * dt)
         self._down.predict(dt)
         self._tilt.predict(dt)
         self._off_rad = yaw_.off_rad
@@ -195,15 +194,6 @@ class _Offset:
         gain = open_var / (open_var + _SWINGS_RAD**2)
         self.rad = min(max(self.rad + gain * error_rad, -MOST_OFFSET_RAD), MOST_OFFSET_RAD)
         self._var -= gain * open_var
-
-
-def _mean(ways: Sequence[TurnRate]) -> tuple[float, float]:
-    """The rate of turning over all ways, with its standard deviation."""
-    mean = square = 0.0
-    for probability, rate, sd in ways:
-        mean += probability * rate
-        square += probability * (rate * rate + sd * sd)
-    return mean, math.sqrt(max(square - mean * mean, 0.0))
 
 
 def _turned(angles: tuple[float, float, float], turn: Rows) -> tuple[float, float, float]:

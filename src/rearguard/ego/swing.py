@@ -8,6 +8,7 @@ Bar-Shalom 1988 for the mixing). It runs in every frame, so that all filters of 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -63,10 +64,9 @@ _PER_ROW = len(_STRIDES_HZ)
 _FILTERS = len(_ROWS) * _PER_ROW
 _FIRST = np.array([0, _KINDS, _KINDS + 1]) * _PER_ROW  # the first filter of each axis
 _AXIS_OF = np.repeat([0, 0, 0, 1, 2], _PER_ROW)
-# Times the weights: the sum over each axis; to each filter that over its axis.
-_SUM = np.eye(3)[_AXIS_OF]
-_SUM_OF_AXIS = _SUM @ _SUM.T
-# The same over each row, and the rows of each axis.
+# Times the weights: to each filter the sum over its axis.
+_SUM_OF_AXIS = np.equal.outer(_AXIS_OF, _AXIS_OF).astype(float)
+# Times the weights: the sum over each row; and the rows of each axis.
 _SUM_OF_ROW = np.repeat(np.eye(len(_ROWS)), _PER_ROW, axis=0)
 _ROWS_OF_AXIS = (slice(0, _KINDS), slice(_KINDS, _KINDS + 1), slice(_KINDS + 1, _KINDS + 2))
 # Times the weights: how far each is from the mean over the kinds of path with its rhythm, and below which it is lost.
@@ -228,6 +228,15 @@ def _swing(rows: list[list[float]]) -> Swing:
         off, square = off + o, square + oo
         ways.append(TurnRate(w, r / w, _sd(r / w, rr / w)))
     return Swing(-off, _sd(off, square), ways)
+
+
+def mean_rate(ways: Sequence[TurnRate]) -> tuple[float, float]:
+    """The rate of turning over all ways, rad/s, with its standard deviation."""
+    mean = square = 0.0
+    for probability, rate, sd in ways:
+        mean += probability * rate
+        square += probability * (rate * rate + sd * sd)
+    return mean, _sd(mean, square)
 
 
 def _sd(mean: float, mean_square: float) -> float:

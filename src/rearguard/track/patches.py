@@ -51,9 +51,8 @@ class Live:
     high: bool = False  # ... as the foot of something higher
     hits: int = 1
     frames: int = 1
-    missed_s: float = (
-        0.0  # it was looked for in vain; of low things nobody knows, they have a channel of their own
-    )
+    # For so long it was looked for in vain; of low things nobody knows, they have a channel of their own.
+    missed_s: float = 0.0
     known: bool = False
     inside: float = 0.0  # how far inside a box that the detector follows it lies, 0 to 1, smoothed
     past: list[tuple[float, float]] = field(default_factory=list)  # (time s, TTC s) as seen, until known
