@@ -401,6 +401,30 @@ def test_a_car_that_brakes_is_told_without_much_delay() -> None:
     assert 0.75 < median(shares) < 1.3
 
 
+def legs_hidden(found: Detection, share: float = 0.6) -> Detection:
+    b = found.box
+    return msgspec.structs.replace(found, box=Box(b.x0, b.y0, b.x1, b.y0 + share * b.height))
+
+
+@pytest.mark.parametrize("share", [0.45, 0.6])
+def test_whose_legs_are_hidden_for_a_second_stays_where_they_are(share: float) -> None:
+    stream: list[Frame] = []
+    for k in range(60):
+        found = person(5.0)  # as fast as the wearer, and before
+        stream.append((k / FPS, [legs_hidden(found, share) if 20 <= k < 30 or 45 <= k < 47 else found]))
+    told = run(stream)
+    assert {t.id for tracks, _ in told[10:] for t in tracks} == {1}
+    assert all(abs(math.log(t.range_m / 5.0)) < 0.15 for tracks, _ in told[10:] for t in tracks)
+    assert all(verdict.level is Level.CLEAR for _, verdict in told[15:])
+
+
+def test_whose_legs_come_into_view_does_not_seem_to_come() -> None:
+    then, now = legs_hidden(person(5.0)), person(5.0)
+    told = run([(k / FPS, [then if k < 15 else now]) for k in range(40)])
+    assert all(verdict.level < Level.CAUTION for _, verdict in told[10:])
+    assert abs(math.log(told[-1][0][0].range_m / 5.0)) < 0.15
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_nobody_is_lost_when_a_turn_of_the_camera_goes_unseen(seed: int) -> None:
     """In every seventh frame of somebody's coming, with a trunk that swings by ten degrees, no turn can be fitted."""

@@ -75,6 +75,23 @@ def distance(expected: Expected, detection: Detection, whole: Box, cut: Cut) -> 
     return away + size**2 / (expected.ln_height_sd**2 + _SIZE_SD**2)
 
 
+def shared(label: str, then: Box, found: Detection) -> float:
+    """How much was found of where a thing of this label is expected, 0..1: of the union of both boxes, or of their
+    width where what was found may be an upper or lower part of the thing."""
+    now, strays = found.box, _STRAYS * then.height
+    outside = now.y0 < then.y0 - strays or now.y1 > then.y1 + strays
+    if outside or group(found.label) != group(label):
+        return then.iou(now)
+    both = min(then.x1, now.x1) - max(then.x0, now.x0)
+    return max(then.iou(now), both / (then.width + now.width - both))
+
+
+def taller(expected: Expected, detection: Detection) -> float:
+    """By how many deviations of ln height a box is taller than expected."""
+    off = math.log(max(detection.box.height, 1.0) / max(expected.box.height, 1.0))
+    return off / math.hypot(expected.ln_height_sd, _SIZE_SD)
+
+
 def group(label: str) -> int | str:
     """The group of labels that the detector takes for one another, or the label itself."""
     return _GROUP_OF.get(label, label)

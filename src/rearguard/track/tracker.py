@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from rearguard.config.track import Track as Settings
 from rearguard.ego.ignored import Ignored
 from rearguard.ego.pinhole import Pinhole
 from rearguard.track import clipping
-from rearguard.track.associate import GATE, Expected, assign, crowding, distance, group
+from rearguard.track.associate import GATE, Expected, assign, crowding, distance, group, shared, taller
 from rearguard.track.boxes import (
     BOX_ERROR_LASTS_S,
     BoxModel,
@@ -27,7 +27,7 @@ from rearguard.track.boxes import (
 )
 from rearguard.track.clipping import Cut
 from rearguard.track.existence import Existence
-from rearguard.track.filter import BEARING, LN_RANGE, LN_SIZE, ThingFilter
+from rearguard.track.filter import BEARING, LN_RANGE, LN_SIZE, NEWS_SIGMAS, ThingFilter
 from rearguard.types import Box, Detection, EgoState, Growth, Observation, SizePrior, Track
 
 _UNCUT = Cut(left=False, top=False, right=False, bottom=False)
@@ -65,6 +65,7 @@ class Live:
     known: bool = False  # it was believed in once
     cut: Cut = _UNCUT
     whole: bool = False  # it was seen whole, from head to foot
+    taller: bool = False  # its last box was much taller than expected
     noise: float = 1.0  # of its boxes, against the usual
     place: int = 0  # among the detections of the frame it was last seen in
     bearing_was: float = 0.0
@@ -214,11 +215,19 @@ class Tracker:
         rest = []
         for place, d in found:
             lost = (t for t in self._live if t.seen_ns != self._last_ns and t.existence.believed > 0)
-            same = max(lost, key=lambda t: t.box.iou(d.box), default=None)
-            if same is None or same.box.iou(d.box) <= _SAME_SHARE:
+            same = max(lost, key=lambda t: shared(t.label, t.box, d), default=None)
+            if same is None or shared(same.label, same.box, d) <= _SAME_SHARE:
                 rest.append((place, d))
-            else:
-                self._update(same, place, d, clipping.cut(d.box, self._lens), dt, boxes, crowd)
+                continue
+            assert same.expected is not None
+            cut, off, again = clipping.cut(d.box, self._lens), taller(same.expected, d), same.taller
+            if off > NEWS_SIGMAS and again:  # something hid a part of it before
+                same.whole = False
+            elif same.whole and abs(off) > NEWS_SIGMAS:
+                # Something hides a part of it, or a box is too tall for once: as if the picture's edge cut it.
+                cut, d = replace(cut, bottom=True), _no_taller(d, same.box.height)
+            self._update(same, place, d, cut, dt, boxes, crowd)
+            same.taller = off > NEWS_SIGMAS
         return rest
 
     def _distance(self, track: Live, detection: Detection, cut: Cut) -> float:
@@ -254,6 +263,7 @@ class Tracker:
         if t.thing.may_be_anywhere:
             t.thing, _, t.ln_aspect = boxes.first_sight(d, cut, t.prior)
             t.first_ns, t.whole = self._last_ns, not cut.upright
+        t.taller = False
         whole = clipping.whole(d.box, cut, t.box.width)
         noise = t.noise + _CROWDED_NOISE * crowding(d.box, crowd)
         if not cut.upright and not t.whole:
@@ -333,6 +343,11 @@ def _outvotes(one: Live, other: Live, box: Box) -> bool:
     if group(one.label) == group(other.label) or one.box.iou(box) <= _SAME_SHARE:
         return False
     return sum(one.votes.values()) > sum(other.votes.values())
+
+
+def _no_taller(found: Detection, height: float) -> Detection:
+    b = found.box
+    return Detection(Box(b.x0, b.y0, b.x1, min(b.y1, b.y0 + height)), found.label, found.score)
 
 
 def _swallows(seen: Live, lost: Live) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from msgspec.structs import replace
 
+from rearguard.clock import NS_PER_S
 from rearguard.config import Config
 from rearguard.config.camera import Camera
 from rearguard.ego.pinhole import Pinhole
@@ -101,6 +102,14 @@ def upper(found: Detection, share: float) -> Detection:
     return replace(found, box=Box(b.x0, b.y0, b.x1, b.y0 + share * b.height))
 
 
+def legs_hidden(row: str) -> Seen:
+    """Of every four seconds, for one only the upper half of everybody is seen."""
+    for seen, truth in observed(row):
+        hidden = seen.captured_ns % (4 * NS_PER_S) < NS_PER_S
+        found = tuple(upper(d, 0.6) if hidden else d for d in seen.detections)
+        yield replace(seen, detections=found), truth
+
+
 def wrong_speed(factor: float) -> Callable[[str], Seen]:
     return each(
         lambda s, _: replace(s, speed=None if s.speed is None else replace(s.speed, m_s=s.speed.m_s * factor))
@@ -138,6 +147,7 @@ ROUGH: dict[str, Callable[[str], Seen]] = {
     "short boxes": detections(lambda d, _: [upper(d, 0.9)]),
     "tall boxes": detections(lambda d, _: [upper(d, 1.1)]),
     "now and then only the upper half": detections(lambda d, r: [upper(d, 0.6) if r.random() < 0.2 else d]),
+    "legs hidden for a second": legs_hidden,
     "two boxes": detections(lambda d, r: [d, replace(upper(d, 0.55), score=0.8 * d.score)][: 1 + (r.random() < 0.3)]),
     "called a bicycle": detections(lambda d, r: [replace(d, label="bicycle") if r.random() < 0.2 else d]),
     "called a dog": detections(lambda d, r: [replace(d, label="dog") if r.random() < 0.15 else d]),
