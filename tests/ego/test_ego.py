@@ -14,7 +14,6 @@ from rearguard.config.camera import Camera
 from rearguard.ego.flow import FlowEgo, fit_turn
 from rearguard.ego.pinhole import Pinhole, moved, turn
 from rearguard.lab.world import boxes, catalogue
-from rearguard.lab.world.camera import Lens
 from rearguard.lab.world.render import Renderer
 from rearguard.types import Box, EgoMotion
 
@@ -71,9 +70,9 @@ def test_turning_is_a_rotation_and_its_signs_are_as_documented(yaw: float, pitch
 def test_the_turn_is_read_off_a_rendered_track() -> None:
     camera = Camera(width_px=640, height_px=360)
     scene = catalogue.scene("empty", duration=2.5)
-    lens = Lens.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
+    lens = Pinhole.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
     renderer = Renderer(scene, lens, camera.height_m, math.radians(camera.pitch_deg))
-    flow = FlowEgo(Pinhole(lens.width_px, lens.height_px, lens.focal_px))
+    flow = FlowEgo(lens)
     truth = [k.seen.ego for k in boxes.observe(scene, camera, fps=15.0, noise=boxes.without_noise())]
     errors, sizes = [], []
     for seq, true in enumerate(truth):
@@ -93,10 +92,10 @@ def test_the_turn_is_read_off_a_rendered_track() -> None:
 def test_a_camera_that_points_up_or_down_still_tells_its_turns(pitch_deg: float) -> None:
     """What is far enough to tell a turn by is above the horizon, wherever in the picture that is."""
     scene = catalogue.scene("pass-by", duration=6.0, lateral=1.5)
-    lens = Lens.from_fov(640, 360, 66.0)
+    lens = Pinhole.from_fov(640, 360, 66.0)
     pitch_rad = math.radians(pitch_deg)
     renderer = Renderer(scene, lens, 1.35, pitch_rad)
-    flow = FlowEgo(Pinhole(lens.width_px, lens.height_px, lens.focal_px))
+    flow = FlowEgo(lens)
     told = [flow.estimate_turn(renderer.frame(i / 10, i)[0], (), pitch_rad) for i in range(60)]
     assert all(turned.known for turned in told[1:])
 
@@ -119,9 +118,9 @@ def test_a_wall_that_fills_the_picture_leaves_the_turn_known() -> None:
     """The nearer it is, the less of the world is far; the last two seconds are those in which it matters."""
     camera = Camera(width_px=640, height_px=360)
     scene = catalogue.scene("wall", start=6.0, seed=3)
-    lens = Lens.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
+    lens = Pinhole.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
     renderer = Renderer(scene, lens, camera.height_m, math.radians(camera.pitch_deg))
-    flow = FlowEgo(Pinhole(lens.width_px, lens.height_px, lens.focal_px))
+    flow = FlowEgo(lens)
     truth = [k.seen.ego for k in boxes.observe(scene, camera, fps=15.0, noise=boxes.without_noise())]
     found = [flow.estimate_turn(renderer.frame(seq / 15.0, seq)[0]) for seq in range(23)]  # to 2.2 m from it
     pairs = [(f, t) for f, t in zip(found[1:], truth[1:], strict=False) if f.known]

@@ -17,7 +17,7 @@ from rearguard.ego.lane_keeping import LaneKeeping
 from rearguard.ego.pinhole import Pinhole
 from rearguard.ego.state import EgoEstimator
 from rearguard.lab.world import catalogue
-from rearguard.lab.world.camera import Lens, Pose
+from rearguard.lab.world.camera import Pose
 from rearguard.lab.world.render import Renderer
 from rearguard.types import Box, EgoMotion, EgoState, Heading, Image, Lane
 
@@ -29,7 +29,7 @@ def looks(world: str, tenths: range, ignore: tuple[tuple[float, float, float, fl
           ) -> Iterator[tuple[float, Pose, Lane | None]]:  # fmt: skip
     """(time, the camera's true pose, lane) of a drawn world, at these tenths of a second."""
     scene = catalogue.scene(world, **values)
-    drawn = Renderer(scene, Lens.from_fov(LENS.width_px, LENS.height_px, 66.0), HEIGHT_M, PITCH_RAD)
+    drawn = Renderer(scene, Pinhole.from_fov(LENS.width_px, LENS.height_px, 66.0), HEIGHT_M, PITCH_RAD)
     detector = LaneDetector(LENS, HEIGHT_M, Ignored(ignore, (LENS.width_px, LENS.height_px)))
     for i in tenths:
         pose = drawn.pose(i / 10)
@@ -114,7 +114,7 @@ def test_one_line_alone_is_no_lane() -> None:
 
 def test_lines_behind_things_and_own_parts_are_left_out() -> None:
     scene = catalogue.scene("empty", duration=1.0, gait=0)
-    drawn = Renderer(scene, Lens.from_fov(LENS.width_px, LENS.height_px, 66.0), HEIGHT_M, PITCH_RAD)
+    drawn = Renderer(scene, Pinhole.from_fov(LENS.width_px, LENS.height_px, 66.0), HEIGHT_M, PITCH_RAD)
     picture = drawn.frame(0.0, 0)[0]
     assert looked_at(picture) is not None
     assert looked_at(picture, (Box(0, 0, 640, 360),)) is None

@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 
+from rearguard.ego.pinhole import Pinhole
 from rearguard.lab.array import Array
-from rearguard.lab.world.camera import NEAR_M, Lens, Pose, axes, into_camera, rolled, to_level
+from rearguard.lab.world.camera import NEAR_M, Pose, axes, into_camera, rolled, to_level
 
 
-def project(points: Array, pose: Pose, lens: Lens) -> tuple[Array, Array]:
+def project(points: Array, pose: Pose, lens: Pinhole) -> tuple[Array, Array]:
     """Pixels (N, 2) and depths (N,) in metres of world points (N, 3); NaN pixels for those behind the lens."""
     seen = into_camera(points, pose)
     with np.errstate(divide="ignore", invalid="ignore"):

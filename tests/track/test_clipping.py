@@ -9,7 +9,6 @@ from rearguard.config import Config
 from rearguard.ego.pinhole import Pinhole
 from rearguard.judge.contact import foresee
 from rearguard.lab.world import boxes, catalogue
-from rearguard.lab.world.camera import Lens
 from rearguard.track import clipping
 from rearguard.types import Box, EgoState, Track
 from rearguard.vision.rules import Rules
@@ -23,7 +22,7 @@ def follow(
     world: str, noise: boxes.Noise | None = None, **values: float
 ) -> list[tuple[float, EgoState, tuple[Track, ...]]]:
     """(time, ego state, tracks) of a simulated world's boxes, without noise unless given."""
-    sight = Lens.from_fov(CONFIG.camera.width_px, CONFIG.camera.height_px, CONFIG.camera.hfov_deg)
+    sight = Pinhole.from_fov(CONFIG.camera.width_px, CONFIG.camera.height_px, CONFIG.camera.hfov_deg)
     rules = Rules(CONFIG, Pinhole(sight.width_px, sight.height_px, sight.focal_px))
     out = []
     scene = catalogue.scene(world, **values)

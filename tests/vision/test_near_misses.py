@@ -12,7 +12,6 @@ from rearguard.ego.pinhole import Pinhole
 from rearguard.judge.episodes import Episodes
 from rearguard.judge.judge import side_of
 from rearguard.lab.world import boxes, build, catalogue
-from rearguard.lab.world.camera import Lens
 from rearguard.lab.world.gait import Gait
 from rearguard.lab.world.scene import Scene, truth
 from rearguard.lab.world.things import Kind, Motion, Thing
@@ -48,8 +47,8 @@ def met(word: str, seed: int) -> tuple[Scene, list[NearMiss]]:
 
 def _near_misses(scene: Scene, config: Config, seed: int) -> Iterator[NearMiss]:
     camera = config.camera
-    lens = Lens.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
-    rules, episodes = Rules(config, Pinhole(lens.width_px, lens.height_px, lens.focal_px)), Episodes()
+    lens = Pinhole.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
+    rules, episodes = Rules(config, lens), Episodes()
     at_ns = 0
     for seen, _ in boxes.observe(scene, camera, fps=10.0, seed=seed):
         tracks, verdict = rules.judge_frame(seen)

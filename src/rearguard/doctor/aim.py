@@ -33,7 +33,7 @@ def horizon(
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """The horizon's end points at the picture's left and right edge, pixels."""
     middle = lens.horizon_px(math.radians(pitch_deg))
-    rise = 0.5 * lens.width_px * math.tan(math.radians(roll_deg))
+    rise = lens.cx * math.tan(math.radians(roll_deg))
     return (0.0, middle + rise), (float(lens.width_px), middle - rise)
 
 
@@ -45,8 +45,8 @@ def ground_point(
     down = height_m * math.cos(p) - ahead_m * math.sin(p)
     along = max(1e-6, height_m * math.sin(p) + ahead_m * math.cos(p))
     return (
-        0.5 * lens.width_px + lens.focal_px * aside_m / along,
-        0.5 * lens.height_px + lens.focal_px * down / along,
+        lens.cx + lens.focal_px * aside_m / along,
+        lens.cy + lens.focal_px * down / along,
     )
 
 
@@ -59,8 +59,8 @@ def pitch_of_person(lens: Pinhole, box: Box, camera_height_m: float, person_heig
     """
     if box.y0 <= _EDGE_PX or box.y1 >= lens.height_px - _EDGE_PX or box.height <= 1:
         return None
-    feet = math.atan2(box.y1 - 0.5 * lens.height_px, lens.focal_px)
-    head = math.atan2(box.y0 - 0.5 * lens.height_px, lens.focal_px)
+    feet = math.atan2(box.y1 - lens.cy, lens.focal_px)
+    head = math.atan2(box.y0 - lens.cy, lens.focal_px)
 
     def spread(z_m: float) -> float:
         return math.atan2(camera_height_m, z_m) - math.atan2(camera_height_m - person_height_m, z_m)

@@ -123,7 +123,7 @@ def fit_turn(
     """
     target = after.astype(np.float64)
     focal = lens.focal_px
-    from_foe = before - (0.5 * lens.width_px, lens.horizon_px(pitch_rad))
+    from_foe = before - (lens.cx, lens.horizon_px(pitch_rad))
     below = np.zeros(len(before)) if near else np.maximum(0.0, from_foe[:, 1]) / (_NEAR_RAD * focal)
     trust = 1.0 / (1.0 + below**2)
     shift = np.median(target - before, axis=0)

@@ -29,7 +29,7 @@ def axes(ego: EgoState) -> Rows:
 
 def direction(x_px: float, y_px: float, rows: Rows, lens: Pinhole) -> Direction:
     """The level direction of a picture point; `rows` are `axes`."""
-    u, v = (x_px - 0.5 * lens.width_px) / lens.focal_px, (y_px - 0.5 * lens.height_px) / lens.focal_px
+    u, v = (x_px - lens.cx) / lens.focal_px, (y_px - lens.cy) / lens.focal_px
     x, y, z = (u * rows[0][i] + v * rows[1][i] + rows[2][i] for i in range(3))
     return Direction(math.atan2(x, z), y / max(math.hypot(x, z), 1e-3))
 
@@ -39,7 +39,7 @@ def pixel(there: Direction, rows: Rows, lens: Pinhole) -> tuple[float, float]:
     x, y, z = math.sin(there.bearing_rad), there.down, math.cos(there.bearing_rad)
     u, v, depth = (r[0] * x + r[1] * y + r[2] * z for r in rows)
     depth = max(depth, _LEAST_DEPTH)
-    return 0.5 * lens.width_px + lens.focal_px * u / depth, 0.5 * lens.height_px + lens.focal_px * v / depth
+    return lens.cx + lens.focal_px * u / depth, lens.cy + lens.focal_px * v / depth
 
 
 def depth_share(bearing_rad: float, rows: Rows) -> float:

@@ -29,23 +29,31 @@ class Pinhole:
     def from_fov(cls, width_px: int, height_px: int, hfov_deg: float) -> Pinhole:
         return cls(width_px, height_px, 0.5 * width_px / math.tan(math.radians(hfov_deg) / 2))
 
+    @property
+    def cx(self) -> float:
+        return 0.5 * self.width_px
+
+    @property
+    def cy(self) -> float:
+        return 0.5 * self.height_px
+
     def horizon_px(self, pitch_rad: float) -> float:
         """The row of the horizon in the middle of the picture of a camera that points so far down, up to a radian."""
-        return 0.5 * self.height_px - self.focal_px * math.tan(min(max(pitch_rad, -1.0), 1.0))
+        return self.cy - self.focal_px * math.tan(min(max(pitch_rad, -1.0), 1.0))
 
     def rays(self, points_px: Array) -> Array:
         """Rays (n, 3) with z = 1 through picture points (n, 2)."""
         rays = np.ones((len(points_px), 3))
-        rays[:, 0] = (points_px[:, 0] - 0.5 * self.width_px) / self.focal_px
-        rays[:, 1] = (points_px[:, 1] - 0.5 * self.height_px) / self.focal_px
+        rays[:, 0] = (points_px[:, 0] - self.cx) / self.focal_px
+        rays[:, 1] = (points_px[:, 1] - self.cy) / self.focal_px
         return rays
 
     def pixels(self, rays: Array) -> Array:
         """Picture points (n, 2) of rays (n, 3) in front of the camera."""
         z = np.maximum(rays[:, 2], 1e-6)
         out = np.empty((len(rays), 2))
-        out[:, 0] = rays[:, 0] / z * self.focal_px + 0.5 * self.width_px
-        out[:, 1] = rays[:, 1] / z * self.focal_px + 0.5 * self.height_px
+        out[:, 0] = rays[:, 0] / z * self.focal_px + self.cx
+        out[:, 1] = rays[:, 1] / z * self.focal_px + self.cy
         return out
 
 
@@ -88,7 +96,7 @@ def moved(box: Box, ego: EgoMotion, lens: Pinhole) -> Box:
     """Where a box stands after the camera turned: its centre follows the turn, its size stays."""
     if ego.quality <= 0 and not ego.felt:
         return box
-    u, v = (box.cx - 0.5 * lens.width_px) / lens.focal_px, (box.cy - 0.5 * lens.height_px) / lens.focal_px
+    u, v = (box.cx - lens.cx) / lens.focal_px, (box.cy - lens.cy) / lens.focal_px
     rows = turn_rows(ego)
     x, y, z = (r[0] * u + r[1] * v + r[2] for r in rows)
     z = max(z, 1e-6)

@@ -142,8 +142,8 @@ class LoomingDetector:
     def _pixel(self, attitude: Attitude) -> tuple[float, float]:
         focal = self._lens.focal_px
         return (
-            0.5 * self._lens.width_px + focal * attitude.x,
-            0.5 * self._lens.height_px + focal * attitude.y,
+            self._lens.cx + focal * attitude.x,
+            self._lens.cy + focal * attitude.y,
         )
 
     def _moment(self, at_ns: int, dt: float | None) -> _Moment:

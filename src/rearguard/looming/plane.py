@@ -71,9 +71,7 @@ class Ground:
         self.fy = lens.focal_px
         self.fx = min(lens.focal_px, _ACROSS_PX)
         self.size = (max(8, round(2 * self.half * self.fx)), max(8, round((bottom - self.top) * self.fy)))
-        self._camera = np.array(
-            [[lens.focal_px, 0, lens.width_px / 2], [0, lens.focal_px, lens.height_px / 2], [0, 0, 1.0]]
-        )
+        self._camera = np.array([[lens.focal_px, 0, lens.cx], [0, lens.focal_px, lens.cy], [0, 0, 1.0]])
         w, h = lens.width_px - _INSET_PX, lens.height_px - _INSET_PX
         edge = _INSET_PX
         self._seen = (own or Ignored()).seen((lens.width_px, lens.height_px), int(_INSET_PX))

@@ -132,7 +132,7 @@ class Tracker:
         left = self._match(self._live, strong, dt, boxes, crowd, GATE)
         pale = [t for t in self._live if t.seen_ns != at_ns and self._may_be_weak(t)]
         self._match(pale, weak, dt, boxes, crowd, _WEAK_GATE)
-        self._begin(self._renamed(left, dt, boxes, crowd), boxes)
+        self._begin(self._in_place(left, dt, boxes, crowd), boxes)
         self._fade(dt)
         self._boxes_were = boxes
         return self._tell(ego)
@@ -208,10 +208,10 @@ class Tracker:
             taken.add(j)
         return [one for j, one in enumerate(found) if j not in taken]
 
-    def _renamed(
+    def _in_place(
         self, found: list[tuple[int, Detection]], dt: float, boxes: BoxModel, crowd: Sequence[Box]
     ) -> list[tuple[int, Detection]]:
-        """Update what is believed in and was found by another name, where it was expected; return the rest."""
+        """Update what is believed in and was found in its place, by another name or in part; return the rest."""
         rest = []
         for place, d in found:
             lost = (t for t in self._live if t.seen_ns != self._last_ns and t.existence.believed > 0)

@@ -20,18 +20,18 @@ from rearguard.cli.score import score
 from rearguard.clock import NS_PER_S
 from rearguard.config.camera import Camera
 from rearguard.config.detect import Detect
+from rearguard.ego.pinhole import Pinhole
 from rearguard.errors import BadInput
 from rearguard.lab.collect.film import Heads, film_writer
 from rearguard.lab.collect.live import record
 from rearguard.lab.collect.tape import Mark, from_presses, from_sizes, marker
 from rearguard.lab.score.labels import read_labels
 from rearguard.lab.world import catalogue
-from rearguard.lab.world.camera import Lens
 from rearguard.lab.world.paint import Panel, halvings, paint_panel
 from rearguard.lab.world.render import Renderer
 from rearguard.types import Box, Detection, Frame, Image
 
-LENS = Lens.from_fov(640, 360, 66)
+LENS = Pinhole.from_fov(640, 360, 66)
 FPS, SPEED_M_S, START_M, SIDE_M = 8.0, 2.5, 8.0, 0.4
 
 

@@ -10,12 +10,13 @@ from camera_kit import project, rotation
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rearguard.ego.pinhole import Pinhole
 from rearguard.lab.world.backdrop import Trees
-from rearguard.lab.world.camera import Lens, Pose, axes, rotations
+from rearguard.lab.world.camera import Pose, axes, rotations
 from rearguard.lab.world.gait import Gait, Profile
 from rearguard.lab.world.path import Path
 
-LENS = Lens(1280, 720, 1000.0)
+LENS = Pinhole(1280, 720, 1000.0)
 angles = st.floats(-0.3, 0.3)
 
 
@@ -58,7 +59,7 @@ def test_what_is_behind_the_lens_has_no_pixel() -> None:
 
 
 def test_focal_length_of_a_field_of_view() -> None:
-    assert Lens.from_fov(1280, 720, 90).focal_px == pytest.approx(640)
+    assert Pinhole.from_fov(1280, 720, 90).focal_px == pytest.approx(640)
 
 
 @given(angles, angles)
@@ -153,7 +154,7 @@ def test_the_same_seed_shakes_the_same_way() -> None:
 @pytest.mark.parametrize("radius_m", [6.0, -6.0, 9.0, -20.0, 36.5])
 def test_no_tree_stands_on_a_bend_or_its_other_side(radius_m: float) -> None:
     path = Path(1 / radius_m)
-    trees = Trees(Lens.from_fov(640, 360, 66.0), 2, 60.0)
+    trees = Trees(Pinhole.from_fov(640, 360, 66.0), 2, 60.0)
     seen = 0
     for s_m in range(0, 60, 3):
         for _, tree in trees.near(s_m, path):

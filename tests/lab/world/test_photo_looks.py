@@ -14,17 +14,17 @@ from rearguard.cli.scenarios import scenarios
 from rearguard.config import Config
 from rearguard.config.detect import Detect
 from rearguard.detect.detector import Detector
+from rearguard.ego.pinhole import Pinhole
 from rearguard.errors import BadInput
 from rearguard.lab.scenarios.grid import plan_tasks, rendered
 from rearguard.lab.world import catalogue
 from rearguard.lab.world.album import open_album
-from rearguard.lab.world.camera import Lens
 from rearguard.lab.world.photo_looks import PhotoLooks
 from rearguard.lab.world.recorded_shake import RATE_HZ, recorded_shakes
 from rearguard.lab.world.render import Renderer
 from rearguard.types import Image
 
-LENS = Lens.from_fov(640, 360, 66)
+LENS = Pinhole.from_fov(640, 360, 66)
 SHAKE_HZ, SHAKE_RAD = 2.5, 0.03
 
 
@@ -32,7 +32,7 @@ SHAKE_HZ, SHAKE_RAD = 2.5, 0.03
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as a data set has it: three people seen whole, with masks, and the log of a phone that nods."""
     folder = tmp_path_factory.mktemp("photos")
-    lens = Lens.from_fov(900, 700, 66)
+    lens = Pinhole.from_fov(900, 700, 66)
     for kind in ("images", "masks"):
         (folder / "street" / kind).mkdir(parents=True)
     still = {"speed": 0.0, "gait": 0.0, "noise": 0.0, "path": 1.0}

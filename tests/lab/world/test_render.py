@@ -13,12 +13,13 @@ from rearguard.camera.catalogue import open_source
 from rearguard.config import Config
 from rearguard.config.camera import Camera
 from rearguard.detect.detector import Detector
+from rearguard.ego.pinhole import Pinhole
 from rearguard.lab.world import catalogue
-from rearguard.lab.world.camera import Lens, Pose
+from rearguard.lab.world.camera import Pose
 from rearguard.lab.world.render import Renderer
 from rearguard.types import Image
 
-LENS = Lens.from_fov(1280, 720, 66)
+LENS = Pinhole.from_fov(1280, 720, 66)
 PITCH = math.radians(-2)
 
 
@@ -186,7 +187,7 @@ def test_lost_frames_are_missing_and_the_rest_keep_their_times() -> None:
 
 def test_conditions_change_the_picture_as_they_should() -> None:
     def mean_and_grain(name: str) -> tuple[float, float]:
-        view = Renderer(catalogue.scene(name), Lens.from_fov(640, 360, 66), 1.35, PITCH)
+        view = Renderer(catalogue.scene(name), Pinhole.from_fov(640, 360, 66), 1.35, PITCH)
         a, b = (view.frame(1.0, seq)[0].astype(float) for seq in (3, 4))
         return float(a.mean()), float((a - b).std())
 
@@ -201,7 +202,7 @@ def test_at_night_people_are_as_bright_as_the_lamps_above_them_make_them() -> No
 
     def night(start_m: float) -> tuple[float, np.ndarray]:
         scene = catalogue.scene("night-lit", start=start_m, seed=1, gait=0)
-        image, (person,) = Renderer(scene, Lens.from_fov(1280, 720, 66), 1.35, PITCH).frame(0.0, 0)
+        image, (person,) = Renderer(scene, Pinhole.from_fov(1280, 720, 66), 1.35, PITCH).frame(0.0, 0)
         assert person.box is not None
         box = person.box
         body = image[round(box.y0) : round(box.y1), round(box.cx) - 3 : round(box.cx) + 4]

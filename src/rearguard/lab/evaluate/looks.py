@@ -16,8 +16,8 @@ import numpy as np
 
 from rearguard.config import Config
 from rearguard.detect.detector import Detector
+from rearguard.ego.pinhole import Pinhole
 from rearguard.lab.world import catalogue
-from rearguard.lab.world.camera import Lens
 from rearguard.lab.world.photo_looks import PhotoLooks, usable
 from rearguard.lab.world.render import Renderer
 from rearguard.types import Box, Detection
@@ -31,7 +31,7 @@ def measure(folder: str) -> None:
     """Print the table."""
     config = Config()
     camera = config.camera
-    lens = Lens.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
+    lens = Pinhole.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
     pitch_rad = math.radians(camera.pitch_deg)
     # One look at the whole picture: what a closer look finds depends on the frames before.
     detector = Detector(msgspec.structs.replace(config.detect, closer_share=0.0))

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import cv2
 
 from rearguard.config import Config
+from rearguard.ego.pinhole import Pinhole
 from rearguard.journal.media.jpeg import to_jpeg
 from rearguard.lab.scenarios.grid import CellResult
 from rearguard.lab.scenarios.run import Cell, scene_values
 from rearguard.lab.scenarios.table import BY_NAME
 from rearguard.lab.world import catalogue
-from rearguard.lab.world.camera import Lens
 from rearguard.lab.world.photo_looks import PhotoLooks
 from rearguard.lab.world.render import Renderer
 
@@ -45,7 +45,7 @@ def _picture(cell: CellResult, seed: int, at_s: float, config: Config, photos: s
     scenario = BY_NAME[cell.scenario]
     of = Cell(cell.scenario, cell.speed_m_s, cell.fps, cell.noise, cell.gait, cell.fidelity, cell.gyro)
     camera = config.camera
-    lens = Lens.from_fov(_WIDTH_PX, _HEIGHT_PX, scenario.hfov_deg or camera.hfov_deg)
+    lens = Pinhole.from_fov(_WIDTH_PX, _HEIGHT_PX, scenario.hfov_deg or camera.hfov_deg)
     scene = catalogue.scene(scenario.world, **scene_values(of, seed))
     looks = PhotoLooks(photos, scene.seed) if photos else None
     image, truth = Renderer(scene, lens, camera.height_m, math.radians(camera.pitch_deg), looks).frame(

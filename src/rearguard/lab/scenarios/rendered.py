@@ -15,7 +15,6 @@ from rearguard.detect.detector import Detector
 from rearguard.ego.pinhole import Pinhole
 from rearguard.lab.scenarios.table import LATENCY_S
 from rearguard.lab.world import boxes
-from rearguard.lab.world.camera import Lens
 from rearguard.lab.world.gyro import Errors
 from rearguard.lab.world.photo_looks import PhotoLooks
 from rearguard.lab.world.render import Renderer
@@ -39,14 +38,13 @@ def judged_frames(
     beside the camera."""
     camera = config.camera
     pitch_rad = math.radians(camera.pitch_deg)
-    lens = Lens.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
+    lens = Pinhole.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
     looks = PhotoLooks(photos, scene.seed) if photos else None
     renderer = Renderer(scene, lens, camera.height_m, pitch_rad, looks)
-    sight = Pinhole(lens.width_px, lens.height_px, lens.focal_px)
     detector = _detector(msgspec.json.encode(config.detect))
     detector.forget()  # whatever this process ran before
     turns = boxes.known_gyro(scene, 1 / fps, Errors(), scene.seed, pitch_rad) if gyro else None
-    pipeline = Pipeline(config, sight, detector, lambda _: LATENCY_S, turns)
+    pipeline = Pipeline(config, lens, detector, lambda _: LATENCY_S, turns)
     for seq in range(math.floor(scene.duration_s * fps) + 1):
         image, truth = renderer.frame(seq / fps, seq)
         yield pipeline.process_frame(Frame(seq, round(seq / fps * NS_PER_S), image, truth))

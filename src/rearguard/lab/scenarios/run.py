@@ -14,7 +14,6 @@ from rearguard.ego.pinhole import Pinhole
 from rearguard.lab.scenarios.accuracy import Accuracy, Gathering
 from rearguard.lab.scenarios.table import APPEARING_S, BY_NAME, LATENCY_S, Scenario
 from rearguard.lab.world import boxes, catalogue
-from rearguard.lab.world.camera import Lens
 from rearguard.lab.world.gyro import Errors
 from rearguard.lab.world.scene import Scene
 from rearguard.lab.world.things import HARMLESS
@@ -100,7 +99,7 @@ def _on_boxes(
     scene: Scene, cell: Cell, scenario: Scenario, seed: int, config: Config
 ) -> Iterator[tuple[Verdict, tuple[TrueThing, ...]]]:
     camera = config.camera
-    sight = Lens.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
+    sight = Pinhole.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
     lens = Pinhole(sight.width_px, sight.height_px, sight.focal_px)
     rules = Rules(config, lens)
     errors = Errors() if cell.gyro else None

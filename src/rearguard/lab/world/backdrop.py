@@ -9,8 +9,9 @@ from functools import cache
 import cv2
 import numpy as np
 
+from rearguard.ego.pinhole import Pinhole
 from rearguard.lab.array import Array
-from rearguard.lab.world.camera import Lens, Pose, axes, into_camera, to_level
+from rearguard.lab.world.camera import Pose, axes, into_camera, to_level
 from rearguard.lab.world.paint import blend, dimmed, halvings
 from rearguard.lab.world.path import Path
 from rearguard.types import Image
@@ -28,7 +29,7 @@ _TREE_BESIDE_M = (8.5, 26.0)  # of the middle of the path
 class Backdrop:
     """The panorama of one world."""
 
-    def __init__(self, lens: Lens, seed: int, panorama: Image | None = None) -> None:
+    def __init__(self, lens: Pinhole, seed: int, panorama: Image | None = None) -> None:
         """`panorama`, (`ROWS_PX`, `PANORAMA_PX`) BGR, instead of a drawn one."""
         self._lens = lens
         self._panorama = drawn_panorama(seed) if panorama is None else panorama
@@ -70,7 +71,7 @@ class Tree:
 class Trees:
     """Single trees and bushes beside the track, at finite distance, so that they pass by as the wearer runs."""
 
-    def __init__(self, lens: Lens, seed: int, until_m: float, light: float = 1.0) -> None:
+    def __init__(self, lens: Pinhole, seed: int, until_m: float, light: float = 1.0) -> None:
         self._lens = lens
         rng = np.random.default_rng([seed, 0x73EE])
         self._sprites = [

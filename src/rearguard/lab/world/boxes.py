@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from rearguard.clock import NS_PER_S
 from rearguard.config.camera import Camera
+from rearguard.ego.pinhole import Pinhole
 from rearguard.lab.array import Array
 from rearguard.lab.world import gyro
-from rearguard.lab.world.camera import NEAR_M, Lens, Pose, rotations
+from rearguard.lab.world.camera import NEAR_M, Pose, rotations
 from rearguard.lab.world.scene import CLOSING_FLOOR_M_S, Scene
 from rearguard.lab.world.things import Kind, Thing
 from rearguard.lab.world.wearer import Course
@@ -95,7 +96,7 @@ def observe(
     The truth lists the things present in the scene's order, hidden ones too; so are the detections, ghosts last.
     """
     camera, noise = camera or Camera(), noise or Noise()
-    lens = Lens.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
+    lens = Pinhole.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
     rng = np.random.default_rng([seed, 0xB0C5])
     times = np.arange(max(1, math.floor(scene.duration_s * fps) + 1)) / fps
     gap_at = rng.uniform(0.2, 0.8) * scene.duration_s if noise.dropout_s else math.inf
@@ -131,7 +132,7 @@ def observe(
 
 
 def _observe_thing(
-    thing: Thing, scene: Scene, times: Array, course: Course, poses: list[Pose], lens: Lens, noise: Noise,
+    thing: Thing, scene: Scene, times: Array, course: Course, poses: list[Pose], lens: Pinhole, noise: Noise,
     in_gap: NDArray[np.bool_], rng: np.random.Generator,
 ) -> tuple[list[TrueThing | None], list[Detection | None]]:  # fmt: skip
     """(truth, detection) of one thing at each time, None where it is not there or not seen."""
@@ -182,7 +183,7 @@ def _facts(
 
 
 def whole_boxes(
-    thing: Thing, scene: Scene, times: Array, course: Course, poses: list[Pose], lens: Lens
+    thing: Thing, scene: Scene, times: Array, course: Course, poses: list[Pose], lens: Pinhole
 ) -> Array:
     """The thing's boxes (T, 4), picture's edge ignored: its outline as a cuboid; of no size when behind the lens."""
     s, n, _, _ = thing.motion.along(times)
@@ -207,7 +208,7 @@ def whole_boxes(
     return np.where(before[:, None], boxes, -1e4)
 
 
-def clip(boxes: Array, lens: Lens) -> Array:
+def clip(boxes: Array, lens: Pinhole) -> Array:
     """Boxes (T, 4) cut at the picture's edges; those outside have no size."""
     result: Array = np.clip(boxes, 0.0, np.array([lens.width_px, lens.height_px] * 2, float))
     return result
@@ -325,7 +326,7 @@ def _headings(
     ]
 
 
-def _ghosts(noise: Noise, lens: Lens, rng: np.random.Generator) -> list[Detection]:
+def _ghosts(noise: Noise, lens: Pinhole, rng: np.random.Generator) -> list[Detection]:
     found = []
     for _ in range(int(rng.poisson(noise.ghosts)) if noise.ghosts else 0):
         high = rng.uniform(25, 0.4 * lens.height_px)

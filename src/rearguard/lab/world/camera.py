@@ -13,30 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rearguard.ego.pinhole import Pinhole
 from rearguard.lab.array import Array
 
 NEAR_M = 0.15
-
-
-@dataclass(frozen=True, slots=True)
-class Lens:
-    """Picture size and focal length, square pixels, principal point in the middle."""
-
-    width_px: int
-    height_px: int
-    focal_px: float
-
-    @classmethod
-    def from_fov(cls, width_px: int, height_px: int, hfov_deg: float) -> Lens:
-        return cls(width_px, height_px, 0.5 * width_px / math.tan(math.radians(hfov_deg) / 2))
-
-    @property
-    def cx(self) -> float:
-        return self.width_px / 2
-
-    @property
-    def cy(self) -> float:
-        return self.height_px / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +43,14 @@ def into_camera(points: Array, pose: Pose) -> Array:
     return seen
 
 
-def to_level(in_camera: Array, lens: Lens) -> Array:
+def to_level(in_camera: Array, lens: Pinhole) -> Array:
     """Level-picture pixels (N, 2) of points in camera axes; depths must be positive."""
     scale = lens.focal_px / in_camera[:, 2:3]
     px: Array = in_camera[:, :2] * scale + np.array([lens.cx, lens.cy])
     return px
 
 
-def rolled(level_px: Array, lens: Lens, roll_rad: float) -> Array:
+def rolled(level_px: Array, lens: Pinhole, roll_rad: float) -> Array:
     """Where points of the level picture fall in the picture as taken."""
     s, c = math.sin(roll_rad), math.cos(roll_rad)
     x, y = level_px[:, 0] - lens.cx, level_px[:, 1] - lens.cy

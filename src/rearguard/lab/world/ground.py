@@ -14,8 +14,9 @@ from functools import cache
 import cv2
 import numpy as np
 
+from rearguard.ego.pinhole import Pinhole
 from rearguard.lab.array import Array
-from rearguard.lab.world.camera import Lens, Pose, axes
+from rearguard.lab.world.camera import Pose, axes
 from rearguard.lab.world.marks import marked
 from rearguard.lab.world.paint import HAZE
 from rearguard.lab.world.path import Path
@@ -51,7 +52,7 @@ class Ground:
     """Paints the ground of one world as one lens sees it."""
 
     def __init__(
-        self, surface: str, lens: Lens, camera_height_m: float, seed: int, textures: tuple[Image, ...] | None = None,
+        self, surface: str, lens: Pinhole, camera_height_m: float, seed: int, textures: tuple[Image, ...] | None = None,
         *, marks: bool = False,
     ) -> None:  # fmt: skip
         """`textures` as `TEXTURES` has them, finest first, instead of drawn ones; `marks`: see `marks`."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from rearguard.ego.pinhole import Pinhole
 from rearguard.lab.array import Array
-from rearguard.lab.world.camera import Lens, Pose, into_camera, to_level
+from rearguard.lab.world.camera import Pose, into_camera, to_level
 from rearguard.lab.world.mesh import Light
 from rearguard.lab.world.path import Path
 from rearguard.types import Image
@@ -47,7 +48,7 @@ class Floodlights:
         b = float(self.brightness(s_m))
         return Light(towards_sun=(0.0, -0.95, -0.31), sun=0.45 * b, sky=0.6 * b)
 
-    def darken(self, level: Image, pose: Pose, lens: Lens, s_m: float, offset_px: int) -> None:
+    def darken(self, level: Image, pose: Pose, lens: Pinhole, s_m: float, offset_px: int) -> None:
         """Lay night on the painted ground and what lies beyond it, for a wearer at `s_m`. Changes `level`."""
         rows = np.arange(level.shape[0]) - offset_px - lens.cy + 0.5
         down = np.tan(np.arctan(rows / lens.focal_px) + pose.pitch_rad)
@@ -57,7 +58,7 @@ class Floodlights:
         level[:] = cv2.multiply(level, cv2.merge([table] * 3), dtype=cv2.CV_8U)
 
     def paint_lamps(
-        self, level: Image, pose: Pose, lens: Lens, path: Path, s_m: float, offset: tuple[int, int]
+        self, level: Image, pose: Pose, lens: Pinhole, path: Path, s_m: float, offset: tuple[int, int]
     ) -> None:
         """The lamps ahead with the halo that the lens makes of each. Changes `level`."""
         first = math.ceil((s_m + 1) / self.spacing_m)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from rearguard.ego.pinhole import Pinhole
 from rearguard.lab.array import Array
-from rearguard.lab.world.camera import NEAR_M, Lens, Pose, into_camera, to_level
+from rearguard.lab.world.camera import NEAR_M, Pose, into_camera, to_level
 from rearguard.lab.world.mesh import Light, Mesh
 from rearguard.types import Image
 
@@ -55,7 +56,7 @@ class Cloth:
         )
 
 
-def mesh_pixels(mesh: Mesh, pose: Pose, lens: Lens) -> Array | None:
+def mesh_pixels(mesh: Mesh, pose: Pose, lens: Pinhole) -> Array | None:
     """Level-picture corners (N, 4, 2) and depths of the quads before the lens, as (N, 4, 3); None when none is."""
     seen = into_camera(mesh.quads.reshape(-1, 3), pose).reshape(-1, 4, 3)
     seen = seen[(seen[:, :, 2] > NEAR_M).all(axis=1)]
@@ -70,7 +71,7 @@ def paint_mesh(
     picture: Image,
     mesh: Mesh,
     pose: Pose,
-    lens: Lens,
+    lens: Pinhole,
     light: Light,
     offset: tuple[int, int],
     cloth: Cloth | None,
@@ -172,14 +173,14 @@ def clipped(corners: Array) -> Array:
     return np.array(kept).reshape(-1, 3)
 
 
-def panel_pixels(panel: Panel, pose: Pose, lens: Lens) -> Array:
+def panel_pixels(panel: Panel, pose: Pose, lens: Pinhole) -> Array:
     """The panel's outline in the level picture (N, 2); empty when it is behind the lens."""
     outline = clipped(into_camera(panel.corners(), pose))
     return to_level(outline, lens) if len(outline) else np.empty((0, 2))
 
 
 def paint_panel(
-    picture: Image, panel: Panel, pose: Pose, lens: Lens, light: float, offset: tuple[int, int], fog: float
+    picture: Image, panel: Panel, pose: Pose, lens: Pinhole, light: float, offset: tuple[int, int], fog: float
 ) -> None:
     """Paint a panel into the level picture (see `paint_mesh`); `light` is its brightness."""
     outline = panel_pixels(panel, pose, lens)

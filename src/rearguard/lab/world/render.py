@@ -9,9 +9,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from rearguard.ego.pinhole import Pinhole
 from rearguard.lab.array import Array
 from rearguard.lab.world.backdrop import Backdrop, Trees
-from rearguard.lab.world.camera import Lens, Pose, into_camera, rolled, to_level
+from rearguard.lab.world.camera import Pose, into_camera, rolled, to_level
 from rearguard.lab.world.ground import HAZE_M, Ground
 from rearguard.lab.world.mesh import Light
 from rearguard.lab.world.paint import Cloth, Panel, blend, mesh_pixels, paint_mesh, paint_panel, panel_pixels
@@ -45,7 +46,7 @@ class Renderer:
     """Draws the frames of one scene as one lens sees them; same scene, lens and seed give the same pixels."""
 
     def __init__(
-        self, scene: Scene, lens: Lens, camera_height_m: float, pitch_rad: float, looks: PhotoLooks | None = None
+        self, scene: Scene, lens: Pinhole, camera_height_m: float, pitch_rad: float, looks: PhotoLooks | None = None
     ) -> None:  # fmt: skip
         """`looks`: out of photographs instead of drawn, shaken as somebody really was."""
         scene = looks.shaken(scene) if looks else scene

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from rearguard.ego.pinhole import Pinhole
 from rearguard.lab.array import Array
-from rearguard.lab.world.camera import Lens, Pose
+from rearguard.lab.world.camera import Pose
 from rearguard.types import Image
 
 
@@ -35,7 +36,7 @@ class Conditions:
 class Sensor:
     """Applies `Conditions`; noise depends on seed and frame number only, so that a frame can be drawn again."""
 
-    def __init__(self, conditions: Conditions, lens: Lens, seed: int) -> None:
+    def __init__(self, conditions: Conditions, lens: Pinhole, seed: int) -> None:
         self._c = conditions
         self._lens = lens
         self._seed = seed
@@ -153,7 +154,7 @@ class _Rain:
         return wet
 
 
-def _drops(count: int, lens: Lens, rng: np.random.Generator) -> _Rain:
+def _drops(count: int, lens: Pinhole, rng: np.random.Generator) -> _Rain:
     h, w = lens.height_px, lens.width_px
     y, x = np.mgrid[0:h, 0:w].astype(np.float32)
     map_x, map_y = x / 4, y / 4

@@ -12,9 +12,9 @@ from rearguard.camera.pacing import Pacer
 from rearguard.camera.source import SourceInfo
 from rearguard.clock import NS_PER_S
 from rearguard.config.camera import Camera
+from rearguard.ego.pinhole import Pinhole
 from rearguard.errors import BadInput
 from rearguard.lab.world import catalogue
-from rearguard.lab.world.camera import Lens
 from rearguard.lab.world.camera_faults import Striking, View, turned, unboxed
 from rearguard.lab.world.gyro import Started, accelerations_of, rates_of
 from rearguard.lab.world.render import Renderer
@@ -43,7 +43,7 @@ class SimulatedSource:
         self._seed = int(values["seed"])
         self._pitch_rad = math.radians(camera.pitch_deg)
         self.scene = catalogue.scene(name, **values)
-        lens = Lens.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
+        lens = Pinhole.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
         self.renderer = Renderer(self.scene, lens, camera.height_m, math.radians(camera.pitch_deg))
         self._misplaced = _Misplaced(self, lens, camera, view) if (view := self.faults.view) else None
         count = max(1, math.floor(self.scene.duration_s * rate) + 1)
@@ -87,11 +87,11 @@ class SimulatedSource:
 class _Misplaced:
     """The camera as it sits while a fault of its mount stands."""
 
-    def __init__(self, source: SimulatedSource, lens: Lens, camera: Camera, view: View) -> None:
+    def __init__(self, source: SimulatedSource, lens: Pinhole, camera: Camera, view: View) -> None:
         self._view = view
         self._upright = source.renderer
         self._end_s = source.scene.duration_s
-        on_side = Lens(lens.height_px, lens.width_px, lens.focal_px) if view.quarters % 2 else lens
+        on_side = Pinhole(lens.height_px, lens.width_px, lens.focal_px) if view.quarters % 2 else lens
         pitch_rad = math.radians(camera.pitch_deg + view.pitch_deg)
         self._renderer = Renderer(source.scene, on_side, camera.height_m, pitch_rad)
 

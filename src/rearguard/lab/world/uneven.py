@@ -8,8 +8,9 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from rearguard.ego.pinhole import Pinhole
 from rearguard.lab.array import Array
-from rearguard.lab.world.camera import Lens, Pose, into_camera, to_level
+from rearguard.lab.world.camera import Pose, into_camera, to_level
 from rearguard.lab.world.ground import FARTHEST_M, Ground
 from rearguard.lab.world.path import Path
 from rearguard.lab.world.things import STEPS, Thing
@@ -23,7 +24,7 @@ _PUDDLE_SIDES = 24
 
 
 def paint_step(
-    level: Image, thing: Thing, ground: Ground, pose: Pose, path: Path, s_m: float, at: tuple[float, Lens],
+    level: Image, thing: Thing, ground: Ground, pose: Pose, path: Path, s_m: float, at: tuple[float, Pinhole],
     offset: tuple[int, int],
 ) -> None:  # fmt: skip
     """The ground beyond a step, higher or lower by the thing's height; `at` is how far ahead it is, and the lens.
@@ -48,7 +49,7 @@ def paint_step(
 
 
 def paint_puddle(
-    level: Image, thing: Thing, pose: Pose, lens: Lens, at: tuple[float, float], offset: tuple[int, int]
+    level: Image, thing: Thing, pose: Pose, lens: Pinhole, at: tuple[float, float], offset: tuple[int, int]
 ) -> None:
     """Still water at local `at` (x, z): what stands behind it, upside down, over a darker ground."""
     x, z = at
@@ -75,7 +76,7 @@ def paint_puddle(
     level[rows] = (level[rows] * 0.9 * (1 - share) + level[mirrored] * share).astype(np.uint8)
 
 
-def _filled(level: Image, corners: Array, pose: Pose, lens: Lens, offset: tuple[int, int]) -> Array:
+def _filled(level: Image, corners: Array, pose: Pose, lens: Pinhole, offset: tuple[int, int]) -> Array:
     """1 inside the outline of ground points (N, 3), 0 outside, soft at the edge."""
     seen = into_camera(corners, pose)
     mask = np.zeros(level.shape[:2], np.uint8)
