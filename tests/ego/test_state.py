@@ -222,6 +222,18 @@ def test_the_wearers_speed_is_learned_from_the_ground_and_kept_for_a_while(true_
     assert ego.state.speed_sd_m_s > 0.8
 
 
+@pytest.mark.parametrize("stops", [False, True])
+def test_one_frame_stops_nobody_and_two_do(stops: bool) -> None:
+    ego, told = EgoEstimator(usual_pace_m_s=2.5), []
+    for i in range(24):
+        stands = i == 20 or (stops and i > 20)
+        ego.add_turn(EgoMotion(quality=0.9), i * NS_PER_S // 15)
+        ego.add_speed(Speed(0.2, 0.15) if stands else Speed(2.1, 0.25))
+        told.append(ego.add_turn(EgoMotion(quality=0.9), (2 * i + 1) * NS_PER_S // 30).speed_m_s)
+    assert told[20] == pytest.approx(2.1, abs=0.2)
+    assert told[21] == pytest.approx(0.2 if stops else 2.1, abs=0.3)
+
+
 def test_asked_twice_of_one_frame_it_says_the_same() -> None:
     ego = EgoEstimator()
     first = ego.add_turn(EgoMotion(yaw_rad=0.1, quality=0.9), NS_PER_S)
