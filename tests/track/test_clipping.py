@@ -22,8 +22,8 @@ def follow(
     world: str, noise: boxes.Noise | None = None, **values: float
 ) -> list[tuple[float, EgoState, tuple[Track, ...]]]:
     """(time, ego state, tracks) of a simulated world's boxes, without noise unless given."""
-    sight = Pinhole.from_fov(CONFIG.camera.width_px, CONFIG.camera.height_px, CONFIG.camera.hfov_deg)
-    rules = Rules(CONFIG, Pinhole(sight.width_px, sight.height_px, sight.focal_px))
+    lens = Pinhole.from_fov(CONFIG.camera.width_px, CONFIG.camera.height_px, CONFIG.camera.hfov_deg)
+    rules = Rules(CONFIG, lens)
     out = []
     scene = catalogue.scene(world, **values)
     for seen, _ in boxes.observe(scene, CONFIG.camera, noise=noise or boxes.without_noise(), seed=1):

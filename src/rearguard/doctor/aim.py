@@ -33,7 +33,7 @@ def horizon(
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """The horizon's end points at the picture's left and right edge, pixels."""
     middle = lens.horizon_px(math.radians(pitch_deg))
-    rise = lens.cx * math.tan(math.radians(roll_deg))
+    rise = 0.5 * lens.width_px * math.tan(math.radians(roll_deg))
     return (0.0, middle + rise), (float(lens.width_px), middle - rise)
 
 

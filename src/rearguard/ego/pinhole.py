@@ -31,10 +31,12 @@ class Pinhole:
 
     @property
     def cx(self) -> float:
+        """The column of the picture's middle, pixels."""
         return 0.5 * self.width_px
 
     @property
     def cy(self) -> float:
+        """Its row."""
         return 0.5 * self.height_px
 
     def horizon_px(self, pitch_rad: float) -> float:

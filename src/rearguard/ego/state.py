@@ -121,9 +121,8 @@ class EgoEstimator:
         if speed is None:
             return
         error, variance = speed.m_s - self._speed, self._speed_var + speed.sd_m_s**2
-        if abs(error) > _GATE * math.sqrt(
-            variance
-        ):  # a start or a stop, or a bad frame: the next one tells which
+        if abs(error) > _GATE * math.sqrt(variance):
+            # A start or a stop, or a bad frame: the next one tells which.
             self._speed_var += 0.25 * error**2
             return
         gain = self._speed_var / variance

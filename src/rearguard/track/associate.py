@@ -86,7 +86,7 @@ def shared(label: str, then: Box, found: Detection) -> float:
     return max(then.iou(now), both / (then.width + now.width - both))
 
 
-def taller(expected: Expected, detection: Detection) -> float:
+def taller_by(expected: Expected, detection: Detection) -> float:
     """By how many deviations of ln height a box is taller than expected."""
     off = math.log(max(detection.box.height, 1.0) / max(expected.box.height, 1.0))
     return off / math.hypot(expected.ln_height_sd, _SIZE_SD)

@@ -18,7 +18,7 @@ from rearguard.config.track import Track as Settings
 from rearguard.ego.ignored import Ignored
 from rearguard.ego.pinhole import Pinhole
 from rearguard.track import clipping
-from rearguard.track.associate import GATE, Expected, assign, crowding, distance, group, shared, taller
+from rearguard.track.associate import GATE, Expected, assign, crowding, distance, group, shared, taller_by
 from rearguard.track.boxes import (
     BOX_ERROR_LASTS_S,
     BoxModel,
@@ -32,7 +32,7 @@ from rearguard.types import Box, Detection, EgoState, Growth, Observation, SizeP
 
 _UNCUT = Cut(left=False, top=False, right=False, bottom=False)
 # What shares as much of its union with a thing that is seen, or is missed where it was expected, is that thing; and so
-# is a lost one of its own box.
+# is a lost one of its own box, or of its width where an upper or lower part was found.
 _SAME_SHARE = 0.5
 _CROWDED_NOISE = 8.0  # of two people one before the other the box may be either's, or both's
 _LONGEST_UNKNOWN_S = 0.35  # what was never believed in is dropped when unseen for so long
@@ -215,12 +215,13 @@ class Tracker:
         rest = []
         for place, d in found:
             lost = (t for t in self._live if t.seen_ns != self._last_ns and t.existence.believed > 0)
-            same = max(lost, key=lambda t: shared(t.label, t.box, d), default=None)
-            if same is None or shared(same.label, same.box, d) <= _SAME_SHARE:
+            shares = ((shared(t.label, t.box, d), t) for t in lost)
+            share, same = max(shares, key=lambda one: one[0], default=(0.0, None))
+            if same is None or share <= _SAME_SHARE:
                 rest.append((place, d))
                 continue
             assert same.expected is not None
-            cut, off, again = clipping.cut(d.box, self._lens), taller(same.expected, d), same.taller
+            cut, off, again = clipping.cut(d.box, self._lens), taller_by(same.expected, d), same.taller
             if off > NEWS_SIGMAS and again:  # something hid a part of it before
                 same.whole = False
             elif same.whole and abs(off) > NEWS_SIGMAS:

@@ -99,8 +99,7 @@ def _on_boxes(
     scene: Scene, cell: Cell, scenario: Scenario, seed: int, config: Config
 ) -> Iterator[tuple[Verdict, tuple[TrueThing, ...]]]:
     camera = config.camera
-    sight = Pinhole.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
-    lens = Pinhole(sight.width_px, sight.height_px, sight.focal_px)
+    lens = Pinhole.from_fov(camera.width_px, camera.height_px, camera.hfov_deg)
     rules = Rules(config, lens)
     errors = Errors() if cell.gyro else None
     missed = 0.1 + scenario.missed
